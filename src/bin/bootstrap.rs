@@ -1,0 +1,39 @@
+//! The Lambda function behind the AWS Config rule: reads the environment, then hands every invocation
+//! to [`imdsv2_config_rule::rule::handle`].
+
+use std::time::{Duration, SystemTime};
+
+use imdsv2_config_rule::aws::Accounts;
+use imdsv2_config_rule::rule::{Invocation, RuleError, handle};
+use imdsv2_config_rule::verdict::Summary;
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+/// What is kept of Lambda's time to say what went wrong, instead of being killed without a word.
+const RESERVE: Duration = Duration::from_millis(500);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    lambda_runtime::tracing::init_default_subscriber();
+    let member_role_name = std::env::var("MEMBER_ROLE_NAME").ok().filter(|name| !name.is_empty());
+    let accounts = Accounts::from_environment(member_role_name).await;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| invoke(&accounts, event))).await
+}
+
+async fn invoke(accounts: &Accounts, event: LambdaEvent<Value>) -> Result<Summary, Diagnostic> {
+    let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    let invocation = Invocation {
+        function_arn: &event.context.invoked_function_arn,
+        now: OffsetDateTime::now_utc(),
+        until: Instant::now() + left.saturating_sub(RESERVE),
+    };
+    handle(accounts, &event.payload, invocation).await.map_err(diagnostic)
+}
+
+fn diagnostic(error: RuleError) -> Diagnostic {
+    let diagnostic = Diagnostic { error_type: error.kind().to_owned(), error_message: error.to_string() };
+    tracing::error!(error_type = diagnostic.error_type, error = diagnostic.error_message, "failed");
+    diagnostic
+}

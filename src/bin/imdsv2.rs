@@ -1,0 +1,7 @@
+//! The command line; everything is in [`imdsv2_config_rule::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    imdsv2_config_rule::cli::run()
+}

@@ -1,0 +1,72 @@
+//! The command line, `imdsv2`.
+
+mod evaluate;
+mod input;
+mod output;
+mod records;
+mod window;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Finds EC2 resources that still answer Instance Metadata Service version 1.
+#[derive(Debug, Parser)]
+#[command(name = "imdsv2", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Evaluate(evaluate::Args),
+}
+
+/// How a command ended, apart from failing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Nothing is non-compliant.
+    Clean,
+    /// Something is non-compliant.
+    Findings,
+    /// Some of the input could not be read; the message is out already.
+    Incomplete,
+}
+
+/// Runs the command line: reads the arguments, does the work, and says how it ended by the exit status:
+/// 0 nothing is non-compliant, 1 something is, 2 an error.
+#[must_use]
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Evaluate(args) => evaluate::run(&args),
+    };
+    match result {
+        Ok(Outcome::Clean) => ExitCode::SUCCESS,
+        Ok(Outcome::Findings) => ExitCode::from(1),
+        Ok(Outcome::Incomplete) => ExitCode::from(2),
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(BROKEN_PIPE),
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What a shell reports of a program that SIGPIPE ended: the reader of the output wants no more.
+const BROKEN_PIPE: u8 = 141;
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(broken))
+}
+
+/// Says on standard error what went wrong.
+fn complain(message: &str) {
+    anstream::eprintln!(
+        "{}error:{} {message}",
+        output::style::ERROR.render(),
+        output::style::ERROR.render_reset()
+    );
+}

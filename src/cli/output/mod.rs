@@ -1,0 +1,86 @@
+//! How verdicts are shown: one file a format.
+
+mod csv;
+mod json;
+pub(super) mod style;
+mod table;
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::resource::{Resource, ResourceType};
+use crate::verdict::{Compliance, Summary, Verdict};
+
+/// The formats that there are.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Format {
+    /// For people: sorted, what is non-compliant first
+    Table,
+    /// One object, with the evaluations and a summary
+    Json,
+    /// A line for each evaluation
+    Csv,
+}
+
+/// One verdict, in the words of AWS Config; this is the shape of the JSON output.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Evaluation<'a> {
+    pub(super) resource_type: &'a str,
+    pub(super) resource_id: &'a str,
+    pub(super) account_id: Option<&'a str>,
+    pub(super) region: Option<&'a str>,
+    pub(super) compliance: Compliance,
+    pub(super) annotation: &'a str,
+    /// Whether the rule judges resources of this type at all.
+    #[serde(skip)]
+    pub(super) is_judged_type: bool,
+}
+
+impl<'a> Evaluation<'a> {
+    pub(super) fn new(resource: &'a Resource<'_>, verdict: &'a Verdict) -> Self {
+        Self {
+            resource_type: resource.resource_type.name(),
+            resource_id: &resource.resource_id,
+            account_id: resource.account_id.as_deref(),
+            region: resource.region.as_deref(),
+            compliance: verdict.compliance,
+            annotation: &verdict.annotation,
+            is_judged_type: !matches!(resource.resource_type, ResourceType::Other(_)),
+        }
+    }
+}
+
+/// Takes verdicts one by one, and writes them in a format.
+pub(super) trait Output {
+    /// Takes the next verdict.
+    fn evaluation(&mut self, evaluation: &Evaluation<'_>) -> io::Result<()>;
+
+    /// Writes what is still held back, and the summary where the format has one.
+    fn finish(&mut self, summary: &Summary) -> io::Result<()>;
+}
+
+/// The output in `format`, to `file` or else to standard output.
+///
+/// # Errors
+/// Where the file cannot be created.
+pub(super) fn open(format: Format, file: Option<&Path>) -> anyhow::Result<Box<dyn Output>> {
+    let (writer, terminal): (Box<dyn Write>, bool) = match file {
+        Some(path) => {
+            let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            (Box::new(file), false)
+        }
+        None => (Box::new(io::stdout()), io::stdout().is_terminal()),
+    };
+    let writer = BufWriter::with_capacity(64 * 1024, writer);
+    Ok(match format {
+        Format::Table => Box::new(table::Table::new(writer, terminal)),
+        Format::Json => Box::new(json::Json::new(writer)),
+        Format::Csv => Box::new(csv::Csv::new(writer)),
+    })
+}
