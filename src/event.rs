@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::policy::{Policy, PolicyError};
 use crate::sources::configuration_item::ConfigurationItem;
-use crate::sources::{SourceError, read};
+use crate::sources::{SourceError, read_object};
 
 /// The event's own fields. Each accessor checks its field and names it in its error, so that a caller
 /// is only bothered with the fields that it needs.
@@ -32,7 +32,7 @@ impl<'a> ConfigEvent<'a> {
     ///
     /// # Errors
     /// Where it is absent or no string.
-    pub fn account_id(&self) -> Result<&'a str, EventError> {
+    pub fn account_id(self) -> Result<&'a str, EventError> {
         self.required("accountId")
     }
 
@@ -40,7 +40,7 @@ impl<'a> ConfigEvent<'a> {
     ///
     /// # Errors
     /// Where it is absent or no string.
-    pub fn result_token(&self) -> Result<&'a str, EventError> {
+    pub fn result_token(self) -> Result<&'a str, EventError> {
         self.required("resultToken")
     }
 
@@ -48,7 +48,7 @@ impl<'a> ConfigEvent<'a> {
     ///
     /// # Errors
     /// Where it is no Boolean.
-    pub fn left_scope(&self) -> Result<bool, EventError> {
+    pub fn left_scope(self) -> Result<bool, EventError> {
         match self.0.get("eventLeftScope") {
             None | Some(Value::Null) => Ok(false),
             Some(Value::Bool(left)) => Ok(*left),
@@ -64,7 +64,7 @@ impl<'a> ConfigEvent<'a> {
     ///
     /// # Errors
     /// Where they are no string, or are refused by [`Policy::from_rule_parameters`].
-    pub fn policy(&self) -> Result<Policy, EventError> {
+    pub fn policy(self) -> Result<Policy, EventError> {
         let parameters = self.string("ruleParameters")?.unwrap_or_default();
         Ok(Policy::from_rule_parameters(parameters)?)
     }
@@ -74,18 +74,18 @@ impl<'a> ConfigEvent<'a> {
     /// # Errors
     /// Where it is absent, no string of JSON, of a kind that this rule does not know, or without the
     /// item that it is about.
-    pub fn trigger(&self) -> Result<Trigger<'a>, EventError> {
+    pub fn trigger(self) -> Result<Trigger<'a>, EventError> {
         Trigger::from_notification("invokingEvent", self.required("invokingEvent")?)
     }
 
-    fn required(&self, field: &'static str) -> Result<&'a str, EventError> {
+    fn required(self, field: &'static str) -> Result<&'a str, EventError> {
         match self.string(field)? {
             None | Some("") => Err(EventError::Missing(field)),
             Some(text) => Ok(text),
         }
     }
 
-    fn string(&self, field: &'static str) -> Result<Option<&'a str>, EventError> {
+    fn string(self, field: &'static str) -> Result<Option<&'a str>, EventError> {
         match self.0.get(field) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -111,7 +111,7 @@ impl<'a> Trigger<'a> {
     /// Where it is no JSON object, of a kind that this rule does not know, or without the item that it
     /// is about.
     pub fn from_notification(path: &'static str, json: &'a str) -> Result<Self, EventError> {
-        let notification: Notification<'a> = read(path, json)?;
+        let notification: Notification<'a> = read_object(path, json)?;
         let item = |field, json: Option<&'a RawValue>| {
             let json = json.ok_or(SourceError::Missing(field))?;
             ConfigurationItem::from_json(field, json.get())

@@ -107,8 +107,8 @@ pub fn evaluate(resource: &Resource<'_>, policy: &Policy, today: Date) -> Verdic
 }
 
 /// The verdict table: the first line that applies wins.
-fn decide<'a>(
-    resource: &Resource<'a>,
+fn decide(
+    resource: &Resource<'_>,
     policy: &Policy,
     exemption: &Exemption,
 ) -> (Compliance, Cow<'static, str>) {

@@ -19,7 +19,8 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let member_role_name = std::env::var("MEMBER_ROLE_NAME").ok().filter(|name| !name.is_empty());
     let accounts = Accounts::from_environment(member_role_name).await;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| invoke(&accounts, event))).await
+    let handler = service_fn(|event: LambdaEvent<Value>| invoke(&accounts, event));
+    Box::pin(lambda_runtime::run(handler)).await
 }
 
 async fn invoke(accounts: &Accounts, event: LambdaEvent<Value>) -> Result<Summary, Diagnostic> {
@@ -29,10 +30,10 @@ async fn invoke(accounts: &Accounts, event: LambdaEvent<Value>) -> Result<Summar
         now: OffsetDateTime::now_utc(),
         until: Instant::now() + left.saturating_sub(RESERVE),
     };
-    handle(accounts, &event.payload, invocation).await.map_err(diagnostic)
+    handle(accounts, &event.payload, invocation).await.map_err(|error| diagnostic(&error))
 }
 
-fn diagnostic(error: RuleError) -> Diagnostic {
+fn diagnostic(error: &RuleError) -> Diagnostic {
     let diagnostic = Diagnostic { error_type: error.kind().to_owned(), error_message: error.to_string() };
     tracing::error!(error_type = diagnostic.error_type, error = diagnostic.error_message, "failed");
     diagnostic

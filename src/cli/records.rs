@@ -13,12 +13,13 @@ use serde::de::IgnoredAny;
 use super::window::Window;
 use crate::sources::configuration_item::ConfigurationItem;
 use crate::sources::describe_instances::Reservation;
-use crate::sources::read;
+use crate::sources::read_object;
 
 /// How deep lists may lie within lists before an input is taken for nonsense.
 const MAX_DEPTH: usize = 32;
 
 /// One record of an input.
+#[allow(clippy::large_enum_variant)] // there is one at a time, and most are of the large variant
 pub(super) enum Record<'a> {
     /// A configuration item in a list of them.
     Item(ConfigurationItem<'a>),
@@ -67,14 +68,14 @@ pub(super) struct Position {
     pub(super) byte: u64,
 }
 
-/// Calls `visit` with every record of `input`, in order, or with a sentence on why it cannot be read.
+/// Takes each record with its position, or a sentence on why it cannot be read.
+pub(super) type Visit<'v> = dyn FnMut(Position, Result<Record<'_>, String>) -> io::Result<()> + 'v;
+
+/// Calls `visit` with every record of `input`, in order.
 ///
 /// # Errors
 /// The first error that `visit` returns; it ends the work.
-pub(super) fn for_each<R: Read>(
-    input: R,
-    visit: &mut dyn FnMut(Position, Result<Record<'_>, String>) -> io::Result<()>,
-) -> io::Result<()> {
+pub(super) fn for_each<R: Read>(input: R, visit: &mut Visit<'_>) -> io::Result<()> {
     let mut splitter = Splitter { window: Window::new(input), lists: vec![List::Values], record: 0, visit };
     match splitter.run() {
         Ok(()) => Ok(()),
@@ -107,12 +108,18 @@ enum Stop {
     Visit(io::Error),
 }
 
+impl Stop {
+    fn ends_inside_record() -> Self {
+        Self::Input("the input ends inside this record".to_owned())
+    }
+}
+
 struct Splitter<'v, R> {
     window: Window<R>,
     /// The lists that are open, the outermost first.
     lists: Vec<List>,
     record: u64,
-    visit: &'v mut dyn FnMut(Position, Result<Record<'_>, String>) -> io::Result<()>,
+    visit: &'v mut Visit<'v>,
 }
 
 impl<R: Read> Splitter<'_, R> {
@@ -178,7 +185,7 @@ impl<R: Read> Splitter<'_, R> {
                 self.open(list, length)
             }
             Scan::Invalid(message) => self.unreadable(&message),
-            Scan::Incomplete => Err(self.ends_inside_record()),
+            Scan::Incomplete => Err(Stop::ends_inside_record()),
         }
     }
 
@@ -224,7 +231,7 @@ impl<R: Read> Splitter<'_, R> {
                 return self.unreadable(&message);
             }
             if !self.more()? {
-                return Err(self.ends_inside_record());
+                return Err(Stop::ends_inside_record());
             }
         }
     }
@@ -266,10 +273,6 @@ impl<R: Read> Splitter<'_, R> {
                 return Ok(());
             }
         }
-    }
-
-    fn ends_inside_record(&self) -> Stop {
-        Stop::Input("the input ends inside this record".to_owned())
     }
 
     fn next_position(&mut self) -> Position {
@@ -349,7 +352,7 @@ fn explain(list: List, bytes: &[u8]) -> Option<String> {
     let Parsed::Value(IgnoredAny, length) = parse(bytes) else { return None };
     let json = std::str::from_utf8(bytes.get(..length)?).ok()?;
     let error = match list {
-        List::Reservations => read::<Reservation<'_>>("reservation", json).err()?,
+        List::Reservations => read_object::<Reservation<'_>>("reservation", json).err()?,
         List::Items | List::Values | List::Members => ConfigurationItem::from_json("item", json).err()?,
     };
     Some(error.to_string())

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::field::{Embedded, Tags, Text, lifecycle, metadata_options};
-use super::{SourceError, read};
+use super::{SourceError, read, read_object};
 use crate::resource::{Gap, Lifecycle, MetadataOptions, Resource, ResourceType};
 
 /// A configuration item, or the summary of one (which has no `configuration`), as it was read.
@@ -65,7 +65,7 @@ impl<'a> ConfigurationItem<'a> {
     /// # Errors
     /// Where the text is no configuration item; the error names the field.
     pub fn from_json(path: &str, json: &'a str) -> Result<Self, SourceError> {
-        read(path, json)
+        read_object(path, json)
     }
 
     /// The resource that this item records. `left_scope` is the event's `eventLeftScope`.
@@ -109,7 +109,7 @@ impl<'a> ConfigurationItem<'a> {
         match &self.configuration {
             Embedded::Absent => Ok(Configuration::default()),
             Embedded::Object(configuration) => Ok(*configuration),
-            Embedded::Encoded(json) => read("configuration", json),
+            Embedded::Encoded(json) => read_object("configuration", json),
         }
     }
 }
@@ -152,7 +152,7 @@ impl<'a> Configuration<'a> {
         }
         const PATH: &str = "configuration.LaunchTemplateData";
         let Some(json) = self.launch_template_data else { return Ok(None) };
-        let data: LaunchTemplateData<'a> = read(PATH, json.get())?;
+        let data: LaunchTemplateData<'a> = read_object(PATH, json.get())?;
         data.metadata_options
             .map(|json| metadata_options("configuration.LaunchTemplateData.MetadataOptions", json))
             .transpose()

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::field::{Tags, Text, lifecycle, metadata_options};
-use super::{SourceError, read};
+use super::{SourceError, read_object};
 use crate::resource::{Gap, Lifecycle, Resource, ResourceType};
 
 /// A reservation: instances that were launched together, and whose they are.
@@ -49,7 +49,7 @@ impl<'a> Reservation<'a> {
     /// # Errors
     /// Where the text is none; the error names the field.
     pub fn from_json(json: &'a str) -> Result<Self, SourceError> {
-        read("reservation", json)
+        read_object("reservation", json)
     }
 
     /// The resources in the reservation, each by itself: one that is malformed does not hide the others.
@@ -64,7 +64,7 @@ impl<'a> Instance<'a> {
     /// # Errors
     /// Where the text is none; the error names the field.
     pub fn from_json(json: &'a str) -> Result<Self, SourceError> {
-        read("instance", json)
+        read_object("instance", json)
     }
 
     /// The resource that this instance is, of an account that is not known.

@@ -41,7 +41,7 @@ async fn look_at_instance<'a>(client: &Client, resource: Resource<'a>) -> Result
         .reservations
         .into_iter()
         .flatten()
-        .flat_map(|reservation| reservation.instances)
+        .filter_map(|reservation| reservation.instances)
         .flatten()
         .next();
     Ok(match instance {

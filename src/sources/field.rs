@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{SourceError, read};
+use super::{SourceError, read_object};
 use crate::resource::{Lifecycle, MetadataOptions};
 
 /// A string that borrows from the input unless it holds escapes. (`Cow` alone never borrows when it
@@ -15,7 +15,7 @@ use crate::resource::{Lifecycle, MetadataOptions};
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-impl<'a> Text<'a> {
+impl Text<'_> {
     /// The same text, for a shorter time.
     pub(super) fn reborrow(&self) -> Cow<'_, str> {
         Cow::Borrowed(&self.0)
@@ -27,7 +27,7 @@ impl<'a> Text<'a> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tags<'a>(pub(super) Vec<(Text<'a>, Text<'a>)>);
 
-impl<'a> Tags<'a> {
+impl Tags<'_> {
     pub(super) fn reborrow(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
         self.0.iter().map(|(key, value)| (key.reborrow(), value.reborrow())).collect()
     }
@@ -85,20 +85,15 @@ impl<'de> Visitor<'de> for TagsVisitor {
 
 /// The JSON in a field that AWS Config writes either as an object (events, snapshots) or as a string
 /// of JSON (history).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum Embedded<'a, T> {
     /// Absent or null.
+    #[default]
     Absent,
     /// An object.
     Object(T),
     /// A string, expected to hold an object.
     Encoded(Cow<'a, str>),
-}
-
-impl<T> Default for Embedded<'_, T> {
-    fn default() -> Self {
-        Self::Absent
-    }
 }
 
 impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Embedded<'a, T> {
@@ -153,7 +148,7 @@ pub(super) fn metadata_options<'a>(
     path: &str,
     json: &'a RawValue,
 ) -> Result<MetadataOptions<'a>, SourceError> {
-    let fields: OptionsFields<'a> = read(path, json.get())?;
+    let fields: OptionsFields<'a> = read_object(path, json.get())?;
     Ok(MetadataOptions::from_words(
         fields.http_tokens.map(|text| text.0),
         fields.http_endpoint.as_ref().map(|text| text.0.as_ref()),
@@ -169,6 +164,6 @@ pub(super) fn lifecycle<'a>(path: &str, json: &'a RawValue) -> Result<Lifecycle<
         #[serde(borrow, alias = "Name")]
         name: Option<Text<'a>>,
     }
-    let state: State<'a> = read(path, json.get())?;
+    let state: State<'a> = read_object(path, json.get())?;
     Ok(state.name.map_or(Lifecycle::Live, |name| Lifecycle::from_instance_state(name.0)))
 }

@@ -7,6 +7,8 @@ pub mod describe_instances;
 pub mod ec2;
 mod field;
 
+use serde::Deserialize;
+
 /// Why a record could not be read as a resource.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -33,11 +35,24 @@ pub enum SourceError {
     },
 }
 
+/// Reads `json` as a `T` that is an object. (Left to itself, serde takes a list for a struct, too.)
+///
+/// # Errors
+/// Where it is none: the error has the path to the part that is wrong, below `root`.
+pub(crate) fn read_object<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Result<T, SourceError> {
+    if json.trim_ascii_start().starts_with('{') {
+        read(root, json)
+    } else {
+        let error = serde::de::Error::custom("expected an object");
+        Err(SourceError::Shape { field: root.to_owned(), error })
+    }
+}
+
 /// Reads `json` as a `T`.
 ///
 /// # Errors
 /// Where it is none: the error has the path to the part that is wrong, below `root`.
-pub(crate) fn read<'a, T: serde::Deserialize<'a>>(root: &str, json: &'a str) -> Result<T, SourceError> {
+fn read<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Result<T, SourceError> {
     // The plain reader first: it is several times as fast as the one that keeps track of the path.
     serde_json::from_str(json).or_else(|_| {
         let mut reader = serde_json::Deserializer::from_str(json);
