@@ -267,3 +267,227 @@ fn fit(mut annotation: String) -> String {
     }
     annotation
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::macros::date;
+
+    use super::*;
+
+    const TODAY: Date = date!(2026 - 06 - 15);
+
+    fn options(tokens: &'static str) -> MetadataOptions<'static> {
+        MetadataOptions::from_words(Some(tokens.into()), Some("enabled"), Some(1), Some("applied"))
+    }
+
+    fn instance(options: Option<MetadataOptions<'static>>) -> Resource<'static> {
+        Resource {
+            resource_type: ResourceType::Instance,
+            resource_id: "i-0123456789abcdef0".into(),
+            account_id: None,
+            region: None,
+            lifecycle: Lifecycle::Live,
+            tags: Vec::new(),
+            metadata_options: options,
+            gap: None,
+        }
+    }
+
+    fn tagged(value: &'static str) -> Resource<'static> {
+        Resource { tags: vec![("until".into(), value.into())], ..instance(Some(options("optional"))) }
+    }
+
+    fn with_exemptions() -> Policy {
+        Policy { exemption_tag_key: Some("until".into()), ..Policy::default() }
+    }
+
+    fn compliance(resource: &Resource<'_>, policy: &Policy) -> Compliance {
+        evaluate(resource, policy, TODAY).compliance
+    }
+
+    #[test]
+    fn exemption_lasts_through_its_day_in_utc() {
+        for (value, expected) in [
+            ("2026-06-14", Compliance::NonCompliant),
+            ("2026-06-15", Compliance::NotApplicable),
+            ("2026-06-16", Compliance::NotApplicable),
+            ("9999-12-31", Compliance::NotApplicable),
+            ("2027-02-29", Compliance::NonCompliant), // there is no such day
+            ("2027-1-1", Compliance::NonCompliant),
+            ("2027-01-01T00:00:00Z", Compliance::NonCompliant),
+            (" 2027-01-01", Compliance::NonCompliant),
+            ("true", Compliance::NonCompliant),
+            ("", Compliance::NonCompliant),
+        ] {
+            assert_eq!(compliance(&tagged(value), &with_exemptions()), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn exemption_tag_means_nothing_unless_the_policy_names_it() {
+        assert_eq!(compliance(&tagged("9999-12-31"), &Policy::default()), Compliance::NonCompliant);
+        let other = Policy { exemption_tag_key: Some("Until".into()), ..Policy::default() };
+        assert_eq!(compliance(&tagged("9999-12-31"), &other), Compliance::NonCompliant);
+    }
+
+    #[test]
+    fn an_ignored_exemption_is_told_on_a_compliant_resource_too() {
+        let resource = Resource { metadata_options: Some(options("required")), ..tagged("soon") };
+        let verdict = evaluate(&resource, &with_exemptions(), TODAY);
+        assert_eq!(verdict.compliance, Compliance::Compliant);
+        assert!(verdict.annotation.ends_with("Its exemption tag \"soon\" is no date YYYY-MM-DD."));
+    }
+
+    #[test]
+    fn only_the_exact_word_closes_imdsv1() {
+        for word in ["optional", "Required", "REQUIRED", " required", "required ", "require", "true", ""] {
+            assert_eq!(
+                compliance(&instance(Some(options(word))), &Policy::default()),
+                Compliance::NonCompliant,
+                "{word:?}"
+            );
+        }
+        assert_eq!(
+            compliance(&instance(Some(options("required"))), &Policy::default()),
+            Compliance::Compliant
+        );
+    }
+
+    #[test]
+    fn a_strict_policy_judges_the_tokens_behind_a_disabled_endpoint() {
+        let strict = Policy { disabled_endpoint_compliant: false, ..Policy::default() };
+        for (tokens, expected) in
+            [("optional", Compliance::NonCompliant), ("required", Compliance::Compliant)]
+        {
+            let disabled = MetadataOptions { endpoint_disabled: true, ..options(tokens) };
+            assert_eq!(compliance(&instance(Some(disabled)), &strict), expected);
+        }
+    }
+
+    #[test]
+    fn hop_limit_is_judged_only_where_it_is_known_and_asked_for() {
+        let limited = Policy { max_hop_limit: Some(2), ..Policy::default() };
+        for (hops, policy, expected) in [
+            (Some(2), &limited, Compliance::Compliant),
+            (Some(3), &limited, Compliance::NonCompliant),
+            (None, &limited, Compliance::Compliant),
+            (Some(64), &Policy::default(), Compliance::Compliant),
+        ] {
+            let resource = instance(Some(MetadataOptions { hop_limit: hops, ..options("required") }));
+            assert_eq!(compliance(&resource, policy), expected, "{hops:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_may_be_of_another_version_says_so() {
+        let resource = Resource {
+            resource_type: ResourceType::LaunchTemplate,
+            gap: Some(Gap::WhichVersion),
+            ..instance(Some(options("required")))
+        };
+        let verdict = evaluate(&resource, &Policy::default(), TODAY);
+        assert!(verdict.annotation.contains("another version than the default"), "{}", verdict.annotation);
+    }
+
+    #[test]
+    fn annotation_is_cut_at_256_utf16_units() {
+        assert_eq!(fit("a".repeat(256)), "a".repeat(256));
+        assert_eq!(fit("a".repeat(257)), format!("{}…", "a".repeat(255)));
+        // Each of these is one character and two units.
+        let cut = fit("🦀".repeat(200));
+        assert_eq!(cut, format!("{}…", "🦀".repeat(127)));
+    }
+
+    fn any_text() -> impl Strategy<Value = Cow<'static, str>> {
+        prop_oneof![
+            "\\PC{0,60}".prop_map(Cow::Owned),
+            "[\\x00-\\x1f🦀é ]{0,200}".prop_map(Cow::Owned),
+            Just(Cow::Borrowed("required")),
+            Just(Cow::Borrowed("optional")),
+            Just(Cow::Borrowed("2026-06-15")),
+        ]
+    }
+
+    fn any_type() -> impl Strategy<Value = ResourceType<'static>> {
+        prop_oneof![
+            Just(ResourceType::Instance),
+            Just(ResourceType::LaunchTemplate),
+            Just(ResourceType::LaunchConfiguration),
+            any_text().prop_map(ResourceType::Other),
+        ]
+    }
+
+    fn any_lifecycle() -> impl Strategy<Value = Lifecycle<'static>> {
+        prop_oneof![
+            8 => Just(Lifecycle::Live),
+            1 => any_text().prop_map(Lifecycle::from_item_status),
+            1 => any_text().prop_map(Lifecycle::from_instance_state),
+            1 => Just(Lifecycle::LeftScope),
+            1 => Just(Lifecycle::Vanished),
+        ]
+    }
+
+    prop_compose! {
+        fn any_options()(
+            tokens in proptest::option::of(any_text()),
+            endpoint in prop_oneof![Just(None), Just(Some("enabled")), Just(Some("disabled")), Just(Some("?"))],
+            hops in proptest::option::of(any::<i64>()),
+            state in prop_oneof![Just(None), Just(Some("pending")), Just(Some("applied"))],
+        ) -> MetadataOptions<'static> {
+            MetadataOptions::from_words(tokens, endpoint, hops, state)
+        }
+    }
+
+    prop_compose! {
+        fn any_resource()(
+            resource_type in any_type(),
+            resource_id in any_text(),
+            lifecycle in any_lifecycle(),
+            tags in proptest::collection::vec((any_text(), any_text()), 0..3),
+            metadata_options in proptest::option::of(any_options()),
+            gap in prop_oneof![Just(None), Just(Some(Gap::NoMetadataOptions)), Just(Some(Gap::WhichVersion))],
+        ) -> Resource<'static> {
+            let (account_id, region) = (None, None);
+            Resource { resource_type, resource_id, account_id, region, lifecycle, tags, metadata_options, gap }
+        }
+    }
+
+    prop_compose! {
+        fn any_policy()(
+            max_hop_limit in proptest::option::of(1..=64u8),
+            disabled_endpoint_compliant in any::<bool>(),
+            exemption_tag_key in proptest::option::of(any_text().prop_map(Cow::into_owned)),
+        ) -> Policy {
+            Policy { max_hop_limit, disabled_endpoint_compliant, exemption_tag_key, account_defaults: false }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn what_may_answer_imdsv1_never_complies(resource in any_resource(), policy in any_policy()) {
+            let closed = resource.metadata_options.as_ref().is_some_and(|options| {
+                options.endpoint_disabled || options.http_tokens == HttpTokens::Required
+            });
+            let verdict = evaluate(&resource, &policy, TODAY);
+            prop_assert!(closed || verdict.compliance != Compliance::Compliant);
+        }
+
+        #[test]
+        fn annotation_always_fits(resource in any_resource(), policy in any_policy()) {
+            let annotation = evaluate(&resource, &policy, TODAY).annotation;
+            let units = annotation.encode_utf16().count();
+            prop_assert!((1..=256).contains(&units), "{units}: {annotation}");
+            prop_assert!(!annotation.chars().any(char::is_control), "{annotation:?}");
+        }
+
+        #[test]
+        fn what_is_gone_is_never_judged(resource in any_resource(), policy in any_policy()) {
+            if resource.lifecycle != Lifecycle::Live {
+                prop_assert_eq!(evaluate(&resource, &policy, TODAY).compliance, Compliance::NotApplicable);
+            }
+        }
+    }
+}

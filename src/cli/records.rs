@@ -13,8 +13,8 @@ use serde::de::IgnoredAny;
 use super::window::Window;
 use crate::sources::configuration_item::ConfigurationItem;
 use crate::sources::describe_instances::Reservation;
-use crate::sources::read_object;
 
+const INPUT_ENDS: &str = "the input ends inside this record";
 /// How deep lists may lie within lists before an input is taken for nonsense.
 const MAX_DEPTH: usize = 32;
 
@@ -108,12 +108,6 @@ enum Stop {
     Visit(io::Error),
 }
 
-impl Stop {
-    fn ends_inside_record() -> Self {
-        Self::Input("the input ends inside this record".to_owned())
-    }
-}
-
 struct Splitter<'v, R> {
     window: Window<R>,
     /// The lists that are open, the outermost first.
@@ -185,7 +179,8 @@ impl<R: Read> Splitter<'_, R> {
                 self.open(list, length)
             }
             Scan::Invalid(message) => self.unreadable(&message),
-            Scan::Incomplete => Err(Stop::ends_inside_record()),
+            // What looks like the end may be a later line, behind one that was cut off.
+            Scan::Incomplete => self.unreadable(INPUT_ENDS),
         }
     }
 
@@ -231,7 +226,7 @@ impl<R: Read> Splitter<'_, R> {
                 return self.unreadable(&message);
             }
             if !self.more()? {
-                return Err(Stop::ends_inside_record());
+                return Err(Stop::Input(INPUT_ENDS.to_owned()));
             }
         }
     }
@@ -302,8 +297,8 @@ impl Brackets {
             b'"' => self.in_string = !self.in_string,
             _ if self.in_string => {}
             b'{' | b'[' => self.depth += 1,
-            b',' | b'}' | b']' if self.depth == 0 => return true,
-            b'}' | b']' => self.depth -= 1,
+            b',' | b']' if self.depth == 0 => return true,
+            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
         false
@@ -332,9 +327,24 @@ fn parse_element(list: List, bytes: &[u8]) -> Parsed<Record<'_>> {
         List::Items | List::Values | List::Members => parse(bytes).map(Record::Item),
     };
     match parsed {
-        Parsed::Invalid(message) => Parsed::Invalid(explain(list, bytes).unwrap_or(message)),
+        Parsed::Invalid(message) => explain(list, bytes, message),
         parsed => parsed,
     }
+}
+
+/// What is wrong with an element; where it is JSON of the wrong shape, with the path to the part.
+fn explain<'b>(list: List, bytes: &'b [u8], message: String) -> Parsed<Record<'b>> {
+    let length = match parse(bytes) {
+        Parsed::Value(IgnoredAny, length) => length,
+        Parsed::Incomplete => return Parsed::Incomplete,
+        Parsed::Invalid(message) => return Parsed::Invalid(message),
+    };
+    let json = std::str::from_utf8(bytes.get(..length).unwrap_or_default()).unwrap_or_default();
+    let error = match list {
+        List::Reservations => Reservation::from_json(json).err(),
+        List::Items | List::Values | List::Members => ConfigurationItem::from_json("item", json).err(),
+    };
+    Parsed::Invalid(error.map_or(message, |error| error.to_string()))
 }
 
 impl<T> Parsed<T> {
@@ -345,17 +355,6 @@ impl<T> Parsed<T> {
             Self::Invalid(message) => Parsed::Invalid(message),
         }
     }
-}
-
-/// What is wrong with an element that is JSON of the wrong shape, with the path to it.
-fn explain(list: List, bytes: &[u8]) -> Option<String> {
-    let Parsed::Value(IgnoredAny, length) = parse(bytes) else { return None };
-    let json = std::str::from_utf8(bytes.get(..length)?).ok()?;
-    let error = match list {
-        List::Reservations => read_object::<Reservation<'_>>("reservation", json).err()?,
-        List::Items | List::Values | List::Members => ConfigurationItem::from_json("item", json).err()?,
-    };
-    Some(error.to_string())
 }
 
 /// What the members of an object say.
@@ -432,4 +431,150 @@ fn key(bytes: &[u8]) -> Result<Member<'_>, Scan> {
 /// How many bytes of white space and commas `bytes` begins with.
 fn separators(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',')).unwrap_or(bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hands out a few bytes at a time, so that every boundary falls somewhere awkward.
+    struct Trickle<'a>(&'a [u8], usize);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.1.min(self.0.len()).min(buffer.len());
+            let (now, later) = self.0.split_at(count);
+            buffer[..count].copy_from_slice(now);
+            self.0 = later;
+            Ok(count)
+        }
+    }
+
+    /// What is found in `input`: a word for each record, and where it begins.
+    fn found(input: &str) -> Vec<String> {
+        let split = |step| {
+            let mut found = Vec::new();
+            for_each(Trickle(input.as_bytes(), step), &mut |position, record| {
+                let what = match record {
+                    Ok(Record::Item(_)) => "item".to_owned(),
+                    Ok(Record::Reservation(_)) => "reservation".to_owned(),
+                    Ok(Record::Other(kind, _)) => format!("{kind:?}"),
+                    Err(message) => format!("error: {message}"),
+                };
+                found.push(format!("{}@{} {what}", position.record, position.byte));
+                Ok(())
+            })
+            .expect("the visitor does not fail");
+            found
+        };
+        let whole = split(usize::MAX);
+        assert_eq!(split(1), whole, "byte by byte");
+        assert_eq!(split(7), whole, "in sevens");
+        whole
+    }
+
+    const ITEM: &str =
+        r#"{"resourceType":"AWS::EC2::Instance","resourceId":"a \"[{,","configurationItemStatus":"OK"}"#;
+
+    #[test]
+    fn lists_of_known_elements_are_opened() {
+        let snapshot = format!(
+            r#"{{"fileVersion":"1.0","x":{{"configurationItems":[]}},"configurationItems":[{ITEM}, {ITEM}],"y":[1]}}"#
+        );
+        assert_eq!(found(&snapshot), ["1@73 item", "2@166 item"]);
+        assert_eq!(found(r#"{"Reservations":[{"Instances":[]}]}"#), ["1@17 reservation"]);
+        assert_eq!(found(r#"{"configurationItems":[]}"#), Vec::<String>::new());
+    }
+
+    #[test]
+    fn other_records_are_recognised_by_their_keys() {
+        for (json, kind) in [
+            (r#"{"version":"1.0","invokingEvent":"{}"}"#, "Event"),
+            (r#"{"recordVersion":"1","messageType":"x"}"#, "Notification"),
+            (ITEM, "Item"),
+            (r#"{"AmiLaunchIndex":0,"InstanceId":"i-1"}"#, "Instance"),
+            (r#"{"Groups":[],"Instances":[]}"#, "Reservation"),
+            (r#"{"hello":"world"}"#, "Unknown"),
+            ("{}", "Unknown"),
+        ] {
+            assert_eq!(found(json), [format!("1@0 {kind}")], "{json}");
+        }
+    }
+
+    #[test]
+    fn lines_and_nested_arrays_are_records() {
+        assert_eq!(found(&format!("{ITEM}\n{ITEM}\r\n\n{ITEM}")), ["1@0 Item", "2@92 Item", "3@186 Item"]);
+        assert_eq!(found(&format!("[[{ITEM}],[{ITEM}, []]]")), ["1@2 Item", "2@96 Item"]);
+        let documents =
+            format!(r#"[{{"configurationItems":[{ITEM}]}},{{"Reservations":[{{"Instances":[]}}]}}]"#);
+        assert_eq!(found(&documents), ["1@24 item", "2@135 reservation"]);
+    }
+
+    #[test]
+    fn a_broken_element_does_not_hide_the_others() {
+        let list = |broken: &str| found(&format!(r#"{{"configurationItems":[{ITEM},{broken},{ITEM}]}}"#));
+        for broken in [
+            r#"{"a":}"#,
+            r#"{"a" "]}"}"#,
+            r#"{"b":[1,{"c":"\"]"},,]}"#,
+            "7",
+            r#""text, ]""#,
+            "null",
+            "nonsense",
+        ] {
+            let found = list(broken);
+            assert_eq!(found.len(), 3, "{broken}: {found:?}");
+            assert_eq!(found[0], "1@23 item");
+            assert!(found[1].starts_with("2@115 error: "), "{broken}: {found:?}");
+            assert!(found[2].ends_with(" item"), "{broken}: {found:?}");
+        }
+        let shape = list(r#"{"awsRegion":{"is":"no text"}}"#);
+        assert!(shape[1].contains("item.awsRegion: invalid type"), "{shape:?}");
+    }
+
+    #[test]
+    fn a_broken_line_does_not_hide_the_others() {
+        for broken in ["{\"a\": ", "{\"a\":\"no end", "nonsense", "}", "{\"a\" 1}"] {
+            let found = found(&format!("{ITEM}\n{broken}\n{ITEM}\n"));
+            assert_eq!(found.len(), 3, "{broken}: {found:?}");
+            assert!(found[1].starts_with("2@92 error: "), "{broken}: {found:?}");
+            assert!(found[2].ends_with(" Item"), "{broken}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn an_input_that_ends_early_is_told() {
+        let whole = format!(r#"{{"configurationItems":[{ITEM},{ITEM}],"z":1}}"#);
+        for end in 1..whole.len() {
+            let found = found(&whole[..end]);
+            let last = found.last().expect("something is said");
+            assert!(last.contains("error: the input ends"), "{end}: {found:?}");
+        }
+        assert_eq!(found(""), ["1@0 error: there is nothing in it"]);
+        assert_eq!(found(" \n "), ["1@3 error: there is nothing in it"]);
+    }
+
+    #[test]
+    fn lists_without_end_are_refused() {
+        let found = found(&"[".repeat(100_000));
+        assert_eq!(found, ["1@31 error: more than 32 lists within each other"]);
+    }
+
+    #[test]
+    fn the_visitors_error_ends_the_work() {
+        let mut seen = 0;
+        let result = for_each(format!("{ITEM}\n{ITEM}").as_bytes(), &mut |_, _| {
+            seen += 1;
+            Err(io::Error::from(io::ErrorKind::BrokenPipe))
+        });
+        assert_eq!(result.expect_err("passed on").kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(seen, 1);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_makes_it_panic_or_run_for_ever(input in "[{}\\[\\]\",:a-z0-9\\\\\n ]{0,120}") {
+            for_each(input.as_bytes(), &mut |_, _| Ok(())).expect("the visitor does not fail");
+        }
+    }
 }

@@ -34,7 +34,7 @@ impl<R: Read> Window<R> {
 
     /// Consumes `count` bytes.
     pub(super) fn advance(&mut self, count: usize) {
-        self.start = (self.start + count).min(self.end);
+        self.start = self.start.saturating_add(count).min(self.end);
     }
 
     /// Brings more of the input into memory; `false` at its end.

@@ -217,3 +217,109 @@ fn present<'a>(text: Option<&'a Text<'a>>, field: &'static str) -> Result<Cow<'a
     let text = text.filter(|text| !text.0.is_empty()).ok_or(SourceError::Missing(field))?;
     Ok(text.reborrow())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::HttpTokens;
+
+    const INSTANCE: &str = include_str!("../../tests/fixtures/instance-required-item.json");
+    const HISTORY: &str = include_str!("../../tests/fixtures/oversized-history-item.json");
+
+    fn item(json: &str) -> ConfigurationItem<'_> {
+        ConfigurationItem::from_json("item", json).expect("a configuration item")
+    }
+
+    #[test]
+    fn event_item_and_history_item_are_read_alike() {
+        for (json, id) in [(INSTANCE, "i-0123456789abcdef0"), (HISTORY, "i-0b16b16b16b16b16b")] {
+            let item = item(json);
+            let resource = item.resource(false).expect("a resource");
+            assert_eq!(resource.resource_type, ResourceType::Instance);
+            assert_eq!(resource.resource_id, id);
+            assert_eq!(resource.account_id.as_deref(), Some("123456789012"));
+            assert_eq!(resource.region.as_deref(), Some("us-east-1"));
+            let options = resource.metadata_options.expect("metadata options");
+            assert_eq!(options.http_tokens, HttpTokens::Required);
+            assert_eq!(options.hop_limit, Some(2));
+            assert_eq!(
+                item.capture_time().expect("a time").unix_timestamp_nanos(),
+                1_778_491_812_636_000_000
+            );
+        }
+    }
+
+    #[test]
+    fn capture_time_is_read_in_every_form_that_aws_writes() {
+        for (json, expected) in [
+            ("\"2026-05-11T09:30:12.636Z\"", Some(1_778_491_812_636)),
+            ("\"2026-05-11T11:30:12.636+02:00\"", Some(1_778_491_812_636)),
+            ("1778491812.636", Some(1_778_491_812_636)),
+            ("1778491812", Some(1_778_491_812_000)),
+            ("\"yesterday\"", None),
+            ("1e300", None),
+            ("-1e300", None),
+            ("{}", None),
+        ] {
+            let json = format!("{{\"configurationItemCaptureTime\":{json}}}");
+            let time = item(&json).capture_time().ok();
+            assert_eq!(time.map(|time| time.unix_timestamp_nanos() / 1_000_000), expected, "{json}");
+        }
+        assert!(item("{}").capture_time().is_err());
+    }
+
+    #[test]
+    fn tags_come_from_the_item_or_else_from_its_configuration() {
+        let json = |tags: &str| {
+            format!(
+                r#"{{"resourceType":"AWS::EC2::Instance","resourceId":"i-1","configurationItemStatus":"OK","tags":{tags},
+                "configuration":{{"tags":[{{"key":"from","value":"configuration"}},{{"key":"k","value":null}}]}}}}"#
+            )
+        };
+        for (tags, expected) in
+            [("{\"from\":\"item\"}", "item"), ("{}", "configuration"), ("null", "configuration")]
+        {
+            let json = json(tags);
+            let item = item(&json);
+            assert_eq!(item.resource(false).expect("a resource").tag("from"), Some(expected), "{tags}");
+        }
+    }
+
+    #[test]
+    fn what_other_types_hold_is_passed_over() {
+        let json = r#"{"configuration":{"state":"in-use","metadataOptions":7,"LaunchTemplateData":[1]},"resourceType":"AWS::EC2::Volume",
+            "resourceId":"vol-1","configurationItemStatus":"OK","relationships":"odd","new":{"field":[]}}"#;
+        let item = item(json);
+        let resource = item.resource(false).expect("a resource");
+        assert_eq!(resource.resource_type, ResourceType::Other("AWS::EC2::Volume".into()));
+    }
+
+    #[test]
+    fn a_malformed_part_is_named() {
+        for (configuration, message) in [
+            (
+                r#"{"metadataOptions":{"httpPutResponseHopLimit":"2"}}"#,
+                "configuration.metadataOptions.httpPutResponseHopLimit: ",
+            ),
+            (r#"{"metadataOptions":[]}"#, "configuration.metadataOptions: expected an object"),
+            (r#"{"state":"running"}"#, "configuration.state: expected an object"),
+            (r#""{\"state\":""#, "configuration.state: EOF"),
+        ] {
+            let json = format!(
+                r#"{{"resourceType":"AWS::EC2::Instance","resourceId":"i-1","configurationItemStatus":"OK","configuration":{configuration}}}"#
+            );
+            let error = item(&json).resource(false).expect_err(configuration).to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_json_makes_the_reader_panic(json in "[{}\\[\\]\",:a-zA-Z0-9 .-]{0,200}") {
+            if let Ok(item) = ConfigurationItem::from_json("item", &json) {
+                let _ = item.resource(false);
+                let _ = item.capture_time();
+            }
+        }
+    }
+}
