@@ -118,6 +118,7 @@ struct Splitter<'v, R> {
 
 impl<R: Read> Splitter<'_, R> {
     fn run(&mut self) -> Result<(), Stop> {
+        self.skip_byte_order_mark()?;
         if self.peek()?.is_none() {
             return Err(Stop::Input("there is nothing in it".to_owned()));
         }
@@ -132,6 +133,16 @@ impl<R: Read> Splitter<'_, R> {
                 (List::Items | List::Reservations, Some(b'{')) => self.element(list)?,
                 (_, Some(_)) => self.unreadable("expected a JSON object or array")?,
             }
+        }
+        Ok(())
+    }
+
+    /// Windows begins text with one.
+    fn skip_byte_order_mark(&mut self) -> Result<(), Stop> {
+        const MARK: &[u8] = "\u{feff}".as_bytes();
+        while self.window.bytes().len() < MARK.len() && self.more()? {}
+        if self.window.bytes().starts_with(MARK) {
+            self.window.advance(MARK.len());
         }
         Ok(())
     }
