@@ -2,8 +2,14 @@
 
 CARGO_DENY_VERSION := 0.20.2
 VENV := .venv
+NATIVE := $(patsubst aarch64,arm64,$(shell uname -m))
+# x86_64 or arm64; another one than this machine's needs Rust's standard library and a linker for it.
+ARCH := $(NATIVE)
+TARGET := $(patsubst arm64,aarch64,$(ARCH))-unknown-linux-gnu
+BUILT := target/$(if $(filter $(ARCH),$(NATIVE)),,$(TARGET)/)release
+ZIP := dist/bootstrap-$(ARCH).zip
 
-.PHONY: help test lint fmt clippy deny templates package clean
+.PHONY: help test lint fmt clippy deny templates package bench clean
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -32,6 +38,20 @@ $(VENV)/installed: requirements.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	touch $@
+
+package: ## Build the function, zip it for Lambda, and say how to deploy it
+	cargo build --release --locked --no-default-features --bin bootstrap $(if $(filter $(ARCH),$(NATIVE)),,--target $(TARGET))
+	python3 packaging/lambda_zip.py $(BUILT)/bootstrap $(ZIP)
+	@echo
+	@echo 'Deploy it with a bucket of yours, in the Region of the rule:'
+	@echo '  aws s3 cp $(ZIP) s3://BUCKET/imdsv2-config-rule/bootstrap.zip'
+	@echo '  aws cloudformation deploy --template-file cloudformation/rule.yaml \\'
+	@echo '    --stack-name imdsv2-config-rule --capabilities CAPABILITY_IAM \\'
+	@echo '    --parameter-overrides CodeBucket=BUCKET Architecture=$(ARCH)'
+
+bench: ## Measure `evaluate` on a large snapshot, beside jq and Python
+	cargo build --release --locked --bin imdsv2
+	python3 benches/evaluate_snapshot.py
 
 clean: ## Remove what was built
 	cargo clean

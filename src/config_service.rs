@@ -163,3 +163,89 @@ pub struct HistoryError {
     resource_id: String,
     reason: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_config::config::{BehaviorVersion, Config, Credentials, Region};
+    use aws_sdk_config::operation::put_evaluations::{PutEvaluationsError, PutEvaluationsOutput};
+    use aws_sdk_config::types::error::NoSuchConfigRuleException;
+    use aws_smithy_mocks::{MockResponseInterceptor, Rule, RuleMode, create_mock_http_client, mock};
+
+    use super::*;
+    use crate::resource::{Lifecycle, ResourceType as Judged};
+
+    /// A client that answers as `rules` say. (`mock_client!` would do the same, with a feature of the
+    /// SDK that the function is not built with.)
+    fn client(rules: &[&Rule]) -> Client {
+        let answers =
+            rules.iter().fold(MockResponseInterceptor::new(), |answers, rule| answers.with_rule(rule));
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(Credentials::new("AKIA", "secret", None, None, "test"))
+            .http_client(create_mock_http_client())
+            .interceptor(answers.rule_mode(RuleMode::Sequential))
+            .build();
+        Client::from_conf(config)
+    }
+
+    fn resource(id: &'static str) -> Resource<'static> {
+        Resource {
+            resource_type: Judged::Instance,
+            resource_id: id.into(),
+            account_id: None,
+            region: None,
+            lifecycle: Lifecycle::Live,
+            tags: Vec::new(),
+            metadata_options: None,
+            gap: None,
+        }
+    }
+
+    fn an_evaluation(id: &'static str) -> Evaluation {
+        let verdict = Verdict { compliance: Compliance::NonCompliant, annotation: "Found.".into() };
+        let at = OffsetDateTime::from_unix_timestamp_nanos(1_778_491_812_636_000_000).expect("a time");
+        evaluation(&resource(id), &verdict, at).expect("complete")
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(30)
+    }
+
+    #[test]
+    fn evaluation_has_what_aws_requires() {
+        let evaluation = an_evaluation("i-1");
+        assert_eq!(evaluation.compliance_resource_type(), "AWS::EC2::Instance");
+        assert_eq!(evaluation.compliance_resource_id(), "i-1");
+        assert_eq!(evaluation.compliance_type(), &ComplianceType::NonCompliant);
+        assert_eq!(evaluation.annotation(), Some("Found."));
+        assert_eq!(evaluation.ordering_timestamp().to_millis().expect("in range"), 1_778_491_812_636);
+    }
+
+    #[tokio::test]
+    async fn only_what_failed_is_sent_again() {
+        let all = ["i-1", "i-2", "i-3"].map(an_evaluation).to_vec();
+        let first = mock!(Client::put_evaluations)
+            .match_requests(|request| request.evaluations().len() == 3 && request.test_mode().is_none())
+            .then_output(|| PutEvaluationsOutput::builder().failed_evaluations(an_evaluation("i-2")).build());
+        let second = mock!(Client::put_evaluations)
+            .match_requests(|request| request.evaluations() == [an_evaluation("i-2")])
+            .then_output(|| PutEvaluationsOutput::builder().build());
+        put_evaluations(&client(&[&first, &second]), all, "token", soon()).await.expect("accepted");
+        assert_eq!((first.num_calls(), second.num_calls()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn what_remains_unreported_is_counted_and_named() {
+        let first = mock!(Client::put_evaluations)
+            .then_output(|| PutEvaluationsOutput::builder().failed_evaluations(an_evaluation("i-2")).build());
+        let second = mock!(Client::put_evaluations).then_error(|| {
+            PutEvaluationsError::NoSuchConfigRuleException(NoSuchConfigRuleException::builder().build())
+        });
+        let all = ["i-1", "i-2"].map(an_evaluation).to_vec();
+        let error = put_evaluations(&client(&[&first, &second]), all, "token", soon()).await;
+        let error = error.expect_err("the rule is gone");
+        assert_eq!((error.unreported, error.total), (1, 2));
+        assert!(error.to_string().contains("(first: AWS::EC2::Instance i-2)"), "{error}");
+    }
+}
