@@ -45,9 +45,8 @@ package: ## Build the function, zip it for Lambda, and say how to deploy it
 	@echo
 	@echo 'Deploy it with a bucket of yours, in the Region of the rule:'
 	@echo '  aws s3 cp $(ZIP) s3://BUCKET/imdsv2-config-rule/bootstrap.zip'
-	@echo '  aws cloudformation deploy --template-file cloudformation/rule.yaml \\'
-	@echo '    --stack-name imdsv2-config-rule --capabilities CAPABILITY_IAM \\'
-	@echo '    --parameter-overrides CodeBucket=BUCKET Architecture=$(ARCH)'
+	@echo '  aws cloudformation deploy --stack-name imdsv2-config-rule --template-file cloudformation/rule.yaml' \
+		'--capabilities CAPABILITY_IAM --parameter-overrides CodeBucket=BUCKET Architecture=$(ARCH)'
 
 bench: ## Measure `evaluate` on a large snapshot, beside jq and Python
 	cargo build --release --locked --bin imdsv2

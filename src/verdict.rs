@@ -1,7 +1,7 @@
 //! The verdict: one pure function that decides, for every way in.
 //!
 //! [`evaluate`] does no I/O, reads no clock and cannot fail. What it weighs, and in which order, is the
-//! verdict table of the README; each row is a line of [`decide`].
+//! verdict table of the README; each row is a line of `decide`, below.
 
 use std::borrow::Cow;
 use std::fmt;

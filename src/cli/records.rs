@@ -344,7 +344,7 @@ fn parse_element(list: List, bytes: &[u8]) -> Parsed<Record<'_>> {
 }
 
 /// What is wrong with an element; where it is JSON of the wrong shape, with the path to the part.
-fn explain<'b>(list: List, bytes: &'b [u8], message: String) -> Parsed<Record<'b>> {
+fn explain(list: List, bytes: &[u8], message: String) -> Parsed<Record<'_>> {
     let length = match parse(bytes) {
         Parsed::Value(IgnoredAny, length) => length,
         Parsed::Incomplete => return Parsed::Incomplete,

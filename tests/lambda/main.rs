@@ -1,5 +1,8 @@
 //! The built `bootstrap` as a process: events in through Lambda's Runtime API, calls out to AWS.
 
+// The helpers of a test may fail it, too.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
 mod world;
 
 use std::time::Duration;
@@ -24,7 +27,7 @@ fn event_with(fixture_name: &str, change: impl FnOnce(&mut Value)) -> Value {
 /// An event about an instance with these metadata options.
 fn instance(options: &Value) -> Value {
     event_with("instance-optional-event.json", |item| {
-        item["configuration"]["metadataOptions"] = options.clone()
+        item["configuration"]["metadataOptions"] = options.clone();
     })
 }
 

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers};
 
 /// The account that the function runs in.
-pub const OWN_ACCOUNT: &str = "123456789012";
+pub(crate) const OWN_ACCOUNT: &str = "123456789012";
 
 /// How the stand-in of AWS Config answers one call of `PutEvaluations`.
 #[derive(Clone, Copy, Debug)]
-pub enum Put {
+pub(crate) enum Put {
     Accept,
     /// 400 `ThrottlingException`
     Throttle,
@@ -26,17 +26,17 @@ pub enum Put {
 
 /// What AWS holds, and how it answers.
 #[derive(Clone, Debug, Default)]
-pub struct Aws {
+pub(crate) struct Aws {
     /// Answers to `PutEvaluations`, in order; after the last one, it accepts.
-    pub puts: VecDeque<Put>,
+    pub(crate) puts: VecDeque<Put>,
     /// What `PutEvaluations` answers after the last of `puts`, if not by accepting.
-    pub puts_for_ever: Option<Put>,
+    pub(crate) puts_for_ever: Option<Put>,
     /// The item that `GetResourceConfigHistory` answers with.
-    pub history: Option<Value>,
+    pub(crate) history: Option<Value>,
     /// The body that EC2 answers `DescribeInstances` and `DescribeLaunchTemplateVersions` with.
-    pub ec2: Option<(u16, String)>,
+    pub(crate) ec2: Option<(u16, String)>,
     /// For how many seconds STS's credentials are good.
-    pub credentials_seconds: i64,
+    pub(crate) credentials_seconds: i64,
 }
 
 struct StandIn(Mutex<Aws>);
@@ -88,7 +88,7 @@ fn assume_role(seconds: i64) -> String {
 }
 
 /// The operation that a request calls: a header in AWS Config's protocol, a form field in the others.
-pub fn operation(request: &Request) -> String {
+pub(crate) fn operation(request: &Request) -> String {
     if let Some(target) = request.headers.get("x-amz-target") {
         return target.to_str().unwrap().rsplit('.').next().unwrap().to_owned();
     }
@@ -99,27 +99,27 @@ pub fn operation(request: &Request) -> String {
 
 /// A failed invocation, as Lambda sees it.
 #[derive(Debug)]
-pub struct Failure {
-    pub kind: String,
-    pub message: String,
+pub(crate) struct Failure {
+    pub(crate) kind: String,
+    pub(crate) message: String,
 }
 
 /// The function as a process, in its world.
-pub struct World {
+pub(crate) struct World {
     simulator: Simulator,
     process: Child,
-    pub server: MockServer,
+    pub(crate) server: MockServer,
     log: std::path::PathBuf,
 }
 
 impl World {
     /// Starts the function with AWS as described.
-    pub async fn start(aws: Aws) -> Self {
+    pub(crate) async fn start(aws: Aws) -> Self {
         Self::start_with(aws, &[]).await
     }
 
     /// Starts the function with more environment variables.
-    pub async fn start_with(aws: Aws, environment: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start_with(aws: Aws, environment: &[(&str, &str)]) -> Self {
         let server = MockServer::start().await;
         Mock::given(matchers::any()).respond_with(StandIn(Mutex::new(aws))).mount(&server).await;
         let simulator = Simulator::builder()
@@ -147,12 +147,12 @@ impl World {
     }
 
     /// Invokes the function, and waits for how it ends.
-    pub async fn invoke(&self, payload: &Value) -> Result<Value, Failure> {
-        self.invoke_within(payload, Duration::from_secs(60)).await
+    pub(crate) async fn invoke(&self, payload: &Value) -> Result<Value, Failure> {
+        self.invoke_within(payload, Duration::from_mins(1)).await
     }
 
     /// Invokes the function with a time limit of its own.
-    pub async fn invoke_within(&self, payload: &Value, limit: Duration) -> Result<Value, Failure> {
+    pub(crate) async fn invoke_within(&self, payload: &Value, limit: Duration) -> Result<Value, Failure> {
         let invocation = InvocationBuilder::new()
             .payload(payload.clone())
             .timeout_ms(u64::try_from(limit.as_millis()).unwrap())
@@ -161,33 +161,31 @@ impl World {
             .unwrap();
         let id = self.simulator.enqueue(invocation).await;
         let state = self.simulator.wait_for_invocation_complete(&id, limit).await.unwrap();
-        match state.status {
-            InvocationStatus::Success => Ok(state.response.unwrap().payload),
-            _ => {
-                let error = state.error.unwrap();
-                Err(Failure { kind: error.error_type, message: error.error_message })
-            }
+        if state.status == InvocationStatus::Success {
+            return Ok(state.response.unwrap().payload);
         }
+        let error = state.error.unwrap();
+        Err(Failure { kind: error.error_type, message: error.error_message })
     }
 
     /// The bodies of all calls of `operation`, in order.
-    pub async fn calls(&self, name: &str) -> Vec<Request> {
+    pub(crate) async fn calls(&self, name: &str) -> Vec<Request> {
         let requests = self.server.received_requests().await.unwrap();
         requests.into_iter().filter(|request| operation(request) == name).collect()
     }
 
     /// What was put, call by call.
-    pub async fn puts(&self) -> Vec<Value> {
+    pub(crate) async fn puts(&self) -> Vec<Value> {
         self.calls("PutEvaluations").await.iter().map(|request| request.body_json().unwrap()).collect()
     }
 
     /// The only evaluation of the last call of `PutEvaluations`.
-    pub async fn last_evaluation(&self) -> Value {
+    pub(crate) async fn last_evaluation(&self) -> Value {
         self.puts().await.last().expect("something was reported")["Evaluations"][0].clone()
     }
 
     /// The lines that the function logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 }
@@ -201,7 +199,7 @@ impl Drop for World {
 }
 
 /// Passes connections on to `target`, but breaks the first `broken` of them.
-pub async fn breaking_proxy(target: std::net::SocketAddr, broken: usize) -> String {
+pub(crate) async fn breaking_proxy(target: std::net::SocketAddr, broken: usize) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let left = Arc::new(Mutex::new(broken));
