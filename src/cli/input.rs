@@ -9,6 +9,8 @@ use anyhow::{Context, bail, ensure};
 use flate2::read::MultiGzDecoder;
 use walkdir::WalkDir;
 
+use super::read_ahead::ReadAhead;
+
 /// The endings of the files that are read in a directory.
 const ENDINGS: [&str; 3] = [".json", ".jsonl", ".ndjson"];
 /// What every gzip stream begins with (RFC 1952).
@@ -26,7 +28,7 @@ impl Input {
     pub(super) fn open(&self) -> io::Result<Box<dyn Read>> {
         match self {
             Self::File(path) => decompressed(File::open(path)?),
-            Self::Stdin => decompressed(io::stdin().lock()),
+            Self::Stdin => decompressed(io::stdin()),
         }
     }
 }
@@ -89,10 +91,10 @@ fn is_json(path: &Path) -> bool {
 }
 
 /// Whether an input is compressed is read off its first bytes: standard input has no name to tell.
-fn decompressed(mut input: impl Read + 'static) -> io::Result<Box<dyn Read>> {
+fn decompressed(mut input: impl Read + Send + 'static) -> io::Result<Box<dyn Read>> {
     let mut start = Vec::with_capacity(GZIP_MAGIC.len());
     input.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut start)?;
     let compressed = start == GZIP_MAGIC;
     let whole = io::Cursor::new(start).chain(input);
-    Ok(if compressed { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
+    Ok(if compressed { Box::new(ReadAhead::new(MultiGzDecoder::new(whole))?) } else { Box::new(whole) })
 }

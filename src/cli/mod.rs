@@ -3,6 +3,7 @@
 mod evaluate;
 mod input;
 mod output;
+mod read_ahead;
 mod records;
 mod window;
 

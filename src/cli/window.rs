@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 /// How much is read at once: small enough to stay in a core's cache.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 1024 * 1024;
 /// The largest stretch that the window opens for, and so the largest record there can be.
 const MAX_WINDOW: usize = 256 * 1024 * 1024;
 
