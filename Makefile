@@ -9,13 +9,14 @@ TARGET := $(patsubst arm64,aarch64,$(ARCH))-unknown-linux-gnu
 BUILT := target/$(if $(filter $(ARCH),$(NATIVE)),,$(TARGET)/)release
 ZIP := dist/bootstrap-$(ARCH).zip
 
-.PHONY: help test lint fmt clippy deny templates package bench clean
+.PHONY: help test lint fmt clippy deny templates render package bench clean
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-test: ## Install what the tests need, and run them all
+test: $(VENV)/installed ## Install what the tests need, and run them all
 	cargo test --locked
+	$(VENV)/bin/pytest tests/runbooks
 
 lint: fmt clippy deny templates ## Check formatting, code, dependencies and templates
 
@@ -32,11 +33,15 @@ deny:
 	cargo deny check bans licenses sources
 
 templates: $(VENV)/installed
+	$(VENV)/bin/python packaging/render_templates.py --check
 	$(VENV)/bin/cfn-lint cloudformation/*.yaml
 
-$(VENV)/installed: requirements.txt
+render: $(VENV)/installed ## Write the runbooks into the templates
+	$(VENV)/bin/python packaging/render_templates.py
+
+$(VENV)/installed: requirements.txt requirements.lock
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt --constraint requirements.lock
 	touch $@
 
 package: ## Build the function, zip it for Lambda, and say how to deploy it
@@ -46,7 +51,7 @@ package: ## Build the function, zip it for Lambda, and say how to deploy it
 	@echo 'Deploy it with a bucket of yours, in the Region of the rule:'
 	@echo '  aws s3 cp $(ZIP) s3://BUCKET/imdsv2-config-rule/bootstrap.zip'
 	@echo '  aws cloudformation deploy --stack-name imdsv2-config-rule --template-file cloudformation/rule.yaml' \
-		'--capabilities CAPABILITY_IAM --parameter-overrides CodeBucket=BUCKET Architecture=$(ARCH)'
+		'--s3-bucket BUCKET --capabilities CAPABILITY_IAM --parameter-overrides CodeBucket=BUCKET Architecture=$(ARCH)'
 
 bench: ## Measure `evaluate` on a large snapshot, beside jq and Python
 	cargo build --release --locked --bin imdsv2

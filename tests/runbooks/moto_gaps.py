@@ -1,0 +1,109 @@
+"""What EC2 does and moto 5.2.1 does not, where the runbooks depend on it. Importing this mends it.
+
+Each function says what it stands for. `Switches` let a test have EC2 misbehave.
+"""
+
+from moto.cloudformation.parsing import ResourceMap
+from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.instances import MetadataOptions
+from moto.ec2.responses import EC2Response
+
+OPTIONS = ("HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint")
+
+
+class Switches:
+    """How EC2 behaves in the test that runs."""
+
+    refuse = None  # an error's code and message: ModifyInstanceMetadataOptions gives it
+    apply_after = 2  # how often the options are read before a change on a running instance is applied
+    ignore_changes = False  # a change is accepted, and never comes
+    defaults = {}  # the account's, by backend
+
+
+def modify_options(self):
+    """Keeps what the request leaves out, where moto puts defaults in its place, and takes time to apply: on a
+    running instance seconds, on a stopped one until its next start. Refuses what EC2 refuses: a terminated
+    instance; other options beside HttpEndpoint=disabled; IMDSv1 where HttpTokensEnforced is enabled."""
+    given = {key: self._get_param(key) for key in OPTIONS if self._get_param(key) is not None}
+    instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
+    if Switches.refuse:
+        raise EC2ClientError(*Switches.refuse)
+    if instance.state in ("shutting-down", "terminated"):
+        raise EC2ClientError("IncorrectInstanceState", f"The instance is {instance.state}.")
+    if given.get("HttpEndpoint") == "disabled" and len(given) > 1:
+        raise EC2ClientError("InvalidParameterCombination", "HttpEndpoint=disabled takes no other option.")
+    enforced = account_level(self.ec2_backend).get("HttpTokensEnforced") == "enabled"
+    if enforced and given.get("HttpTokens") == "optional":
+        raise EC2ClientError("UnsupportedOperation", "HttpTokens is enforced in this account.")
+
+    now = instance.metadata_options
+    kept = {
+        "HttpTokens": now.http_tokens,
+        "HttpPutResponseHopLimit": now.http_put_response_hop_limit,
+        "HttpEndpoint": now.http_endpoint,
+        "HttpProtocolIpv6": now.http_protocol_ipv6,
+        "InstanceMetadataTags": now.instance_metadata_tags,
+    }
+    changed = MetadataOptions({**kept, **({} if Switches.ignore_changes else given), "State": "pending"})
+    instance.metadata_options, instance.reads_until_applied = changed, Switches.apply_after
+    return ActionResult({"InstanceId": instance.id, "InstanceMetadataOptions": changed})
+
+
+def describe_instances(self, original=EC2Response.describe_instances):
+    """Applies what is pending, a little later."""
+    for reservation in self.ec2_backend.all_reservations():
+        for instance in reservation.instances:
+            if instance.metadata_options.state == "pending" and instance.state == "running":
+                instance.reads_until_applied -= 1
+                if instance.reads_until_applied <= 0:
+                    instance.metadata_options.state = "applied"
+    return original(self)
+
+
+def account_level(backend):
+    return Switches.defaults.setdefault((backend.account_id, backend.region_name), {"ManagedBy": "account"})
+
+
+def get_defaults(self):
+    """moto knows no account-level defaults. Options that are not set are absent."""
+    return ActionResult({"AccountLevel": account_level(self.ec2_backend)})
+
+
+def modify_defaults(self):
+    """Options that the request leaves out stay; `no-preference` and a hop limit of -1 unset. What a declarative
+    policy manages cannot be changed here."""
+    level = account_level(self.ec2_backend)
+    if level["ManagedBy"] == "declarative-policy":
+        raise EC2ClientError("DeclarativePolicyViolation", level.get("ManagedExceptionMessage", ""))
+    for key in (*OPTIONS, "HttpTokensEnforced", "InstanceMetadataTags"):
+        value = self._get_param(key)
+        if str(value) in ("no-preference", "-1"):
+            level.pop(key, None)
+        elif value is not None and not Switches.ignore_changes:
+            level[key] = int(value) if key == "HttpPutResponseHopLimit" else value
+    return ActionResult({"Return": True})
+
+
+def create_launch_template_version(self, original=EC2Response.create_launch_template_version):
+    """A new version starts from the source version; a parameter that is given replaces the source's as a whole."""
+    template = self.ec2_backend.get_launch_template(self._get_param("LaunchTemplateId"))
+    source = self._get_param("SourceVersion")
+    inherited = template.get_version(source).data if source else {}
+    answer = original(self)
+    for name, value in inherited.items():
+        template.latest_version().data.setdefault(name, value)
+    return answer
+
+
+def validate_outputs(self):
+    """CloudFormation knows the attributes of every resource type, and moto fails on those of AWS::Config::ConfigRule,
+    which it ignores."""
+
+
+ResourceMap.validate_outputs = validate_outputs
+EC2Response.modify_instance_metadata_options = modify_options
+EC2Response.describe_instances = describe_instances
+EC2Response.get_instance_metadata_defaults = get_defaults
+EC2Response.modify_instance_metadata_defaults = modify_defaults
+EC2Response.create_launch_template_version = create_launch_template_version

@@ -1,0 +1,78 @@
+"""EnforceImdsv2AccountDefaults, run against EC2: each way through it."""
+
+import pytest
+
+HERE = ("123456789012", "us-east-1")
+
+
+def enforce(cloud, **parameters):
+    return cloud.run("EnforceImdsv2AccountDefaults", **parameters)
+
+
+def defaults(cloud):
+    return {name: value for name, value in cloud.ec2.get_instance_metadata_defaults()["AccountLevel"].items()}
+
+
+def test_defaults_that_were_never_set_require_tokens_and_nothing_else(cloud):
+    run = enforce(cloud)
+    assert run.status == "Success", run.failures
+    assert run.outputs == {
+        "Before.Finding": "To set: HttpTokens.",
+        "Before.HttpTokens": "",
+        "Before.HttpPutResponseHopLimit": 0,
+        "Before.HttpTokensEnforced": "",
+        "LookAgain.AccountLevel": {"HttpTokens": "required", "ManagedBy": "account"},
+    }
+    assert defaults(cloud) == {"HttpTokens": "required", "ManagedBy": "account"}
+
+
+def test_what_is_not_asked_for_stays(cloud):
+    before = {"HttpTokens": "optional", "HttpPutResponseHopLimit": 3, "HttpTokensEnforced": "disabled",
+              "HttpEndpoint": "enabled", "InstanceMetadataTags": "enabled", "ManagedBy": "account"}
+    cloud.misbehave(defaults={HERE: dict(before)})
+    run = enforce(cloud)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Before.HttpTokens"] == "optional"
+    assert run.outputs["Before.HttpPutResponseHopLimit"] == 3
+    assert run.outputs["Before.HttpTokensEnforced"] == "disabled"
+    assert defaults(cloud) == before | {"HttpTokens": "required"}
+
+
+def test_hop_limit_and_enforcement_are_set_where_asked(cloud):
+    run = enforce(cloud, HttpPutResponseHopLimit=2, HttpTokensEnforced="enabled")
+    assert run.status == "Success", run.failures
+    assert defaults(cloud) == {
+        "HttpTokens": "required", "HttpPutResponseHopLimit": 2, "HttpTokensEnforced": "enabled", "ManagedBy": "account",
+    }
+
+
+def test_defaults_that_are_as_wanted_are_left_alone(cloud):
+    cloud.misbehave(defaults={HERE: {"HttpTokens": "required", "HttpPutResponseHopLimit": 2, "ManagedBy": "account"}})
+    run = enforce(cloud, HttpPutResponseHopLimit=2)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Before.Finding"] == "The defaults are as wanted: nothing to do."
+    assert cloud.calls == ["GetInstanceMetadataDefaults"]
+
+
+def test_a_policy_that_requires_tokens_is_enough(cloud):
+    cloud.misbehave(defaults={HERE: {"HttpTokens": "required", "ManagedBy": "declarative-policy"}})
+    assert enforce(cloud).status == "Success"
+    assert cloud.calls == ["GetInstanceMetadataDefaults"]
+
+
+def test_a_policy_that_says_otherwise_is_told_with_its_message(cloud):
+    level = {"ManagedBy": "declarative-policy", "ManagedExceptionMessage": "Ask security@example.com."}
+    cloud.misbehave(defaults={HERE: level})
+    run = enforce(cloud, HttpTokensEnforced="enabled")
+    assert run.status == "Failed"
+    assert "a declarative policy of the organization manages the defaults, and leaves HttpTokens, HttpTokensEnforced" in run.failures[0]
+    assert run.failures[0].endswith("Ask security@example.com.")
+    assert cloud.calls == ["GetInstanceMetadataDefaults"]
+
+
+@pytest.mark.parametrize("asked", [{}, {"HttpTokensEnforced": "enabled"}])
+def test_a_change_that_does_not_come_fails_the_verification(cloud, asked):
+    cloud.misbehave(ignore_changes=True)
+    run = enforce(cloud, **asked)
+    assert run.status == "Failed"
+    assert run.failures == ["Verify: Exception: HttpTokens is not set after it was set to required."]

@@ -1,0 +1,86 @@
+"""The scripts inside the runbooks, called by themselves with what their steps pass them."""
+
+import pytest
+import yaml
+from automation import script
+from conftest import DOCUMENTS
+
+
+def handler(document, step):
+    steps = yaml.safe_load((DOCUMENTS / f"{document}.yaml").read_text())["mainSteps"]
+    inputs = next(s["inputs"] for s in steps if s["name"] == step)
+    return lambda **events: script(inputs["Script"], inputs["Handler"])(events, None)
+
+
+def reservations(state="running", **options):
+    return [{"Instances": [{"State": {"Name": state}, **({"MetadataOptions": options} if options else {})}]}]
+
+
+def before(instances, days=14, hop_limit=0):
+    return handler("EnforceImdsv2", "Before")(Reservations=instances, LookbackDays=days, HopLimit=hop_limit)
+
+
+@pytest.mark.parametrize(
+    ("state", "may_call", "applies_now"),
+    [
+        ("pending", True, True),
+        ("running", True, True),
+        ("stopping", True, False),
+        ("stopped", False, False),
+    ],
+)
+def test_the_state_says_what_to_expect(state, may_call, applies_now):
+    plan = before(reservations(state, HttpTokens="optional", HttpEndpoint="enabled", HttpPutResponseHopLimit=1))
+    assert (plan["Do"], plan["MayCall"], plan["AppliesNow"]) == ("LookAtUsage", may_call, applies_now)
+
+
+@pytest.mark.parametrize("state", ["shutting-down", "terminated"])
+def test_an_instance_on_its_way_out_is_left_alone(state):
+    assert before(reservations(state, HttpTokens="optional"))["Do"] == "Nothing"
+
+
+def test_an_instance_without_options_is_enforced_and_may_call():
+    plan = before(reservations(), days=0, hop_limit=2)
+    assert (plan["Do"], plan["MayCall"], plan["RaiseHopLimit"]) == ("Change", True, True)
+    assert plan["Finding"] == "HttpTokens was not set on an instance that is running."
+
+
+def test_the_lookback_is_as_long_as_asked():
+    plan = before(reservations(HttpTokens="optional"), days=455)
+    assert plan["From"] < plan["To"]
+    assert before([], days=1)["Do"] == "Nothing"
+
+
+@pytest.mark.parametrize(
+    ("sums", "may_call", "unknown", "force", "calls"),
+    [
+        ([0, 0], True, "Stop", False, 0),
+        ([], False, "Stop", False, 0),
+        ([], True, "Proceed", False, 0),
+        ([], True, "Stop", True, 0),
+        ([2, 3], True, "Stop", True, 5),
+        ([], True, "Stop", False, None),
+        ([1], False, "Proceed", False, None),
+        ([0, 1], True, "Stop", False, None),
+    ],
+)
+def test_usage_decides(sums, may_call, unknown, force, calls):
+    def judge():
+        return handler("EnforceImdsv2", "Usage")(
+            Datapoints=[{"Sum": float(value)} for value in sums],
+            LookbackDays=14, MayCall=may_call, OnUnknownUsage=unknown, Force=force,
+        )
+
+    if calls is None:
+        with pytest.raises(Exception, match="Nothing was changed"):
+            judge()
+    else:
+        assert judge() == {"Calls": calls}
+
+
+def test_restoring_an_instance_that_is_stopping_does_not_wait():
+    plan = handler("RestoreMetadataOptions", "Plan")(
+        Reservations=reservations("stopping", HttpTokens="required", HttpEndpoint="enabled", HttpPutResponseHopLimit=1),
+        HttpTokens="optional", HttpPutResponseHopLimit=1, HttpEndpoint="enabled",
+    )
+    assert plan == {"Do": "PutBack", "Finding": "Put back: HttpTokens.", "SwitchEndpointOff": False, "AppliesNow": False}
