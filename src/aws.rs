@@ -29,6 +29,8 @@ pub struct Clients {
     pub config: aws_sdk_config::Client,
     /// Amazon EC2.
     pub ec2: aws_sdk_ec2::Client,
+    /// Amazon EC2 Auto Scaling.
+    pub autoscaling: aws_sdk_autoscaling::Client,
 }
 
 impl Clients {
@@ -38,7 +40,12 @@ impl Clients {
         let retries = || RetryPartition::custom(SESSION_NAME).token_bucket(TokenBucket::unlimited()).build();
         let config = aws_sdk_config::config::Builder::from(sdk).retry_partition(retries()).build();
         let ec2 = aws_sdk_ec2::config::Builder::from(sdk).retry_partition(retries()).build();
-        Self { config: aws_sdk_config::Client::from_conf(config), ec2: aws_sdk_ec2::Client::from_conf(ec2) }
+        let autoscaling = aws_sdk_autoscaling::config::Builder::from(sdk).retry_partition(retries()).build();
+        Self {
+            config: aws_sdk_config::Client::from_conf(config),
+            ec2: aws_sdk_ec2::Client::from_conf(ec2),
+            autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling),
+        }
     }
 }
 

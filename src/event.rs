@@ -6,9 +6,10 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
 
 use crate::policy::{Policy, PolicyError};
-use crate::sources::configuration_item::ConfigurationItem;
+use crate::sources::configuration_item::{ConfigurationItem, parse_time};
 use crate::sources::{SourceError, read_object};
 
 /// The event's own fields. Each accessor checks its field and names it in its error, so that a caller
@@ -69,6 +70,14 @@ impl<'a> ConfigEvent<'a> {
         Ok(Policy::from_rule_parameters(parameters)?)
     }
 
+    /// The rule's name (`configRuleName`).
+    ///
+    /// # Errors
+    /// Where it is absent or no string.
+    pub fn rule_name(self) -> Result<&'a str, EventError> {
+        self.required("configRuleName")
+    }
+
     /// What made AWS Config invoke the rule (`invokingEvent`).
     ///
     /// # Errors
@@ -102,14 +111,17 @@ pub enum Trigger<'a> {
     /// A resource changed, and its item is too large for an event; here is a summary without
     /// `configuration`. The item itself is in the resource's history.
     Oversized(ConfigurationItem<'a>),
+    /// It is time to look at everything that there is. The time is the notification's own, by which
+    /// evaluations are ordered.
+    Scheduled(OffsetDateTime),
 }
 
 impl<'a> Trigger<'a> {
     /// Reads a notification of AWS Config: the JSON inside an event. `path` says where it stands.
     ///
     /// # Errors
-    /// Where it is no JSON object, of a kind that this rule does not know, or without the item that it
-    /// is about.
+    /// Where it is no JSON object, of a kind that this rule does not know, or without the item or the time
+    /// that it is about.
     pub fn from_notification(path: &'static str, json: &'a str) -> Result<Self, EventError> {
         let notification: Notification<'a> = read_object(path, json)?;
         let item = |field, json: Option<&'a RawValue>| {
@@ -124,6 +136,11 @@ impl<'a> Trigger<'a> {
                 "invokingEvent.configurationItemSummary",
                 notification.configuration_item_summary,
             )?)),
+            Some("ScheduledNotification") => {
+                const FIELD: &str = "invokingEvent.notificationCreationTime";
+                let created = notification.notification_creation_time.ok_or(SourceError::Missing(FIELD))?;
+                Ok(Self::Scheduled(parse_time(FIELD, created)?))
+            }
             Some(other) => Err(EventError::MessageType(other.chars().take(100).collect())),
             None => Err(SourceError::Missing("invokingEvent.messageType").into()),
         }
@@ -134,6 +151,8 @@ impl<'a> Trigger<'a> {
 #[serde(rename_all = "camelCase")]
 struct Notification<'a> {
     message_type: Option<String>,
+    #[serde(borrow)]
+    notification_creation_time: Option<&'a RawValue>,
     #[serde(borrow)]
     configuration_item: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -174,8 +193,8 @@ pub enum EventError {
     },
     /// A notification that this rule does not evaluate.
     #[error(
-        "invokingEvent.messageType is \"{0}\"; this rule evaluates ConfigurationItemChangeNotification and \
-         OversizedConfigurationItemChangeNotification"
+        "invokingEvent.messageType is \"{0}\"; this rule evaluates ConfigurationItemChangeNotification, \
+         OversizedConfigurationItemChangeNotification and ScheduledNotification"
     )]
     MessageType(String),
     /// The rule's parameters are wrong.

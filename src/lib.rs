@@ -19,10 +19,11 @@
 //!
 //! What talks to AWS:
 //! - [`aws`]: clients, credentials, roles in member accounts.
-//! - [`config_service`]: `PutEvaluations`, and the history of a resource.
+//! - [`config_service`]: `PutEvaluations`, the rule's results, and the history of a resource.
 //!
 //! What wires it together:
 //! - [`rule`]: the Lambda function's whole work, one event in, one summary out.
+//! - [`scheduled`]: the part of it that looks at a whole Region.
 //! - [`cli`]: the command line (feature `cli`).
 
 pub mod aws;
@@ -33,5 +34,6 @@ pub mod event;
 pub mod policy;
 pub mod resource;
 pub mod rule;
+pub mod scheduled;
 pub mod sources;
 pub mod verdict;

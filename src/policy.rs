@@ -4,6 +4,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::resource::ResourceType;
+
 /// The longest tag key that AWS allows, in characters
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>).
 const MAX_TAG_KEY: usize = 128;
@@ -19,6 +21,8 @@ pub struct Policy {
     pub exemption_tag_key: Option<String>,
     /// `accountDefaults`: scheduled runs also judge the Region's account-level defaults.
     pub account_defaults: bool,
+    /// `resourceTypes`: the types that are judged, which are those that a scheduled run lists.
+    pub resource_types: Vec<ResourceType<'static>>,
 }
 
 impl Default for Policy {
@@ -28,6 +32,11 @@ impl Default for Policy {
             disabled_endpoint_compliant: true,
             exemption_tag_key: None,
             account_defaults: false,
+            resource_types: vec![
+                ResourceType::Instance,
+                ResourceType::LaunchTemplate,
+                ResourceType::LaunchConfiguration,
+            ],
         }
     }
 }
@@ -39,7 +48,7 @@ struct Parameter {
     set: fn(&mut Policy, &str) -> Option<()>,
 }
 
-const PARAMETERS: [Parameter; 4] = [
+const PARAMETERS: [Parameter; 5] = [
     Parameter {
         name: "maxHopLimit",
         expected: "a whole number from \"1\" to \"64\"",
@@ -72,9 +81,29 @@ const PARAMETERS: [Parameter; 4] = [
             Some(())
         },
     },
+    Parameter {
+        name: "resourceTypes",
+        expected: "one or more of AWS::EC2::Instance, AWS::EC2::LaunchTemplate and \
+                   AWS::AutoScaling::LaunchConfiguration, with commas between them",
+        set: |policy, value| {
+            policy.resource_types = value.split(',').map(judged_type).collect::<Option<_>>()?;
+            Some(())
+        },
+    },
 ];
 
+fn judged_type(name: &str) -> Option<ResourceType<'static>> {
+    let known = Policy::default().resource_types;
+    known.into_iter().find(|resource_type| resource_type.name() == name.trim())
+}
+
 impl Policy {
+    /// Whether resources of this type are judged.
+    #[must_use]
+    pub fn judges(&self, resource_type: &ResourceType<'_>) -> bool {
+        self.resource_types.iter().any(|judged| judged == resource_type)
+    }
+
     /// Parses rule parameters: a JSON object of strings, as AWS Config hands them to a rule.
     /// An empty text means the same as `{}`: every parameter has its default.
     ///
@@ -147,7 +176,7 @@ pub enum PolicyError {
     NotAnObject(String),
     /// A key that is no parameter of this rule.
     #[error(
-        "rule parameter \"{name}\" is not known; did you mean \"{nearest}\"? Known are maxHopLimit, disabledEndpointCompliant, exemptionTagKey and accountDefaults"
+        "rule parameter \"{name}\" is not known; did you mean \"{nearest}\"? Known are maxHopLimit, disabledEndpointCompliant, exemptionTagKey, accountDefaults and resourceTypes"
     )]
     UnknownKey {
         /// The key, shortened.
@@ -184,12 +213,13 @@ mod tests {
 
     #[test]
     fn every_parameter_is_read() {
-        let json = r#"{"maxHopLimit":"2","disabledEndpointCompliant":"false","exemptionTagKey":"imdsv1-until","accountDefaults":"true"}"#;
+        let json = r#"{"maxHopLimit":"2","disabledEndpointCompliant":"false","exemptionTagKey":"imdsv1-until","accountDefaults":"true","resourceTypes":"AWS::EC2::LaunchTemplate, AWS::EC2::Instance"}"#;
         let expected = Policy {
             max_hop_limit: Some(2),
             disabled_endpoint_compliant: false,
             exemption_tag_key: Some("imdsv1-until".into()),
             account_defaults: true,
+            resource_types: vec![ResourceType::LaunchTemplate, ResourceType::Instance],
         };
         assert_eq!(Policy::from_rule_parameters(json).expect("valid"), expected);
     }
@@ -226,6 +256,10 @@ mod tests {
             r#"rule parameter "accountDefaults" is "True"; expected "true" or "false""#
         );
         assert!(error(r#"{"exemptionTagKey":""}"#).contains("expected a tag key of 1 to 128 characters"));
+        for bad in ["", "AWS::EC2::VPC", "AWS::EC2::Instance,", "instances"] {
+            let message = error(&format!(r#"{{"resourceTypes":"{bad}"}}"#));
+            assert!(message.contains("expected one or more of AWS::EC2::Instance, "), "{message}");
+        }
         let long = "k".repeat(129);
         assert!(error(&format!(r#"{{"exemptionTagKey":"{long}"}}"#)).contains("1 to 128 characters"));
     }
@@ -238,6 +272,7 @@ mod tests {
             ("exemptTagKey", "exemptionTagKey"),
             ("endpointDisabledCompliant", "disabledEndpointCompliant"),
             ("accountDefault", "accountDefaults"),
+            ("resourceType", "resourceTypes"),
         ] {
             let message = error(&format!(r#"{{"{key}":"1"}}"#));
             assert!(

@@ -173,6 +173,34 @@ impl<'a> HttpTokens<'a> {
     }
 }
 
+/// The account-level defaults of a Region, from which instances start whose launch does not say otherwise
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceMetadataDefaultsResponse.html>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountDefaults<'a> {
+    /// `HttpTokens`
+    pub http_tokens: HttpTokens<'a>,
+    /// `HttpTokensEnforced` is `enabled`: EC2 refuses launches and changes that leave IMDSv1 open.
+    pub enforced: bool,
+    /// `ManagedBy` is `declarative-policy`: the organization sets them, and the account cannot.
+    pub managed_by_policy: bool,
+}
+
+impl<'a> AccountDefaults<'a> {
+    /// Defaults from the API's own words; an absent word is a default that is not set.
+    #[must_use]
+    pub fn from_words(
+        http_tokens: Option<Cow<'a, str>>,
+        http_tokens_enforced: Option<&str>,
+        managed_by: Option<&str>,
+    ) -> Self {
+        Self {
+            http_tokens: http_tokens.map_or(HttpTokens::Unset, HttpTokens::from_word),
+            enforced: http_tokens_enforced == Some("enabled"),
+            managed_by_policy: managed_by == Some("declarative-policy"),
+        }
+    }
+}
+
 /// What a record leaves open about a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {

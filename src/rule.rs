@@ -13,6 +13,7 @@ use crate::aws::{AccountError, Accounts, Clients, FunctionIdentity};
 use crate::config_service::{self, HistoryError, ReportError};
 use crate::event::{ConfigEvent, EventError, Trigger};
 use crate::resource::Resource;
+use crate::scheduled::{self, Interrupted, ScheduledRun};
 use crate::sources::SourceError;
 use crate::sources::configuration_item::ConfigurationItem;
 use crate::sources::ec2::{self, Ec2Error};
@@ -29,11 +30,12 @@ pub struct Invocation<'a> {
     pub until: Instant,
 }
 
-/// Evaluates what `payload`, an event of AWS Config, is about, and reports the verdict.
+/// Evaluates what `payload`, an event of AWS Config, is about, and reports the verdict, or all verdicts
+/// of a scheduled run.
 ///
 /// # Errors
-/// Where the event is malformed, AWS cannot be asked, or the verdict could not be reported. Nothing
-/// was reported then.
+/// Where the event is malformed, AWS cannot be asked, or a verdict could not be reported. Nothing
+/// was reported then, except by a scheduled run, which says how far it came.
 pub async fn handle(
     accounts: &Accounts,
     payload: &Value,
@@ -57,6 +59,18 @@ async fn evaluate_event(
     let (item, oversized) = match event.trigger()? {
         Trigger::Change(item) => (item, false),
         Trigger::Oversized(summary) => (summary, true),
+        Trigger::Scheduled(created) => {
+            let run = ScheduledRun {
+                account_id: event.account_id()?,
+                rule_name: event.rule_name()?,
+                result_token,
+                policy: &policy,
+                created,
+                today: invocation.now.date(),
+                until: invocation.until,
+            };
+            return Ok(scheduled::evaluate_region(clients, run).await?);
+        }
     };
     let captured = item.capture_time()?;
     let resource = item.resource(left_scope)?;
@@ -74,7 +88,8 @@ async fn evaluate_event(
     let resource = in_time(invocation, ec2::fill_gap(&clients.ec2, resource)).await??;
 
     let verdict = evaluate(&resource, &policy, invocation.now.date());
-    let evaluation = config_service::evaluation(&resource, &verdict, captured)?;
+    let (resource_type, resource_id) = (resource.resource_type.name(), resource.resource_id.as_ref());
+    let evaluation = config_service::evaluation(resource_type, resource_id, &verdict, captured)?;
     config_service::put_evaluations(&clients.config, vec![evaluation], result_token, invocation.until)
         .await?;
     log(&resource, &verdict);
@@ -125,6 +140,9 @@ pub enum RuleError {
     /// AWS did not answer in the time that Lambda gives.
     #[error("Lambda's time limit came before AWS answered; nothing was reported")]
     OutOfTime,
+    /// A scheduled run did not come to its end.
+    #[error(transparent)]
+    Scheduled(#[from] Interrupted),
 }
 
 impl RuleError {
@@ -140,6 +158,7 @@ impl RuleError {
             Self::Ec2(_) => "Ec2NotReadable",
             Self::Evaluation(_) | Self::Report(_) => "EvaluationsNotReported",
             Self::OutOfTime => "OutOfTime",
+            Self::Scheduled(interrupted) => interrupted.kind(),
         }
     }
 }

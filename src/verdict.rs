@@ -11,7 +11,7 @@ use time::Date;
 use time::macros::format_description;
 
 use crate::policy::Policy;
-use crate::resource::{Gap, HttpTokens, Lifecycle, MetadataOptions, Resource, ResourceType};
+use crate::resource::{AccountDefaults, Gap, HttpTokens, Lifecycle, MetadataOptions, Resource, ResourceType};
 
 /// An annotation has 1 to 256 characters
 /// (<https://docs.aws.amazon.com/config/latest/APIReference/API_Evaluation.html>).
@@ -106,13 +106,46 @@ pub fn evaluate(resource: &Resource<'_>, policy: &Policy, today: Date) -> Verdic
     Verdict { compliance, annotation: fit(annotation) }
 }
 
+/// Judges the account-level defaults of a Region, which decide for instances whose launch does not.
+#[must_use]
+pub fn evaluate_account(defaults: &AccountDefaults<'_>) -> Verdict {
+    let by = if defaults.managed_by_policy { ", by a declarative policy" } else { "" };
+    let (compliance, annotation) = match &defaults.http_tokens {
+        HttpTokens::Required => {
+            (Compliance::Compliant, format!("New instances require IMDSv2 by default here{by}."))
+        }
+        _ if defaults.enforced => (
+            Compliance::Compliant,
+            format!("EC2 refuses launches that leave IMDSv1 open here{by} (HttpTokensEnforced)."),
+        ),
+        found => {
+            let found = match found {
+                HttpTokens::Other(word) => format!("\"{}\"", excerpt(word)),
+                HttpTokens::Optional => "optional".to_owned(),
+                HttpTokens::Required | HttpTokens::Unset => "not set".to_owned(),
+            };
+            let place = if defaults.managed_by_policy {
+                "in the organization's declarative policy"
+            } else {
+                "with ModifyInstanceMetadataDefaults"
+            };
+            let annotation = format!(
+                "New instances may answer IMDSv1: the default of HttpTokens is {found} in this account and Region. \
+                 Set it to required {place}."
+            );
+            (Compliance::NonCompliant, annotation)
+        }
+    };
+    Verdict { compliance, annotation: fit(annotation) }
+}
+
 /// The verdict table: the first line that applies wins.
 fn decide(
     resource: &Resource<'_>,
     policy: &Policy,
     exemption: &Exemption,
 ) -> (Compliance, Cow<'static, str>) {
-    if let Some(reason) = nothing_to_judge(resource) {
+    if let Some(reason) = nothing_to_judge(resource, policy) {
         return (Compliance::NotApplicable, reason);
     }
     if let Exemption::Until(date) = exemption {
@@ -151,14 +184,10 @@ fn decide(
 }
 
 /// Why there is nothing to judge, if so.
-fn nothing_to_judge(resource: &Resource<'_>) -> Option<Cow<'static, str>> {
+fn nothing_to_judge(resource: &Resource<'_>, policy: &Policy) -> Option<Cow<'static, str>> {
     let reason = match &resource.lifecycle {
-        Lifecycle::Live => match &resource.resource_type {
-            ResourceType::Other(name) => format!("This rule does not judge {}.", excerpt(name)),
-            ResourceType::Instance | ResourceType::LaunchTemplate | ResourceType::LaunchConfiguration => {
-                return None;
-            }
-        },
+        Lifecycle::Live if policy.judges(&resource.resource_type) => return None,
+        Lifecycle::Live => format!("This rule does not judge {}.", excerpt(resource.resource_type.name())),
         Lifecycle::NotRecorded(status) => match status.as_ref() {
             "ResourceDeleted" | "ResourceDeletedNotRecorded" => "The resource is deleted.".to_owned(),
             "ResourceNotRecorded" => "AWS Config does not record resources of this type.".to_owned(),
@@ -166,7 +195,7 @@ fn nothing_to_judge(resource: &Resource<'_>) -> Option<Cow<'static, str>> {
         },
         Lifecycle::LeftScope => "The resource left the scope of this rule.".to_owned(),
         Lifecycle::Ending(state) => format!("The instance is {}.", excerpt(state)),
-        Lifecycle::Vanished => "EC2 no longer knows the resource.".to_owned(),
+        Lifecycle::Vanished => "The resource no longer exists.".to_owned(),
     };
     Some(reason.into())
 }
@@ -304,6 +333,57 @@ mod tests {
 
     fn compliance(resource: &Resource<'_>, policy: &Policy) -> Compliance {
         evaluate(resource, policy, TODAY).compliance
+    }
+
+    #[test]
+    fn account_defaults_comply_when_ec2_requires_or_enforces_tokens() {
+        for (tokens, enforced, managed_by, expected, annotation) in [
+            (
+                Some("required"),
+                None,
+                None,
+                Compliance::Compliant,
+                "New instances require IMDSv2 by default here.",
+            ),
+            (
+                Some("required"),
+                Some("disabled"),
+                Some("declarative-policy"),
+                Compliance::Compliant,
+                "New instances require IMDSv2 by default here, by a declarative policy.",
+            ),
+            (
+                None,
+                Some("enabled"),
+                Some("account"),
+                Compliance::Compliant,
+                "EC2 refuses launches that leave IMDSv1 open here (HttpTokensEnforced).",
+            ),
+            (Some("optional"), Some("enabled"), None, Compliance::Compliant, "(HttpTokensEnforced)."),
+            (None, None, Some("account"), Compliance::NonCompliant, "HttpTokens is not set in this account"),
+            (Some("optional"), None, None, Compliance::NonCompliant, "with ModifyInstanceMetadataDefaults."),
+            (Some("Required"), Some("on"), None, Compliance::NonCompliant, "HttpTokens is \"Required\" in"),
+            (
+                Some("optional"),
+                Some("disabled"),
+                Some("declarative-policy"),
+                Compliance::NonCompliant,
+                "Set it to required in the organization's declarative policy.",
+            ),
+        ] {
+            let defaults = AccountDefaults::from_words(tokens.map(Into::into), enforced, managed_by);
+            let verdict = evaluate_account(&defaults);
+            assert_eq!(verdict.compliance, expected, "{defaults:?}");
+            assert!(verdict.annotation.contains(annotation), "{}", verdict.annotation);
+        }
+    }
+
+    #[test]
+    fn a_type_that_the_policy_leaves_out_is_not_judged() {
+        let policy = Policy { resource_types: vec![ResourceType::LaunchTemplate], ..Policy::default() };
+        let verdict = evaluate(&instance(Some(options("optional"))), &policy, TODAY);
+        assert_eq!(verdict.compliance, Compliance::NotApplicable);
+        assert_eq!(verdict.annotation, "This rule does not judge AWS::EC2::Instance.");
     }
 
     #[test]
@@ -458,8 +538,10 @@ mod tests {
             max_hop_limit in proptest::option::of(1..=64u8),
             disabled_endpoint_compliant in any::<bool>(),
             exemption_tag_key in proptest::option::of(any_text().prop_map(Cow::into_owned)),
+            resource_types in proptest::sample::subsequence(Policy::default().resource_types, 1..=3),
         ) -> Policy {
-            Policy { max_hop_limit, disabled_endpoint_compliant, exemption_tag_key, account_defaults: false }
+            let account_defaults = false;
+            Policy { max_hop_limit, disabled_endpoint_compliant, exemption_tag_key, account_defaults, resource_types }
         }
     }
 

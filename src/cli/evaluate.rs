@@ -172,6 +172,7 @@ impl Evaluator<'_> {
                 }
                 self.resource(&resource, policy)
             }
+            Trigger::Scheduled(_) => Err(RecordError::Scheduled.into()),
         }
     }
 
@@ -210,6 +211,11 @@ enum RecordError {
          get-resource-config-history --resource-type {resource_type} --resource-id {resource_id}` instead"
     )]
     Oversized { resource_type: String, resource_id: String },
+    #[error(
+        "a scheduled notification is about no resource in particular; evaluate the output of `aws ec2 \
+         describe-instances` instead"
+    )]
+    Scheduled,
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]

@@ -84,7 +84,7 @@ async fn look_at_default_version<'a>(
     Ok(Resource { metadata_options: options.as_ref().map(template_options), gap: None, ..resource })
 }
 
-fn lifecycle(instance: &Instance) -> Lifecycle<'static> {
+pub(super) fn lifecycle(instance: &Instance) -> Lifecycle<'static> {
     let state = instance.state().and_then(|state| state.name());
     state.map_or(Lifecycle::Live, |name| Lifecycle::from_instance_state(name.as_str().to_owned().into()))
 }
@@ -94,7 +94,7 @@ fn tags(instance: Instance) -> Vec<(Cow<'static, str>, Cow<'static, str>)> {
     tags.filter_map(|tag| Some((tag.key?.into(), tag.value?.into()))).collect()
 }
 
-fn instance_options(instance: &Instance) -> Option<MetadataOptions<'static>> {
+pub(super) fn instance_options(instance: &Instance) -> Option<MetadataOptions<'static>> {
     let options = instance.metadata_options()?;
     Some(MetadataOptions::from_words(
         options.http_tokens().map(|word| word.as_str().to_owned().into()),
@@ -104,7 +104,7 @@ fn instance_options(instance: &Instance) -> Option<MetadataOptions<'static>> {
     ))
 }
 
-fn template_options(options: &LaunchTemplateInstanceMetadataOptions) -> MetadataOptions<'static> {
+pub(super) fn template_options(options: &LaunchTemplateInstanceMetadataOptions) -> MetadataOptions<'static> {
     MetadataOptions::from_words(
         options.http_tokens().map(|word| word.as_str().to_owned().into()),
         options.http_endpoint().map(|word| word.as_str()),
@@ -113,17 +113,35 @@ fn template_options(options: &LaunchTemplateInstanceMetadataOptions) -> Metadata
     )
 }
 
-/// EC2 was asked about a resource and gave no answer.
+/// EC2, or EC2 Auto Scaling, was asked and gave no answer.
 #[derive(Debug, thiserror::Error)]
-#[error("could not ask EC2 about {resource_id} ({operation}): {reason}")]
-pub struct Ec2Error {
-    operation: &'static str,
-    resource_id: String,
-    reason: String,
+pub enum Ec2Error {
+    /// About a resource.
+    #[error("could not ask EC2 about {resource_id} ({operation}): {reason}")]
+    Resource {
+        /// What was called.
+        operation: &'static str,
+        /// The resource.
+        resource_id: String,
+        /// What AWS says.
+        reason: String,
+    },
+    /// About the Region.
+    #[error("could not list the Region ({operation}): {reason}")]
+    Region {
+        /// What was called.
+        operation: &'static str,
+        /// What AWS says.
+        reason: String,
+    },
 }
 
 impl Ec2Error {
     fn new(operation: &'static str, resource: &Resource<'_>, reason: String) -> Self {
-        Self { operation, resource_id: resource.resource_id.to_string(), reason }
+        Self::Resource { operation, resource_id: resource.resource_id.to_string(), reason }
+    }
+
+    pub(super) fn listing(operation: &'static str, reason: String) -> Self {
+        Self::Region { operation, reason }
     }
 }

@@ -6,6 +6,7 @@ pub mod configuration_item;
 pub mod describe_instances;
 pub mod ec2;
 mod field;
+pub mod region;
 
 use serde::Deserialize;
 

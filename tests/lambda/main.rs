@@ -3,6 +3,8 @@
 // The helpers of a test may fail it, too.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod fleet;
+mod scheduled;
 mod world;
 
 use std::time::Duration;

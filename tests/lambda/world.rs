@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use lambda_simulator::{InvocationBuilder, InvocationStatus, Simulator};
 use serde_json::{Value, json};
+
+use crate::fleet::Fleet;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers};
 
 /// The account that the function runs in.
@@ -35,19 +37,35 @@ pub(crate) struct Aws {
     pub(crate) history: Option<Value>,
     /// The body that EC2 answers `DescribeInstances` and `DescribeLaunchTemplateVersions` with.
     pub(crate) ec2: Option<(u16, String)>,
+    /// What scheduled runs list.
+    pub(crate) fleet: Fleet,
     /// For how many seconds STS's credentials are good.
     pub(crate) credentials_seconds: i64,
 }
 
-struct StandIn(Mutex<Aws>);
+struct StandIn {
+    aws: Mutex<Aws>,
+    accepted: Arc<Mutex<Vec<Value>>>,
+}
 
 impl Respond for StandIn {
     fn respond(&self, request: &Request) -> ResponseTemplate {
-        let mut aws = self.0.lock().unwrap();
-        match operation(request).as_str() {
+        let mut aws = self.aws.lock().unwrap();
+        let operation = operation(request);
+        if aws.fleet.page > 0
+            && let Some(answer) = aws.fleet.answer(&operation, request)
+        {
+            return answer;
+        }
+        match operation.as_str() {
             "PutEvaluations" => {
                 let put = aws.puts.pop_front().or(aws.puts_for_ever).unwrap_or(Put::Accept);
-                answer_put(put, &request.body_json().unwrap())
+                let body: Value = request.body_json().unwrap();
+                if matches!(put, Put::Accept) {
+                    let evaluations = body["Evaluations"].as_array().unwrap();
+                    self.accepted.lock().unwrap().extend(evaluations.iter().cloned());
+                }
+                answer_put(put, &body)
             }
             "GetResourceConfigHistory" => {
                 let items: Vec<_> = aws.history.iter().collect();
@@ -110,6 +128,7 @@ pub(crate) struct World {
     process: Child,
     pub(crate) server: MockServer,
     log: std::path::PathBuf,
+    accepted: Arc<Mutex<Vec<Value>>>,
 }
 
 impl World {
@@ -121,7 +140,9 @@ impl World {
     /// Starts the function with more environment variables.
     pub(crate) async fn start_with(aws: Aws, environment: &[(&str, &str)]) -> Self {
         let server = MockServer::start().await;
-        Mock::given(matchers::any()).respond_with(StandIn(Mutex::new(aws))).mount(&server).await;
+        let accepted = Arc::default();
+        let stand_in = StandIn { aws: Mutex::new(aws), accepted: Arc::clone(&accepted) };
+        Mock::given(matchers::any()).respond_with(stand_in).mount(&server).await;
         let simulator = Simulator::builder()
             .function_name("imdsv2")
             .account_id(OWN_ACCOUNT)
@@ -143,7 +164,7 @@ impl World {
             .stdout(std::fs::File::create(&log).unwrap())
             .stderr(Stdio::inherit());
         let process = command.spawn().unwrap();
-        Self { simulator, process, server, log }
+        Self { simulator, process, server, log, accepted }
     }
 
     /// Invokes the function, and waits for how it ends.
@@ -177,6 +198,11 @@ impl World {
     /// What was put, call by call.
     pub(crate) async fn puts(&self) -> Vec<Value> {
         self.calls("PutEvaluations").await.iter().map(|request| request.body_json().unwrap()).collect()
+    }
+
+    /// Every evaluation that AWS Config accepted, in order.
+    pub(crate) fn accepted(&self) -> Vec<Value> {
+        self.accepted.lock().unwrap().clone()
     }
 
     /// The only evaluation of the last call of `PutEvaluations`.

@@ -1,5 +1,8 @@
 //! AWS Config's API: reporting evaluations, and the history of a resource.
 
+pub mod reporter;
+pub mod results;
+
 use std::time::Duration;
 
 use aws_sdk_config::Client;
@@ -7,6 +10,7 @@ use aws_sdk_config::error::BuildError;
 use aws_sdk_config::primitives::DateTime;
 use aws_sdk_config::types::{ComplianceType, ConfigurationItem, Evaluation, ResourceType};
 use time::OffsetDateTime;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use crate::aws::explain;
@@ -22,13 +26,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Capture times may lose their fraction of a second on the way through the API.
 const CLOCK_GRAIN: time::Duration = time::Duration::SECOND;
 
-/// What AWS Config is to be told of `resource`. Evaluations are ordered by `at`: the time at which the
-/// item was captured.
+/// What AWS Config is to be told of a resource. Evaluations are ordered by `at`: the time at which the
+/// item was captured, or at which a scheduled run was called for.
 ///
 /// # Errors
 /// Never: every field that AWS requires is set.
 pub fn evaluation(
-    resource: &Resource<'_>,
+    resource_type: &str,
+    resource_id: &str,
     verdict: &Verdict,
     at: OffsetDateTime,
 ) -> Result<Evaluation, BuildError> {
@@ -38,8 +43,8 @@ pub fn evaluation(
         Compliance::NotApplicable => ComplianceType::NotApplicable,
     };
     Evaluation::builder()
-        .compliance_resource_type(resource.resource_type.name())
-        .compliance_resource_id(resource.resource_id.as_ref())
+        .compliance_resource_type(resource_type)
+        .compliance_resource_id(resource_id)
         .compliance_type(compliance)
         .annotation(&verdict.annotation)
         .ordering_timestamp(date_time(at))
@@ -139,7 +144,7 @@ pub async fn item_captured_at(
 }
 
 /// AWS's own type for a time; milliseconds are kept.
-fn date_time(time: OffsetDateTime) -> DateTime {
+pub(crate) fn date_time(time: OffsetDateTime) -> DateTime {
     DateTime::from_secs_and_nanos(time.unix_timestamp(), time.nanosecond())
 }
 
@@ -153,6 +158,13 @@ pub struct ReportError {
     pub total: usize,
     first: String,
     reason: String,
+}
+
+impl ReportError {
+    /// The task that a batch was given to broke off.
+    fn lost(panic: &JoinError) -> Self {
+        Self { unreported: 1, total: 1, first: "a batch".to_owned(), reason: panic.to_string() }
+    }
 }
 
 /// An item that cannot be had from the history.
@@ -172,7 +184,6 @@ mod tests {
     use aws_smithy_mocks::{MockResponseInterceptor, Rule, RuleMode, create_mock_http_client, mock};
 
     use super::*;
-    use crate::resource::{Lifecycle, ResourceType as Judged};
 
     /// A client that answers as `rules` say. (`mock_client!` would do the same, with a feature of the
     /// SDK that the function is not built with.)
@@ -189,23 +200,10 @@ mod tests {
         Client::from_conf(config)
     }
 
-    fn resource(id: &'static str) -> Resource<'static> {
-        Resource {
-            resource_type: Judged::Instance,
-            resource_id: id.into(),
-            account_id: None,
-            region: None,
-            lifecycle: Lifecycle::Live,
-            tags: Vec::new(),
-            metadata_options: None,
-            gap: None,
-        }
-    }
-
     fn an_evaluation(id: &'static str) -> Evaluation {
         let verdict = Verdict { compliance: Compliance::NonCompliant, annotation: "Found.".into() };
         let at = OffsetDateTime::from_unix_timestamp_nanos(1_778_491_812_636_000_000).expect("a time");
-        evaluation(&resource(id), &verdict, at).expect("complete")
+        evaluation("AWS::EC2::Instance", id, &verdict, at).expect("complete")
     }
 
     fn soon() -> Instant {
