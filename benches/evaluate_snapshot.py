@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from processes import peak_memory
+
 ROOT = Path(__file__).resolve().parent.parent
 IMDSV2 = ROOT / "target" / "release" / "imdsv2"
 
@@ -98,16 +100,6 @@ def write_snapshot(path: Path, items: int) -> None:
         for number in range(items):
             file.write(("," if number else "") + json.dumps(instance(number), separators=(",", ":")))
         file.write("]}")
-
-
-def peak_memory(pid: int) -> float:
-    """Peak resident memory in MiB so far; what a fork inherits is not in it, as it is in `ru_maxrss`."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0.0
-    peaks = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")]
-    return peaks[0] / 1024 if peaks else 0.0
 
 
 def measure(command: list[str], one_core: bool = False) -> tuple[float, float, str]:

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_config::error::BuildError;
 use time::{Date, OffsetDateTime};
@@ -57,7 +57,6 @@ pub async fn evaluate_region(clients: &Clients, run: ScheduledRun<'_>) -> Result
         run,
         reporter: Reporter::new(&clients.config, run.result_token, run.until),
         summary: Summary::default(),
-        stale: Mutex::default(),
         judged: 0,
         withdrawing: false,
     };
@@ -87,30 +86,28 @@ struct Progress<'a> {
     run: ScheduledRun<'a>,
     reporter: Reporter,
     summary: Summary,
-    stale: Mutex<Stale>,
     judged: usize,
     withdrawing: bool,
 }
 
 impl Progress<'_> {
     async fn go(&mut self, clients: &Clients) -> Result<(), Reason> {
-        // Side by side: both are long lists of pages, each of which names the next.
-        let stale = std::mem::take(&mut self.stale);
-        let newer = date_time(self.run.created);
-        let results = each_result(&clients.config, self.run.rule_name, |result| {
+        let stale = Arc::<Mutex<Stale>>::default();
+        let (matched, created) = (Arc::clone(&stale), date_time(self.run.created));
+        let results = each_result(&clients.config, self.run.rule_name, move |result| {
             // A result that is newer than the run is of a change that the run may not have seen.
-            if result.ordering_timestamp.is_none_or(|at| at <= newer) {
-                lock(&stale).result_exists(result);
+            if result.ordering_timestamp.is_none_or(|at| at <= created) {
+                lock(&matched).result_exists(result);
             }
         });
-        let listing = self.list(clients, &stale);
-        tokio::try_join!(listing, async { results.await.map_err(Reason::from) })?;
+        // Side by side: both are long lists of pages, each of which names the next.
+        tokio::try_join!(self.list(clients, &stale), async { results.await.map_err(Reason::from) })?;
 
         self.withdrawing = true;
-        let stale = stale.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let stale = std::mem::take(&mut *lock(&stale));
         for (resource_type, resource_id) in stale.gone() {
             let gone = Resource {
-                resource_type: ResourceType::from_name(resource_type.as_ref().into()),
+                resource_type,
                 resource_id: resource_id.as_ref().into(),
                 account_id: None,
                 region: None,
@@ -169,7 +166,7 @@ impl Progress<'_> {
     }
 }
 
-fn lock(stale: &Mutex<Stale>) -> std::sync::MutexGuard<'_, Stale> {
+fn lock(stale: &Mutex<Stale>) -> MutexGuard<'_, Stale> {
     stale.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -182,7 +179,7 @@ struct Stale {
     hasher: RandomState,
     existing: HashSet<u64>,
     /// Type and id of each result whose resource has not been listed yet.
-    unmatched: HashMap<u64, (Box<str>, Box<str>)>,
+    unmatched: HashMap<u64, (ResourceType<'static>, Box<str>)>,
 }
 
 impl Stale {
@@ -195,12 +192,13 @@ impl Stale {
     fn result_exists(&mut self, result: ResultOf<'_>) {
         let key = self.hasher.hash_one((result.resource_type, result.resource_id));
         if !self.existing.contains(&key) {
-            self.unmatched.insert(key, (result.resource_type.into(), result.resource_id.into()));
+            let resource_type = ResourceType::from_name(result.resource_type.to_owned().into());
+            self.unmatched.insert(key, (resource_type, result.resource_id.into()));
         }
     }
 
     /// Type and id of every result whose resource was not listed, once all are.
-    fn gone(self) -> impl Iterator<Item = (Box<str>, Box<str>)> {
+    fn gone(self) -> impl Iterator<Item = (ResourceType<'static>, Box<str>)> {
         self.unmatched.into_values()
     }
 }
@@ -266,13 +264,9 @@ mod tests {
         stale.resource_exists("AWS::EC2::Instance", "i-new");
         stale.result_exists(result("AWS::EC2::Instance", "i-after"));
         let mut gone: Vec<_> = stale.gone().collect();
-        gone.sort();
-        assert_eq!(
-            gone,
-            [
-                ("AWS::EC2::Instance".into(), "i-gone".into()),
-                ("AWS::EC2::LaunchTemplate".into(), "i-before".into())
-            ]
-        );
+        gone.sort_by(|a, b| a.1.cmp(&b.1));
+        let expected =
+            [(ResourceType::LaunchTemplate, "i-before".into()), (ResourceType::Instance, "i-gone".into())];
+        assert_eq!(gone, expected);
     }
 }

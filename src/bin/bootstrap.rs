@@ -14,7 +14,8 @@ use tokio::time::Instant;
 /// What is kept of Lambda's time to say what went wrong, instead of being killed without a word.
 const RESERVE: Duration = Duration::from_millis(500);
 
-#[tokio::main(flavor = "current_thread")]
+// Two: while one decodes a page of EC2, which takes it tens of milliseconds, the other calls AWS Config.
+#[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let member_role_name = std::env::var("MEMBER_ROLE_NAME").ok().filter(|name| !name.is_empty());

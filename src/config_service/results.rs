@@ -3,6 +3,7 @@
 use aws_sdk_config::Client;
 use aws_sdk_config::primitives::DateTime;
 use aws_sdk_config::types::ComplianceType;
+use tokio::task::JoinSet;
 
 use crate::aws::explain;
 
@@ -22,26 +23,30 @@ pub struct ResultOf<'a> {
 }
 
 /// Calls `visit` for every result of the rule. Compliant and non-compliant ones are paged side by side, in
-/// pages of 100: a page names the next, so that one list alone would take as long as both.
+/// tasks of their own: a page names the next, so that a list takes as long as its round trips.
 ///
 /// # Errors
 /// Where AWS Config does not answer.
 pub async fn each_result(
     client: &Client,
     rule_name: &str,
-    visit: impl Fn(ResultOf<'_>),
+    visit: impl Fn(ResultOf<'_>) + Clone + Send + 'static,
 ) -> Result<(), ResultsError> {
-    let compliant = each_result_of(client, rule_name, ComplianceType::Compliant, &visit);
-    let non_compliant = each_result_of(client, rule_name, ComplianceType::NonCompliant, &visit);
-    tokio::try_join!(compliant, non_compliant)?;
+    let mut lists = JoinSet::new();
+    for compliance in [ComplianceType::Compliant, ComplianceType::NonCompliant] {
+        lists.spawn(each_result_of(client.clone(), rule_name.to_owned(), compliance, visit.clone()));
+    }
+    while let Some(list) = lists.join_next().await {
+        list.map_err(|panic| ResultsError(panic.to_string()))??;
+    }
     Ok(())
 }
 
 async fn each_result_of(
-    client: &Client,
-    rule_name: &str,
+    client: Client,
+    rule_name: String,
     compliance: ComplianceType,
-    visit: &impl Fn(ResultOf<'_>),
+    visit: impl Fn(ResultOf<'_>),
 ) -> Result<(), ResultsError> {
     let mut pages = client
         .get_compliance_details_by_config_rule()

@@ -31,19 +31,21 @@ pub async fn each_instance<E: From<Ec2Error>>(
     let mut page = pages.next().await;
     while let Some(answer) = page {
         let answer = answer.map_err(|error| Ec2Error::listing("DescribeInstances", explain(&error)))?;
-        let (visited, next) = tokio::join!(visit_page(&answer, &mut visit), pages.next());
+        let (visited, next) = tokio::join!(visit_page(answer, &mut visit), pages.next());
         visited?;
         page = next;
     }
     Ok(())
 }
 
+/// Takes the page, so that it is gone before the next one is decoded.
 async fn visit_page<E: From<Ec2Error>>(
-    page: &DescribeInstancesOutput,
+    page: DescribeInstancesOutput,
     visit: &mut impl AsyncFnMut(Resource<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    for instance in page.reservations().iter().flat_map(|reservation| reservation.instances()) {
-        let resource = live_instance(instance)
+    let reservations = page.reservations.into_iter().flatten();
+    for instance in reservations.filter_map(|reservation| reservation.instances).flatten() {
+        let resource = live_instance(&instance)
             .ok_or_else(|| Ec2Error::listing("DescribeInstances", "an instance has no id".to_owned()))?;
         if resource.lifecycle == Lifecycle::Live {
             visit(resource).await?;
