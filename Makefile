@@ -9,10 +9,10 @@ TARGET := $(patsubst arm64,aarch64,$(ARCH))-unknown-linux-gnu
 BUILT := target/$(if $(filter $(ARCH),$(NATIVE)),,$(TARGET)/)release
 ZIP := dist/bootstrap-$(ARCH).zip
 
-.PHONY: help test lint fmt clippy deny templates render package bench clean
+.PHONY: help test lint fmt clippy deny templates render package bench bench-scheduled clean
 
 help: ## Show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
 test: $(VENV)/installed ## Install what the tests need, and run them all
 	cargo test --locked
@@ -56,6 +56,15 @@ package: ## Build the function, zip it for Lambda, and say how to deploy it
 bench: ## Measure `evaluate` on a large snapshot, beside jq and Python
 	cargo build --release --locked --bin imdsv2
 	python3 benches/evaluate_snapshot.py
+
+bench-scheduled: target/bench/venv/installed ## Measure scheduled runs, beside a rule in Python
+	cargo build --release --locked --no-default-features --bin bootstrap
+	target/bench/venv/bin/python benches/scheduled_run.py
+
+target/bench/venv/installed: benches/requirements.txt
+	python3 -m venv target/bench/venv
+	target/bench/venv/bin/pip install --quiet --disable-pip-version-check --requirement benches/requirements.txt
+	touch $@
 
 clean: ## Remove what was built
 	cargo clean

@@ -20,7 +20,8 @@ class Cloud:
         self.round_trip = round_trip
         self.ids = [f"i-{number:017x}" for number in range(instances)]
         self.gone = [f"i-{number:017x}" for number in range(instances, instances + gone)]
-        self.pages = {}  # of instances, by size
+        self.pages, self.size = {}, 0  # of instances
+        self.connections = set()  # asyncio itself only holds tasks weakly
         results = [(each, number % 10 > 0) for number, each in enumerate(self.ids + self.gone)]
         self.results = {
             "COMPLIANT": result_pages([each for each, complied in results if complied]),
@@ -38,8 +39,7 @@ class Cloud:
     def prepare(self, size: int):
         """Makes the pages of this size, so that the run does not wait for them."""
         starts = range(0, len(self.ids), size)
-        self.pages = {start: self.page(start, size) for start in starts}
-        self.size = size
+        self.pages, self.size = {start: self.page(start, size) for start in starts}, size
 
     def page(self, start, size):
         end = min(start + size, len(self.ids))
@@ -66,6 +66,7 @@ class Cloud:
         return address[0]
 
     async def connection(self, reader, writer):
+        self.connections.add(asyncio.current_task())
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
