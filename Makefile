@@ -17,6 +17,7 @@ help: ## Show the targets
 test: $(VENV)/installed ## Install what the tests need, and run them all
 	cargo test --locked
 	$(VENV)/bin/pytest tests/runbooks
+	$(VENV)/bin/pytest tests/live
 
 lint: fmt clippy deny templates ## Check formatting, code, dependencies and templates
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_config::config::SharedCredentialsProvider;
 use aws_sdk_config::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use aws_sdk_config::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
@@ -34,7 +34,9 @@ pub struct Clients {
 }
 
 impl Clients {
-    fn new(sdk: &SdkConfig) -> Self {
+    /// Clients with the credentials and the Region of `sdk`.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig) -> Self {
         // The SDK's own bucket of retries is per process: after some failed invocations it would leave
         // the next one without any. The attempts and the deadline bound them well enough.
         let retries = || RetryPartition::custom(SESSION_NAME).token_bucket(TokenBucket::unlimited()).build();
@@ -47,6 +49,22 @@ impl Clients {
             autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling),
         }
     }
+}
+
+/// How AWS is talked to, wherever from: the SDK's defaults, with our TLS, retries and timeouts.
+#[must_use]
+pub fn sdk_defaults() -> ConfigLoader {
+    let http = Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let retries = RetryConfig::standard()
+        .with_max_attempts(MAX_ATTEMPTS)
+        .with_initial_backoff(Duration::from_millis(200))
+        .with_max_backoff(Duration::from_secs(5));
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http)
+        .retry_config(retries)
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
 }
 
 /// The clients of every account that the function has worked in.
@@ -64,19 +82,7 @@ impl Accounts {
     /// Accounts reached from the credentials of the environment. `member_role_name` is the role to
     /// assume in every other account.
     pub async fn from_environment(member_role_name: Option<String>) -> Self {
-        let http = Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-            .build_https();
-        let retries = RetryConfig::standard()
-            .with_max_attempts(MAX_ATTEMPTS)
-            .with_initial_backoff(Duration::from_millis(200))
-            .with_max_backoff(Duration::from_secs(5));
-        let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(http)
-            .retry_config(retries)
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
-            .load()
-            .await;
+        let sdk = sdk_defaults().load().await;
         let own = Clients::new(&sdk);
         Self { sdk, own, member_role_name, members: Mutex::default() }
     }

@@ -3,13 +3,15 @@
 //!
 //! Nothing is gathered first: pages of EC2 become verdicts, verdicts become batches, and batches leave
 //! while the next page comes. What grows with the fleet is one number for each resource, by which stale
-//! results are told from live ones.
+//! results are told from live ones, and the id of each result whose resource has not been listed yet.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use aws_sdk_config::error::BuildError;
+use aws_sdk_config::primitives::DateTime;
 use time::{Date, OffsetDateTime};
 use tokio::time::Instant;
 
@@ -20,9 +22,12 @@ use crate::config_service::{ReportError, date_time, evaluation};
 use crate::policy::Policy;
 use crate::resource::{Lifecycle, Resource, ResourceType};
 use crate::sources::ec2::Ec2Error;
-use crate::sources::region;
+use crate::sources::region::{self, Visitor};
 use crate::verdict::{Summary, Verdict, evaluate, evaluate_account};
 
+/// What is kept of the time for a page that is being decoded: nobody looks at the clock meanwhile, and a
+/// function with little memory has a small share of a processor.
+const DECODING: Duration = Duration::from_secs(2);
 /// The type of the account itself, in AWS Config's words.
 const ACCOUNT: &str = "AWS::::Account";
 
@@ -46,13 +51,15 @@ pub struct ScheduledRun<'a> {
 }
 
 /// Judges and reports every instance, launch template and launch configuration of the Region, as far as
-/// the policy judges their types, and its account-level defaults if the policy does. Once all are listed,
-/// reports `NOT_APPLICABLE` for every older result of the rule whose resource is not among them.
+/// the policy judges their types, and its account-level defaults if the policy does. Once all are listed
+/// and reported, reports `NOT_APPLICABLE` for every older result of the rule whose resource is not among
+/// them.
 ///
 /// # Errors
 /// Where the Region or the rule's results cannot be listed, evaluations cannot be reported, or the time
 /// runs out. What was reported by then is true, and nothing is withdrawn unless all were listed.
 pub async fn evaluate_region(clients: &Clients, run: ScheduledRun<'_>) -> Result<Summary, Interrupted> {
+    let run = ScheduledRun { until: run.until.checked_sub(DECODING).unwrap_or(run.until), ..run };
     let mut progress = Progress {
         run,
         reporter: Reporter::new(&clients.config, run.result_token, run.until),
@@ -61,10 +68,19 @@ pub async fn evaluate_region(clients: &Clients, run: ScheduledRun<'_>) -> Result
         withdrawing: false,
     };
     let work = tokio::time::timeout_at(run.until, progress.go(clients)).await;
-    let outcome = work.unwrap_or(Err(Reason::OutOfTime));
+    let mut outcome = work.unwrap_or(Err(Reason::OutOfTime));
+    if let Err(Reason::Ec2(_) | Reason::Results(_)) = outcome {
+        // What was judged is true, whatever could not be listed.
+        let finished = tokio::time::timeout_at(run.until, progress.reporter.finish()).await;
+        tracing::debug!(?finished, "what was judged before the run broke off");
+    }
     // What is under way may still arrive: only then is it known how far the run came.
     let settled = progress.reporter.settle().await.map_err(Reason::from);
-    match outcome.and(settled) {
+    outcome = outcome.and(settled);
+    if matches!(outcome, Err(Reason::Report(_))) && Instant::now() >= run.until {
+        outcome = Err(Reason::OutOfTime);
+    }
+    match outcome {
         Ok(()) => {
             tracing::info!(
                 judged = progress.judged,
@@ -96,22 +112,27 @@ impl Progress<'_> {
         let (matched, created) = (Arc::clone(&stale), date_time(self.run.created));
         let results = each_result(&clients.config, self.run.rule_name, move |result| {
             // A result that is newer than the run is of a change that the run may not have seen.
-            if result.ordering_timestamp.is_none_or(|at| at <= created) {
+            if result.ordering_timestamp.is_none_or(|at| milliseconds(at) <= milliseconds(created)) {
                 lock(&matched).result_exists(result);
             }
         });
         // Side by side: both are long lists of pages, each of which names the next.
         tokio::try_join!(self.list(clients, &stale), async { results.await.map_err(Reason::from) })?;
 
-        self.withdrawing = true;
+        self.reporter.finish().await?;
+
         let stale = std::mem::take(&mut *lock(&stale));
+        self.withdrawing = !stale.unmatched.is_empty();
         for (resource_type, resource_id) in stale.gone() {
+            // Of a type that is not judged any more, it may well exist.
+            let judged = self.run.policy.judges(&resource_type);
+            let lifecycle = if judged { Lifecycle::Vanished } else { Lifecycle::Live };
             let gone = Resource {
                 resource_type,
                 resource_id: resource_id.as_ref().into(),
                 account_id: None,
                 region: None,
-                lifecycle: Lifecycle::Vanished,
+                lifecycle,
                 tags: Vec::new(),
                 metadata_options: None,
                 gap: None,
@@ -124,17 +145,16 @@ impl Progress<'_> {
 
     async fn list(&mut self, clients: &Clients, stale: &Mutex<Stale>) -> Result<(), Reason> {
         let policy = self.run.policy;
+        let mut judge = Judge { progress: self, stale };
         if policy.judges(&ResourceType::Instance) {
-            region::each_instance(clients, async |resource| self.judge(&resource, stale).await).await?;
+            region::each_instance(clients, &mut judge).await?;
         }
         if policy.judges(&ResourceType::LaunchTemplate) {
             let key = policy.exemption_tag_key.as_deref();
-            region::each_launch_template(clients, key, async |resource| self.judge(&resource, stale).await)
-                .await?;
+            region::each_launch_template(clients, key, &mut judge).await?;
         }
         if policy.judges(&ResourceType::LaunchConfiguration) {
-            region::each_launch_configuration(clients, async |resource| self.judge(&resource, stale).await)
-                .await?;
+            region::each_launch_configuration(clients, &mut judge).await?;
         }
         if policy.account_defaults {
             let verdict = evaluate_account(&region::account_defaults(clients).await?);
@@ -143,14 +163,6 @@ impl Progress<'_> {
             self.report(ACCOUNT, self.run.account_id, &verdict).await?;
         }
         Ok(())
-    }
-
-    async fn judge(&mut self, resource: &Resource<'_>, stale: &Mutex<Stale>) -> Result<(), Reason> {
-        let (resource_type, resource_id) = (resource.resource_type.name(), &resource.resource_id);
-        let verdict = evaluate(resource, self.run.policy, self.run.today);
-        lock(stale).resource_exists(resource_type, resource_id);
-        self.judged += 1;
-        self.report(resource_type, resource_id, &verdict).await
     }
 
     async fn report(
@@ -164,6 +176,29 @@ impl Progress<'_> {
         self.summary.count(verdict.compliance);
         Ok(())
     }
+}
+
+/// Judges what is listed.
+struct Judge<'a, 'r> {
+    progress: &'a mut Progress<'r>,
+    stale: &'a Mutex<Stale>,
+}
+
+impl Visitor for Judge<'_, '_> {
+    type Error = Reason;
+
+    async fn visit(&mut self, resource: Resource<'_>, _: bool) -> Result<(), Reason> {
+        let (resource_type, resource_id) = (resource.resource_type.name(), &resource.resource_id);
+        let verdict = evaluate(&resource, self.progress.run.policy, self.progress.run.today);
+        lock(self.stale).resource_exists(resource_type, resource_id);
+        self.progress.judged += 1;
+        self.progress.report(resource_type, resource_id, &verdict).await
+    }
+}
+
+/// AWS Config keeps milliseconds, and writes them as fractions of a second, which are not exact.
+fn milliseconds(time: DateTime) -> i128 {
+    (time.as_nanos() + 500_000).div_euclid(1_000_000)
 }
 
 fn lock(stale: &Mutex<Stale>) -> MutexGuard<'_, Stale> {

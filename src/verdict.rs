@@ -195,6 +195,9 @@ fn nothing_to_judge(resource: &Resource<'_>, policy: &Policy) -> Option<Cow<'sta
         },
         Lifecycle::LeftScope => "The resource left the scope of this rule.".to_owned(),
         Lifecycle::Ending(state) => format!("The instance is {}.", excerpt(state)),
+        Lifecycle::Vanished if resource.resource_type == ResourceType::Instance => {
+            "The instance is terminated, or no longer exists.".to_owned()
+        }
         Lifecycle::Vanished => "The resource no longer exists.".to_owned(),
     };
     Some(reason.into())

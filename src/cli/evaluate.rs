@@ -58,7 +58,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let inputs = input::expand(&args.paths)?;
-    let mut output = output::open(args.format, args.output.as_deref())?;
+    let mut output = output::open(args.format, args.output.as_deref(), false)?;
     let mut evaluator = Evaluator {
         given: args.parameters.as_ref(),
         default: Policy::default(),

@@ -3,14 +3,20 @@
 mod evaluate;
 mod input;
 mod output;
+mod places;
+mod progress;
 mod read_ahead;
 mod records;
+mod scan;
+mod usage;
 mod window;
 
 use std::io;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
+use tokio::runtime::{self, Runtime};
 
 /// Finds EC2 resources that still answer Instance Metadata Service version 1.
 #[derive(Debug, Parser)]
@@ -23,6 +29,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Evaluate(evaluate::Args),
+    Scan(scan::Args),
 }
 
 /// How a command ended, apart from failing.
@@ -42,6 +49,7 @@ enum Outcome {
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Scan(args) => runtime().and_then(|runtime| runtime.block_on(scan::run(&args))),
     };
     match result {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
@@ -53,6 +61,10 @@ pub fn run() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
 }
 
 /// What a shell reports of a program that SIGPIPE ended: the reader of the output wants no more.

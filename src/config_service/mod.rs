@@ -161,6 +161,11 @@ pub struct ReportError {
 }
 
 impl ReportError {
+    /// How many of them AWS Config has all the same.
+    fn reported(&self) -> usize {
+        self.total.saturating_sub(self.unreported)
+    }
+
     /// The task that a batch was given to broke off.
     fn lost(panic: &JoinError) -> Self {
         Self { unreported: 1, total: 1, first: "a batch".to_owned(), reason: panic.to_string() }

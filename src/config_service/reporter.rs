@@ -104,8 +104,9 @@ impl Reporter {
     async fn next_answer(&mut self) -> Result<(), ReportError> {
         let Some(answer) = self.calls.join_next().await else { return Ok(()) };
         self.overlap.adapt(self.strain.take());
-        self.reported += answer.map_err(|panic| ReportError::lost(&panic))??;
-        Ok(())
+        let answer = answer.unwrap_or_else(|panic| Err(ReportError::lost(&panic)));
+        self.reported += answer.as_ref().map_or_else(ReportError::reported, |reported| *reported);
+        answer.map(|_| ())
     }
 }
 

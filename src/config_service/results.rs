@@ -54,6 +54,7 @@ async fn each_result_of(
         .compliance_types(compliance)
         .limit(PAGE)
         .into_paginator()
+        .stop_on_duplicate_token(false) // it would look like the end of the list
         .send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| ResultsError(explain(&error)))?;

@@ -29,7 +29,12 @@ pub async fn fill_gap<'a>(client: &Client, resource: Resource<'a>) -> Result<Res
 /// The live instance instead of its record
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>).
 async fn look_at_instance<'a>(client: &Client, resource: Resource<'a>) -> Result<Resource<'a>, Ec2Error> {
-    let answer = client.describe_instances().instance_ids(resource.resource_id.as_ref()).send().await;
+    let answer = client
+        .describe_instances()
+        .instance_ids(resource.resource_id.as_ref())
+        .include_managed_resources(true)
+        .send()
+        .await;
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) if error.code() == Some("InvalidInstanceID.NotFound") => {
@@ -66,6 +71,7 @@ async fn look_at_default_version<'a>(
         .describe_launch_template_versions()
         .launch_template_id(resource.resource_id.as_ref())
         .versions("$Default")
+        .include_managed_resources(true)
         .send()
         .await;
     let answer = match answer {

@@ -1,10 +1,14 @@
 //! Everything in a Region that launches, or was launched: streamed from AWS page by page.
+//!
+//! Resources that a service manages are in the lists too, where the account hides them otherwise. A page
+//! that names itself as the next is not taken for the end of its list, as the SDK would: what then looks
+//! complete is not.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use aws_sdk_ec2::operation::describe_instances::DescribeInstancesOutput;
-use aws_sdk_ec2::types::{Filter, Instance};
+use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
 
 use super::ec2::{Ec2Error, instance_options, lifecycle, template_options};
 use crate::aws::{Clients, explain};
@@ -18,37 +22,55 @@ const INSTANCES: i32 = 1_000;
 const LAUNCH_TEMPLATES: i32 = 200;
 const LAUNCH_CONFIGURATIONS: i32 = 100;
 
-/// Calls `visit` for every instance, except those that never run again. The next page is on its way
-/// while `visit` works on one.
+/// Takes resources as they are listed.
+pub trait Visitor: Send {
+    /// What ends the listing.
+    type Error: From<Ec2Error> + Send;
+
+    /// Takes a resource. `may_call` tells whether software on it may be running, and so using metadata.
+    ///
+    /// # Errors
+    /// As the visitor says; nothing more is listed then.
+    fn visit(
+        &mut self,
+        resource: Resource<'_>,
+        may_call: bool,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Shows every instance to `visitor`, except those that never run again. The next page is on its way while
+/// it works on one.
 ///
 /// # Errors
-/// Where EC2 refuses a page, or `visit` fails.
-pub async fn each_instance<E: From<Ec2Error>>(
-    clients: &Clients,
-    mut visit: impl AsyncFnMut(Resource<'_>) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut pages = clients.ec2.describe_instances().max_results(INSTANCES).into_paginator().send();
+/// Where EC2 refuses a page, or the visitor fails.
+pub async fn each_instance<V: Visitor>(clients: &Clients, visitor: &mut V) -> Result<(), V::Error> {
+    let mut pages = clients
+        .ec2
+        .describe_instances()
+        .include_managed_resources(true)
+        .max_results(INSTANCES)
+        .into_paginator()
+        .stop_on_duplicate_token(false)
+        .send();
     let mut page = pages.next().await;
     while let Some(answer) = page {
         let answer = answer.map_err(|error| Ec2Error::listing("DescribeInstances", explain(&error)))?;
-        let (visited, next) = tokio::join!(visit_page(answer, &mut visit), pages.next());
+        let (visited, next) = tokio::join!(visit_page(answer, visitor), pages.next());
         visited?;
         page = next;
     }
     Ok(())
 }
 
-/// Takes the page, so that it is gone before the next one is decoded.
-async fn visit_page<E: From<Ec2Error>>(
-    page: DescribeInstancesOutput,
-    visit: &mut impl AsyncFnMut(Resource<'_>) -> Result<(), E>,
-) -> Result<(), E> {
+/// Takes the page, so that it is given back as soon as it is worked through.
+async fn visit_page<V: Visitor>(page: DescribeInstancesOutput, visitor: &mut V) -> Result<(), V::Error> {
     let reservations = page.reservations.into_iter().flatten();
     for instance in reservations.filter_map(|reservation| reservation.instances).flatten() {
         let resource = live_instance(&instance)
             .ok_or_else(|| Ec2Error::listing("DescribeInstances", "an instance has no id".to_owned()))?;
         if resource.lifecycle == Lifecycle::Live {
-            visit(resource).await?;
+            let state = instance.state().and_then(|state| state.name());
+            visitor.visit(resource, state != Some(&InstanceStateName::Stopped)).await?;
         }
     }
     Ok(())
@@ -63,16 +85,16 @@ fn live_instance(instance: &Instance) -> Option<Resource<'_>> {
     })
 }
 
-/// Calls `visit` for every launch template, by its default version. `exemption_tag_key` is the tag that
+/// Shows every launch template to `visitor`, by its default version. `exemption_tag_key` is the tag that
 /// is looked up for them, if any: the versions themselves do not carry the template's tags.
 ///
 /// # Errors
-/// Where EC2 refuses a page, or `visit` fails.
-pub async fn each_launch_template<E: From<Ec2Error>>(
+/// Where EC2 refuses a page, or the visitor fails.
+pub async fn each_launch_template<V: Visitor>(
     clients: &Clients,
     exemption_tag_key: Option<&str>,
-    mut visit: impl AsyncFnMut(Resource<'_>) -> Result<(), E>,
-) -> Result<(), E> {
+    visitor: &mut V,
+) -> Result<(), V::Error> {
     const OPERATION: &str = "DescribeLaunchTemplateVersions";
     let exemptions = match exemption_tag_key {
         Some(key) => template_tags(clients, key).await?,
@@ -82,8 +104,10 @@ pub async fn each_launch_template<E: From<Ec2Error>>(
         .ec2
         .describe_launch_template_versions()
         .versions("$Default")
+        .include_managed_resources(true)
         .max_results(LAUNCH_TEMPLATES)
         .into_paginator()
+        .stop_on_duplicate_token(false)
         .send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| Ec2Error::listing(OPERATION, explain(&error)))?;
@@ -93,11 +117,11 @@ pub async fn each_launch_template<E: From<Ec2Error>>(
                 .ok_or_else(|| Ec2Error::listing(OPERATION, "a launch template has no id".to_owned()))?;
             let options = version.launch_template_data().and_then(|data| data.metadata_options());
             let tag = exemption_tag_key.zip(exemptions.get(id));
-            visit(Resource {
+            let resource = Resource {
                 tags: tag.map(|(key, value)| (key.into(), Cow::from(value))).into_iter().collect(),
                 ..live(ResourceType::LaunchTemplate, id, options.map(template_options))
-            })
-            .await?;
+            };
+            visitor.visit(resource, false).await?;
         }
     }
     Ok(())
@@ -109,8 +133,10 @@ async fn template_tags(clients: &Clients, key: &str) -> Result<HashMap<String, S
         .ec2
         .describe_launch_templates()
         .filters(Filter::builder().name("tag-key").values(key).build())
+        .include_managed_resources(true)
         .max_results(LAUNCH_TEMPLATES)
         .into_paginator()
+        .stop_on_duplicate_token(false)
         .send();
     let mut tags = HashMap::new();
     while let Some(page) = pages.next().await {
@@ -123,20 +149,21 @@ async fn template_tags(clients: &Clients, key: &str) -> Result<HashMap<String, S
     Ok(tags)
 }
 
-/// Calls `visit` for every launch configuration. AWS Config knows them by their ARN.
+/// Shows every launch configuration to `visitor`. AWS Config knows them by their ARN.
 ///
 /// # Errors
-/// Where EC2 Auto Scaling refuses a page, or `visit` fails.
-pub async fn each_launch_configuration<E: From<Ec2Error>>(
+/// Where EC2 Auto Scaling refuses a page, or the visitor fails.
+pub async fn each_launch_configuration<V: Visitor>(
     clients: &Clients,
-    mut visit: impl AsyncFnMut(Resource<'_>) -> Result<(), E>,
-) -> Result<(), E> {
+    visitor: &mut V,
+) -> Result<(), V::Error> {
     const OPERATION: &str = "DescribeLaunchConfigurations";
     let mut pages = clients
         .autoscaling
         .describe_launch_configurations()
         .max_records(LAUNCH_CONFIGURATIONS)
         .into_paginator()
+        .stop_on_duplicate_token(false)
         .send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| Ec2Error::listing(OPERATION, explain(&error)))?;
@@ -152,7 +179,7 @@ pub async fn each_launch_configuration<E: From<Ec2Error>>(
                     None,
                 )
             });
-            visit(live(ResourceType::LaunchConfiguration, arn, options)).await?;
+            visitor.visit(live(ResourceType::LaunchConfiguration, arn, options), false).await?;
         }
     }
     Ok(())

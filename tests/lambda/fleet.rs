@@ -19,6 +19,8 @@ pub(crate) struct Fleet {
     pub(crate) delay: Duration,
     /// The page of instances, counted from one, that is refused, and with which code.
     pub(crate) refused: Option<(usize, &'static str)>,
+    /// An operation that is refused altogether.
+    pub(crate) refused_operation: &'static str,
     /// How often EC2 throttles before it answers.
     pub(crate) throttled: usize,
     /// The launch templates: id, metadata options, value of the tag `until`.
@@ -47,6 +49,13 @@ impl Fleet {
     /// What a service answers, if it is one of these.
     pub(crate) fn answer(&mut self, operation: &str, request: &Request) -> Option<ResponseTemplate> {
         let body = String::from_utf8_lossy(&request.body);
+        if operation == self.refused_operation {
+            return Some(match operation {
+                "GetComplianceDetailsByConfigRule" => ResponseTemplate::new(400)
+                    .set_body_json(json!({"__type": "AccessDeniedException", "message": "so says the test"})),
+                _ => error(403, "AccessDenied"),
+            });
+        }
         let body = match operation {
             "GetComplianceDetailsByConfigRule" => {
                 return Some(
@@ -66,9 +75,9 @@ impl Fleet {
                 }
                 self.instances_from(start)
             }
-            "DescribeLaunchTemplateVersions" => self.versions(),
-            "DescribeLaunchTemplates" => self.templates(),
-            "DescribeLaunchConfigurations" => self.configurations(),
+            "DescribeLaunchTemplateVersions" => self.versions(&body),
+            "DescribeLaunchTemplates" => self.templates(&body),
+            "DescribeLaunchConfigurations" => self.configurations(&body),
             "GetInstanceMetadataDefaults" => {
                 ec2(operation, &format!("<accountLevel>{}</accountLevel>", self.defaults))
             }
@@ -100,9 +109,9 @@ impl Fleet {
         ec2("DescribeInstances", &format!("<reservationSet>{set}</reservationSet>{next}"))
     }
 
-    fn versions(&self) -> String {
-        let versions: Vec<_> = self
-            .launch_templates
+    fn versions(&self, body: &str) -> String {
+        let (page, next) = page(&self.launch_templates, body, "MaxResults", 200);
+        let versions: Vec<_> = page
             .iter()
             .map(|(id, options, _)| {
                 format!(
@@ -113,13 +122,16 @@ impl Fleet {
             .collect();
         ec2(
             "DescribeLaunchTemplateVersions",
-            &format!("<launchTemplateVersionSet>{}</launchTemplateVersionSet>", versions.concat()),
+            &format!("<launchTemplateVersionSet>{}</launchTemplateVersionSet>{next}", versions.concat()),
         )
     }
 
-    fn templates(&self) -> String {
-        let tagged = self.launch_templates.iter().filter(|(_, _, until)| !until.is_empty());
-        let templates: Vec<_> = tagged
+    fn templates(&self, body: &str) -> String {
+        assert!(body.contains("Filter.1.Name=tag-key&Filter.1.Value.1=until"), "{body}");
+        let tagged: Vec<_> = self.launch_templates.iter().filter(|(_, _, until)| !until.is_empty()).collect();
+        let (page, next) = page(&tagged, body, "MaxResults", 200);
+        let templates: Vec<_> = page
+            .iter()
             .map(|(id, _, until)| {
                 format!(
                     "<item><launchTemplateId>{id}</launchTemplateId><tagSet><item><key>until</key>\
@@ -127,12 +139,16 @@ impl Fleet {
                 )
             })
             .collect();
-        ec2("DescribeLaunchTemplates", &format!("<launchTemplates>{}</launchTemplates>", templates.concat()))
+        ec2(
+            "DescribeLaunchTemplates",
+            &format!("<launchTemplates>{}</launchTemplates>{next}", templates.concat()),
+        )
     }
 
-    fn configurations(&self) -> String {
-        let configurations: Vec<_> = self
-            .launch_configurations
+    fn configurations(&self, body: &str) -> String {
+        let (page, next) = page(&self.launch_configurations, body, "MaxRecords", 100);
+        let next = next.replace("nextToken", "NextToken");
+        let configurations: Vec<_> = page
             .iter()
             .map(|(arn, options)| {
                 format!(
@@ -143,7 +159,7 @@ impl Fleet {
             .collect();
         format!(
             "<DescribeLaunchConfigurationsResponse xmlns=\"http://autoscaling.amazonaws.com/doc/2011-01-01/\">\
-             <DescribeLaunchConfigurationsResult><LaunchConfigurations>{}</LaunchConfigurations>\
+             <DescribeLaunchConfigurationsResult><LaunchConfigurations>{}</LaunchConfigurations>{next}\
              </DescribeLaunchConfigurationsResult></DescribeLaunchConfigurationsResponse>",
             configurations.concat()
         )
@@ -174,6 +190,16 @@ impl Fleet {
         let next = if end < all.len() { json!(end.to_string()) } else { Value::Null };
         json!({"EvaluationResults": page, "NextToken": next})
     }
+}
+
+/// The page of `all` that is asked for, of at most `most`, and the token of the next.
+fn page<'a, T>(all: &'a [T], body: &str, size_field: &str, most: usize) -> (&'a [T], String) {
+    let size = body.split('&').find_map(|field| field.strip_prefix(size_field)?.strip_prefix('='));
+    let size: usize = size.unwrap().parse().unwrap();
+    assert!(size <= most, "{size_field} is at most {most}");
+    let (start, end) = (token(body), (token(body) + size).min(all.len()));
+    let next = if end < all.len() { format!("<nextToken>{end}</nextToken>") } else { String::new() };
+    (&all[start..end], next)
 }
 
 /// The page that is asked for: its first instance.

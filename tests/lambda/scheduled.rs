@@ -178,6 +178,8 @@ async fn exactly_the_results_of_what_is_gone_are_withdrawn() {
     expected.insert((LAUNCH_TEMPLATE.to_owned(), Fleet::id(0)), vec!["NOT_APPLICABLE".to_owned()]);
     assert_eq!(accepted(&world), expected);
     let gone = world.accepted().into_iter().find(|e| e["ComplianceResourceId"] == Fleet::id(100)).unwrap();
+    assert_eq!(gone["Annotation"], "The instance is terminated, or no longer exists.");
+    let gone = world.accepted().into_iter().find(|e| e["ComplianceResourceType"] == LAUNCH_TEMPLATE).unwrap();
     assert_eq!(gone["Annotation"], "The resource no longer exists.");
     for asked in world.calls("GetComplianceDetailsByConfigRule").await {
         let asked: Value = asked.body_json().unwrap();
@@ -192,6 +194,70 @@ async fn a_result_that_is_newer_than_the_run_stays() {
     let world = world(Fleet { results, results_at: 1_778_491_812.637, ..Fleet::of(1) }, &[]).await;
     world.invoke(&only_instances()).await.unwrap();
     assert_eq!(accepted(&world), expected(1));
+}
+
+#[tokio::test]
+async fn a_result_of_the_very_time_of_the_run_is_withdrawn() {
+    // As it comes back from a run that was broken off, and is tried again.
+    let results = vec![result(INSTANCE, "i-0gone", false)];
+    let world = world(Fleet { results, results_at: 1_778_491_812.636, ..Fleet::of(1) }, &[]).await;
+    let summary = world.invoke(&only_instances()).await.unwrap();
+    assert_eq!(summary["notApplicable"], 1);
+}
+
+#[tokio::test]
+async fn results_of_what_is_not_judged_any_more_are_withdrawn_as_such() {
+    let results = vec![result(LAUNCH_TEMPLATE, "lt-0", false), result("AWS::::Account", OWN_ACCOUNT, true)];
+    let world = world(Fleet { results, ..Fleet::of(1) }, &[]).await;
+    world.invoke(&only_instances()).await.unwrap();
+    let told: Vec<_> =
+        world.accepted().iter().map(|e| e["Annotation"].as_str().unwrap().to_owned()).collect();
+    assert!(told.contains(&"This rule does not judge AWS::EC2::LaunchTemplate.".to_owned()), "{told:?}");
+    assert!(told.contains(&"This rule does not judge AWS::::Account.".to_owned()), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_was_judged_before_a_list_is_refused_is_reported() {
+    let fleet = Fleet { refused_operation: "DescribeLaunchConfigurations", ..Fleet::of(50) };
+    let world = world(fleet, &[]).await;
+    let failure = world.invoke(&scheduled(&json!({}))).await.expect_err("refused");
+    assert!(failure.message.contains("with 50 resources judged and 50 evaluations reported"), "{failure:?}");
+    assert!(
+        failure.message.contains("had not begun: could not list the Region (DescribeLaunchConfigurations)")
+    );
+    assert_eq!(accepted(&world), expected(50));
+}
+
+#[tokio::test]
+async fn results_that_cannot_be_listed_fail_the_run() {
+    let fleet = Fleet { refused_operation: "GetComplianceDetailsByConfigRule", ..Fleet::of(50) };
+    let world = world(fleet, &[]).await;
+    let failure = world.invoke(&only_instances()).await.expect_err("refused");
+    assert_eq!(failure.kind, "ResultsNotReadable");
+    assert!(failure.message.contains("GetComplianceDetailsByConfigRule): AccessDenied"), "{failure:?}");
+    assert!(accepted(&world).values().all(|compliance| compliance != &["NOT_APPLICABLE"]));
+}
+
+#[tokio::test]
+async fn long_lists_of_what_launches_are_read_to_their_end() {
+    let named = |kind: &str, count: usize| -> Vec<&'static str> {
+        (0..count).map(|n| &*format!("{kind}{n:017x}").leak()).collect()
+    };
+    let fleet = Fleet {
+        launch_templates: named("lt-", 450).into_iter().map(|id| (id, REQUIRED, "2999-12-31")).collect(),
+        launch_configurations: named("arn:", 250).into_iter().map(|arn| (arn, "")).collect(),
+        ..Fleet::of(1)
+    };
+    let world = world(fleet, &[]).await;
+    let summary = world.invoke(&scheduled(&json!({"exemptionTagKey": "until"}))).await.unwrap();
+    assert_eq!(summary, json!({"compliant": 0, "nonCompliant": 251, "notApplicable": 450}));
+    for (operation, pages) in [
+        ("DescribeLaunchTemplateVersions", 3),
+        ("DescribeLaunchTemplates", 3),
+        ("DescribeLaunchConfigurations", 3),
+    ] {
+        assert_eq!(world.calls(operation).await.len(), pages, "{operation}");
+    }
 }
 
 #[tokio::test]
@@ -248,6 +314,7 @@ async fn a_run_that_would_be_too_long_ends_in_time_and_says_how_far_it_came() {
     let fleet = Fleet { page: 1_000, delay: Duration::from_millis(100), ..Fleet::of(100_000) };
     let results = (200_000..200_010).map(|n| result(INSTANCE, &Fleet::id(n), true)).collect();
     let world = world(Fleet { results, ..fleet }, &[]).await;
+    let _warm = world.invoke(&scheduled(&json!({"maxHopLimit": "none"}))).await;
     // The simulator gives up when Lambda would kill the function.
     let failure = world.invoke_within(&only_instances(), Duration::from_secs(5)).await.expect_err("too long");
     assert_eq!(failure.kind, "OutOfTime");

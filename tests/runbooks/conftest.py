@@ -28,7 +28,7 @@ def server():
 @pytest.fixture
 def cloud(server, monkeypatch):
     """A new cloud. What the runbooks asked of it is judged when the test is over, whatever the test was."""
-    requests.post(f"{server}/moto-api/reset", timeout=5).raise_for_status()
+    requests.post(f"{server}/moto-api/reset", timeout=60).raise_for_status()
     monkeypatch.setattr(moto_gaps.Switches, "defaults", {})
     cloud = Cloud(server, monkeypatch)
     yield cloud

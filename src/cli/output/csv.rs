@@ -6,21 +6,24 @@ use super::{Evaluation, Output};
 use crate::verdict::Summary;
 
 const HEADER: [&str; 6] = ["resourceType", "resourceId", "accountId", "region", "compliance", "annotation"];
+const USAGE_HEADER: [&str; 2] = ["imdsv1Use", "imdsv1Calls"];
 
 pub(super) struct Csv<W: Write> {
     writer: csv::Writer<W>,
+    with_usage: bool,
     begun: bool,
 }
 
 impl<W: Write> Csv<W> {
-    pub(super) fn new(writer: W) -> Self {
-        Self { writer: csv::Writer::from_writer(writer), begun: false }
+    pub(super) fn new(writer: W, with_usage: bool) -> Self {
+        Self { writer: csv::Writer::from_writer(writer), with_usage, begun: false }
     }
 
     fn header(&mut self) -> io::Result<()> {
         if !self.begun {
             self.begun = true;
-            self.writer.write_record(HEADER)?;
+            let usage = if self.with_usage { USAGE_HEADER.as_slice() } else { &[] };
+            self.writer.write_record(HEADER.iter().chain(usage))?;
         }
         Ok(())
     }
@@ -29,14 +32,23 @@ impl<W: Write> Csv<W> {
 impl<W: Write> Output for Csv<W> {
     fn evaluation(&mut self, evaluation: &Evaluation<'_>) -> io::Result<()> {
         self.header()?;
-        self.writer.write_record([
+        let fields = [
             evaluation.resource_type,
             evaluation.resource_id,
             evaluation.account_id.unwrap_or_default(),
             evaluation.region.unwrap_or_default(),
             evaluation.compliance.as_str(),
             evaluation.annotation,
-        ])?;
+        ];
+        for field in fields {
+            self.writer.write_field(field)?;
+        }
+        if self.with_usage {
+            self.writer.write_field(evaluation.imdsv1_use.unwrap_or_default())?;
+            let calls = evaluation.imdsv1_calls.map(|calls| calls.to_string());
+            self.writer.write_field(calls.unwrap_or_default())?;
+        }
+        self.writer.write_record(None::<&[u8]>)?;
         Ok(())
     }
 

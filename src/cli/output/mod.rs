@@ -37,6 +37,12 @@ pub(super) struct Evaluation<'a> {
     pub(super) region: Option<&'a str>,
     pub(super) compliance: Compliance,
     pub(super) annotation: &'a str,
+    /// Whether software on it uses IMDSv1, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) imdsv1_use: Option<&'static str>,
+    /// How many IMDSv1 calls it made, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) imdsv1_calls: Option<u64>,
     /// Whether the rule judges resources of this type at all.
     #[serde(skip)]
     pub(super) is_judged_type: bool,
@@ -51,6 +57,8 @@ impl<'a> Evaluation<'a> {
             region: resource.region.as_deref(),
             compliance: verdict.compliance,
             annotation: &verdict.annotation,
+            imdsv1_use: None,
+            imdsv1_calls: None,
             is_judged_type: !matches!(resource.resource_type, ResourceType::Other(_)),
         }
     }
@@ -65,11 +73,11 @@ pub(super) trait Output {
     fn finish(&mut self, summary: &Summary) -> io::Result<()>;
 }
 
-/// The output in `format`, to `file` or else to standard output.
+/// The output in `format`, to `file` or else to standard output, `with_usage` of IMDSv1 or without.
 ///
 /// # Errors
 /// Where the file cannot be created.
-pub(super) fn open(format: Format, file: Option<&Path>) -> anyhow::Result<Box<dyn Output>> {
+pub(super) fn open(format: Format, file: Option<&Path>, with_usage: bool) -> anyhow::Result<Box<dyn Output>> {
     let (writer, terminal): (Box<dyn Write>, bool) = match file {
         Some(path) => {
             let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
@@ -79,8 +87,8 @@ pub(super) fn open(format: Format, file: Option<&Path>) -> anyhow::Result<Box<dy
     };
     let writer = BufWriter::with_capacity(64 * 1024, writer);
     Ok(match format {
-        Format::Table => Box::new(table::Table::new(writer, terminal)),
+        Format::Table => Box::new(table::Table::new(writer, terminal, with_usage)),
         Format::Json => Box::new(json::Json::new(writer)),
-        Format::Csv => Box::new(csv::Csv::new(writer)),
+        Format::Csv => Box::new(csv::Csv::new(writer, with_usage)),
     })
 }

@@ -19,11 +19,13 @@ struct Row {
     resource_type: String,
     resource: String,
     finding: String,
+    imdsv1_use: String,
 }
 
 pub(super) struct Table<W> {
     writer: W,
     terminal: bool,
+    with_usage: bool,
     rows: Vec<Row>,
     /// Resources of types that the rule does not judge: how many, and the last one's row. A snapshot
     /// is full of them, so they share a row for each type.
@@ -31,8 +33,8 @@ pub(super) struct Table<W> {
 }
 
 impl<W> Table<W> {
-    pub(super) fn new(writer: W, terminal: bool) -> Self {
-        Self { writer, terminal, rows: Vec::new(), others: BTreeMap::new() }
+    pub(super) fn new(writer: W, terminal: bool, with_usage: bool) -> Self {
+        Self { writer, terminal, with_usage, rows: Vec::new(), others: BTreeMap::new() }
     }
 
     fn rows(&mut self) -> Vec<Row> {
@@ -63,6 +65,7 @@ impl<W: Write> Output for Table<W> {
             resource_type: printable(evaluation.resource_type),
             resource: printable(short_name(evaluation.resource_id)),
             finding: printable(evaluation.annotation),
+            imdsv1_use: usage(evaluation),
         };
         if evaluation.is_judged_type {
             self.rows.push(row);
@@ -76,7 +79,7 @@ impl<W: Write> Output for Table<W> {
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
         let rows = self.rows();
         if !rows.is_empty() {
-            writeln!(self.writer, "{}\n", render(&rows, self.terminal).trim_fmt())?;
+            writeln!(self.writer, "{}\n", render(&rows, self.terminal, self.with_usage).trim_fmt())?;
         }
         let Summary { compliant, non_compliant, not_applicable } = summary;
         let total = compliant + non_compliant + not_applicable;
@@ -89,7 +92,7 @@ impl<W: Write> Output for Table<W> {
     }
 }
 
-fn render(rows: &[Row], terminal: bool) -> comfy_table::Table {
+fn render(rows: &[Row], terminal: bool, with_usage: bool) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(NOTHING);
     if terminal {
@@ -103,23 +106,37 @@ fn render(rows: &[Row], terminal: bool) -> comfy_table::Table {
         table.force_no_tty();
     }
     let header = ["COMPLIANCE", "TYPE", "RESOURCE", "ACCOUNT", "REGION", "FINDING"];
-    table.set_header(header.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+    let usage = with_usage.then_some("IMDSV1");
+    table.set_header(
+        header.into_iter().chain(usage).map(|name| Cell::new(name).add_attribute(Attribute::Bold)),
+    );
     for row in rows {
         let color = match row.compliance {
             Compliance::NonCompliant => Color::Red,
             Compliance::Compliant => Color::Green,
             Compliance::NotApplicable => Color::DarkGrey,
         };
-        table.add_row([
+        let cells = [
             Cell::new(row.compliance).fg(color),
             Cell::new(&row.resource_type),
             Cell::new(&row.resource),
             Cell::new(&row.account),
             Cell::new(&row.region),
             Cell::new(&row.finding),
-        ]);
+        ];
+        table.add_row(cells.into_iter().chain(with_usage.then(|| Cell::new(&row.imdsv1_use))));
     }
     table
+}
+
+/// What is known of its use of IMDSv1, in words.
+fn usage(evaluation: &Evaluation<'_>) -> String {
+    match (evaluation.imdsv1_use, evaluation.imdsv1_calls) {
+        (None, _) => String::new(),
+        (Some(_), Some(1)) => "still in use (1 call)".to_owned(),
+        (Some(_), Some(calls)) => format!("still in use ({calls} calls)"),
+        (Some(word), None) => word.to_owned(),
+    }
 }
 
 /// The id that a person would use. A launch configuration's id is an ARN that ends in its name.

@@ -1,0 +1,104 @@
+"""Two accounts on a moto server, and the built `imdsv2` that works in them."""
+
+import json
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3
+import moto_gaps
+import pytest
+import requests
+from botocore.config import Config
+from metrics_bridge import bridge
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+IMDSV2 = Path(__file__).parents[2] / "target" / "debug" / "imdsv2"
+OWN, OTHER = "123456789012", "222222222222"
+ROLE = f"arn:aws:iam::{OTHER}:role/imdsv2-scanner"
+
+
+@pytest.fixture(scope="session")
+def server():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def cloud(server, monkeypatch):
+    requests.post(f"{server}/moto-api/reset", timeout=60).raise_for_status()
+    monkeypatch.setattr(moto_gaps.Switches, "defaults", {})
+    cloud = Cloud(server)
+    metrics = bridge(lambda region: cloud.client("cloudwatch", region))
+    cloud.metrics = f"http://127.0.0.1:{metrics.server_port}"
+    yield cloud
+    metrics.shutdown()
+
+
+class Cloud:
+    """The accounts as a person sees them, and the command line."""
+
+    def __init__(self, endpoint):
+        self.endpoint = endpoint
+        self.sessions = {OWN: boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing")}
+        credentials = self.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="test")["Credentials"]
+        self.sessions[OTHER] = boto3.Session(
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+
+    def client(self, service, region="us-east-1", account=OWN):
+        config = Config(retries={"total_max_attempts": 1})
+        return self.sessions[account].client(service, region, endpoint_url=self.endpoint, config=config)
+
+    def instances(self, count, region="us-east-1", account=OWN, tokens="optional"):
+        """Launches instances, 100 in a reservation; gives their ids."""
+        ids = []
+        while len(ids) < count:
+            answer = self.client("ec2", region, account).run_instances(
+                ImageId="ami-12c6146b",
+                MinCount=1,
+                MaxCount=min(count - len(ids), 100),
+                MetadataOptions={"HttpTokens": tokens, "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
+            )
+            ids += [instance["InstanceId"] for instance in answer["Instances"]]
+        return ids
+
+    def imdsv1_calls(self, instance, count, days_ago=1, region="us-east-1"):
+        self.client("cloudwatch", region).put_metric_data(
+            Namespace="AWS/EC2",
+            MetricData=[{
+                "MetricName": "MetadataNoToken",
+                "Dimensions": [{"Name": "InstanceId", "Value": instance}],
+                "Timestamp": datetime.now(UTC) - timedelta(days=days_ago),
+                "Value": count,
+            }],
+        )
+
+    def imdsv2(self, *arguments, environment=None, endpoint=None):
+        """Runs the command line to its end."""
+        settings = {
+            "PATH": os.environ["PATH"],
+            "AWS_ENDPOINT_URL": endpoint or self.endpoint,
+            "AWS_ENDPOINT_URL_CLOUDWATCH": self.metrics,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+        return subprocess.run(
+            [IMDSV2, *arguments], env=settings | (environment or {}), capture_output=True, text=True, timeout=120
+        )
+
+    def scan(self, *arguments):
+        """The findings of a scan in JSON, by account, Region and id."""
+        run = self.imdsv2("scan", "--format", "json", *arguments)
+        assert run.returncode in (0, 1), run.stderr
+        answer = json.loads(run.stdout)
+        return {
+            (each["accountId"], each["region"], each["resourceId"]): each for each in answer["evaluations"]
+        }, answer["summary"]
