@@ -131,8 +131,8 @@ class Cloud:
         if self.reported != expected:
             raise SystemExit("not every resource was reported right, and once")
         partial = sum(count for size, count in self.batches.items() if size < 100)
-        if partial > 1:
-            raise SystemExit(f"{partial} batches were not full")
+        if partial > 2:
+            raise SystemExit(f"{partial} batches were not full: the last of each phase may be")
 
 
 def compliance(number):
