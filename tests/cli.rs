@@ -259,6 +259,28 @@ fn output_goes_to_a_file_where_asked() {
 }
 
 #[test]
+fn findings_need_an_account_and_a_region() {
+    let item = r#"{"resourceType":"AWS::EC2::Instance","resourceId":"i-1","configurationItemStatus":"OK"}"#;
+    let assert = imdsv2(&["--format", "asff"]).stdin(item).assert().code(2);
+    assert!(
+        stderr(&assert).contains("a finding needs the account and the Region of i-1"),
+        "{}",
+        stderr(&assert)
+    );
+}
+
+#[test]
+fn completions_and_manual_pages_are_printed() {
+    let run = |arguments: &[&str]| Command::new(cargo_bin!("imdsv2")).args(arguments).assert();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(stdout(&run(&["completions", shell]).code(0)).contains("usage-days"), "{shell}");
+    }
+    assert!(stdout(&run(&["man"]).code(0)).starts_with(".ie"));
+    assert!(stdout(&run(&["man", "scan"]).code(0)).contains("accounts\\-file"));
+    assert!(stderr(&run(&["man", "fly"]).code(2)).contains("there is no command fly"));
+}
+
+#[test]
 fn help_shows_examples() {
     let assert = imdsv2(&["--help"]).assert().code(0);
     assert!(stdout(&assert).contains("imdsv2 evaluate snapshot.json.gz"), "{}", stdout(&assert));

@@ -15,7 +15,8 @@ use std::io;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use tokio::runtime::{self, Runtime};
 
 /// Finds EC2 resources that still answer Instance Metadata Service version 1.
@@ -30,6 +31,16 @@ struct Cli {
 enum Command {
     Evaluate(evaluate::Args),
     Scan(scan::Args),
+    /// Print what a shell needs to complete commands and options
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page of imdsv2, or of one of its commands
+    Man {
+        /// The command
+        command: Option<String>,
+    },
 }
 
 /// How a command ended, apart from failing.
@@ -49,6 +60,11 @@ enum Outcome {
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "imdsv2", &mut io::stdout());
+            Ok(Outcome::Clean)
+        }
+        Command::Man { command } => manual(command.as_deref()),
         Command::Scan(args) => runtime().and_then(|runtime| runtime.block_on(scan::run(&args))),
     };
     match result {
@@ -61,6 +77,19 @@ pub fn run() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn manual(command: Option<&str>) -> anyhow::Result<Outcome> {
+    let mut cli = Cli::command();
+    cli.build();
+    let page = match command {
+        None => cli,
+        Some(name) => {
+            cli.find_subcommand(name).with_context(|| format!("there is no command {name}"))?.clone()
+        }
+    };
+    clap_mangen::Man::new(page).render(&mut io::stdout())?;
+    Ok(Outcome::Clean)
 }
 
 fn runtime() -> anyhow::Result<Runtime> {

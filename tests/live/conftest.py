@@ -91,7 +91,8 @@ class Cloud:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
         return subprocess.run(
-            [IMDSV2, *arguments], env=settings | (environment or {}), capture_output=True, text=True, timeout=120
+            [IMDSV2, *arguments], env=settings | (environment or {}), capture_output=True, text=True,
+            cwd=IMDSV2.parents[2], timeout=120
         )
 
     def scan(self, *arguments):

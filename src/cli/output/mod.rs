@@ -1,5 +1,6 @@
 //! How verdicts are shown: one file a format.
 
+mod asff;
 mod csv;
 mod json;
 pub(super) mod style;
@@ -25,6 +26,8 @@ pub(super) enum Format {
     Json,
     /// A line for each evaluation
     Csv,
+    /// Findings for Security Hub, a batch for `BatchImportFindings` on each line
+    Asff,
 }
 
 /// One verdict, in the words of AWS Config; this is the shape of the JSON output.
@@ -89,6 +92,7 @@ pub(super) fn open(format: Format, file: Option<&Path>, with_usage: bool) -> any
     Ok(match format {
         Format::Table => Box::new(table::Table::new(writer, terminal, with_usage)),
         Format::Json => Box::new(json::Json::new(writer)),
+        Format::Asff => Box::new(asff::Asff::new(writer)),
         Format::Csv => Box::new(csv::Csv::new(writer, with_usage)),
     })
 }
