@@ -2,11 +2,15 @@
 
 mod evaluate;
 mod input;
+mod instance;
+mod journal;
 mod output;
 mod places;
 mod progress;
 mod read_ahead;
 mod records;
+mod remediate;
+mod restore;
 mod scan;
 mod usage;
 mod window;
@@ -31,6 +35,8 @@ struct Cli {
 enum Command {
     Evaluate(evaluate::Args),
     Scan(scan::Args),
+    Remediate(remediate::Args),
+    Restore(restore::Args),
     /// Print what a shell needs to complete commands and options
     Completions {
         /// The shell
@@ -65,6 +71,8 @@ pub fn run() -> ExitCode {
             Ok(Outcome::Clean)
         }
         Command::Man { command } => manual(command.as_deref()),
+        Command::Remediate(args) => runtime().and_then(|runtime| runtime.block_on(remediate::run(&args))),
+        Command::Restore(args) => runtime().and_then(|runtime| runtime.block_on(restore::run(&args))),
         Command::Scan(args) => runtime().and_then(|runtime| runtime.block_on(scan::run(&args))),
     };
     match result {

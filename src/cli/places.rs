@@ -1,5 +1,6 @@
 //! Where the command line works: accounts, and Regions in them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -59,6 +60,20 @@ impl Selection {
     /// # Errors
     /// Where the accounts file cannot be read. An account that cannot be entered is in the answer.
     pub(super) async fn places(&self) -> anyhow::Result<Places> {
+        self.enter(&self.regions).await
+    }
+
+    /// The same, in the Regions given; `--region` narrows them.
+    ///
+    /// # Errors
+    /// As for [`Self::places`].
+    pub(super) async fn places_in(&self, regions: BTreeSet<String>) -> anyhow::Result<Places> {
+        let asked = |region: &String| self.regions.is_empty() || self.regions.contains(region);
+        let regions: Vec<_> = regions.into_iter().filter(asked).collect();
+        if regions.is_empty() { Ok(Places::default()) } else { self.enter(&regions).await }
+    }
+
+    async fn enter(&self, regions: &[String]) -> anyhow::Result<Places> {
         let mut loader = aws::sdk_defaults();
         if let Some(profile) = &self.profile {
             loader = loader.profile_name(profile);
@@ -70,14 +85,14 @@ impl Selection {
         let roles = self.roles()?;
         let mut places = Places::default();
         if roles.is_empty() {
-            places.enter(&own, &self.regions, "the account of the credentials").await;
+            places.enter(&own, regions, "the account of the credentials").await;
         }
         for role in &roles {
             let provider =
                 AssumeRoleProvider::builder(role).session_name(SESSION_NAME).configure(&own).build().await;
             let assumed =
                 own.to_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build();
-            places.enter(&assumed, &self.regions, role).await;
+            places.enter(&assumed, regions, role).await;
         }
         Ok(places)
     }

@@ -9,9 +9,12 @@ use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 
 use crate::aws::explain;
 
-/// How many series AWS takes in a call
+/// IMDSv1 calls that were answered, and, while tokens were required, refused. The latter are of instances
+/// whose enforcement was undone.
+const METRICS: [&str; 2] = ["MetadataNoToken", "MetadataNoTokenRejected"];
+/// How many instances fit in a call: AWS takes 500 series
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>).
-const SERIES: usize = 500;
+const INSTANCES: usize = 500 / METRICS.len();
 const DAY: Duration = Duration::from_hours(24);
 
 /// What is known of an instance's use of IMDSv1.
@@ -19,7 +22,8 @@ const DAY: Duration = Duration::from_hours(24);
 pub(super) enum Usage {
     /// So many calls in the look-back.
     InUse(u64),
-    /// CloudWatch has nothing on an instance that may make calls: no data is not zero.
+    /// CloudWatch's data of an instance that may make calls does not reach back half of the look-back: no
+    /// data is not zero.
     Unknown,
     /// None.
     Safe,
@@ -47,7 +51,7 @@ impl Usage {
 /// An instance that is asked about: its id, and whether it may make calls as it is.
 pub(super) type Candidate<'a> = (&'a str, bool);
 
-/// The usage of each candidate in the last `days`, in their order: the sum of the metric `MetadataNoToken`
+/// The usage of each candidate in the last `days`, in their order: the sum of both metrics
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/viewing_metrics_with_cloudwatch.html>).
 ///
 /// # Errors
@@ -58,59 +62,70 @@ pub(super) async fn look_up(
     days: u16,
 ) -> Result<Vec<Usage>, String> {
     let mut usages = Vec::with_capacity(candidates.len());
-    for candidates in candidates.chunks(SERIES) {
-        let mut sums = sums(client, candidates, days).await?;
-        usages.extend(candidates.iter().enumerate().map(|(number, (_, may_call))| {
-            match sums.remove(&id(number)) {
-                Some(calls) if calls > 0 => Usage::InUse(calls),
-                None if *may_call => Usage::Unknown,
-                Some(_) | None => Usage::Safe,
-            }
-        }));
+    for candidates in candidates.chunks(INSTANCES) {
+        let now = SystemTime::now();
+        let half_way = DateTime::from(now - DAY * u32::from(days) / 2);
+        let mut data = data(client, candidates, now - DAY * u32::from(days), now).await?;
+        usages.extend(candidates.iter().enumerate().map(
+            |(number, (_, may_call))| match data.remove(&number) {
+                Some(data) if data.calls > 0 => Usage::InUse(data.calls),
+                Some(data) if data.oldest <= half_way => Usage::Safe,
+                _ if *may_call => Usage::Unknown,
+                _ => Usage::Safe,
+            },
+        ));
     }
     Ok(usages)
 }
 
-/// The id of a series in a call.
-fn id(number: usize) -> String {
-    format!("i{number}")
+/// What CloudWatch has of an instance.
+struct Data {
+    calls: u64,
+    oldest: DateTime,
 }
 
-/// The sum of each series that has data.
-async fn sums(
+/// What CloudWatch has of each candidate, by its number; nothing where it has no data.
+async fn data(
     client: &Client,
     candidates: &[Candidate<'_>],
-    days: u16,
-) -> Result<HashMap<String, u64>, String> {
-    let now = SystemTime::now();
-    let queries = candidates.iter().enumerate().map(|(number, (instance_id, _))| {
-        let instance = Dimension::builder().name("InstanceId").value(*instance_id).build();
-        let metric = Metric::builder()
-            .namespace("AWS/EC2")
-            .metric_name("MetadataNoToken")
-            .dimensions(instance)
-            .build();
-        let stat = MetricStat::builder().metric(metric).period(86_400).stat("Sum").build();
-        MetricDataQuery::builder().id(id(number)).metric_stat(stat).build()
+    start: SystemTime,
+    end: SystemTime,
+) -> Result<HashMap<usize, Data>, String> {
+    let queries = candidates.iter().enumerate().flat_map(|(number, (instance_id, _))| {
+        METRICS.iter().enumerate().map(move |(which, name)| query(number, which, instance_id, name))
     });
     let mut pages = client
         .get_metric_data()
         .set_metric_data_queries(Some(queries.collect()))
-        .start_time(DateTime::from(now - DAY * u32::from(days)))
-        .end_time(DateTime::from(now))
+        .start_time(DateTime::from(start))
+        .end_time(DateTime::from(end))
         .into_paginator()
         .send();
-    let mut sums = HashMap::new();
+    let mut found = HashMap::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| format!("GetMetricData: {}", explain(&error)))?;
         for series in page.metric_data_results.into_iter().flatten() {
-            let values = series.values.unwrap_or_default();
-            if let Some(id) = series.id.filter(|_| !values.is_empty()) {
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // counts; `as` saturates
-                let calls = values.iter().sum::<f64>().ceil() as u64;
-                *sums.entry(id).or_default() += calls;
-            }
+            let Some(number) = series.id().and_then(number_of) else { continue };
+            let Some(oldest) = series.timestamps().iter().min().copied() else { continue };
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // counts; `as` saturates
+            let calls = series.values().iter().sum::<f64>().ceil() as u64;
+            let data = found.entry(number).or_insert(Data { calls: 0, oldest });
+            data.calls += calls;
+            data.oldest = data.oldest.min(oldest);
         }
     }
-    Ok(sums)
+    Ok(found)
+}
+
+/// The query for a metric of an instance. Its id is of the numbers of both.
+fn query(number: usize, which: usize, instance_id: &str, metric_name: &str) -> MetricDataQuery {
+    let instance = Dimension::builder().name("InstanceId").value(instance_id).build();
+    let metric = Metric::builder().namespace("AWS/EC2").metric_name(metric_name).dimensions(instance).build();
+    let stat = MetricStat::builder().metric(metric).period(86_400).stat("Sum").build();
+    MetricDataQuery::builder().id(format!("i{number}_{which}")).metric_stat(stat).build()
+}
+
+/// The number of the instance that a series is of.
+fn number_of(id: &str) -> Option<usize> {
+    id.strip_prefix('i')?.split('_').next()?.parse().ok()
 }

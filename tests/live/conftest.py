@@ -68,19 +68,23 @@ class Cloud:
             ids += [instance["InstanceId"] for instance in answer["Instances"]]
         return ids
 
-    def imdsv1_calls(self, instance, count, days_ago=1, region="us-east-1"):
+    def imdsv1_calls(self, instance, count, days_ago=1, region="us-east-1", metric="MetadataNoToken"):
         self.client("cloudwatch", region).put_metric_data(
             Namespace="AWS/EC2",
             MetricData=[{
-                "MetricName": "MetadataNoToken",
+                "MetricName": metric,
                 "Dimensions": [{"Name": "InstanceId", "Value": instance}],
                 "Timestamp": datetime.now(UTC) - timedelta(days=days_ago),
                 "Value": count,
             }],
         )
 
-    def imdsv2(self, *arguments, environment=None, endpoint=None):
-        """Runs the command line to its end."""
+    def command(self, *arguments):
+        """The arguments of a process that runs the command line."""
+        return ([IMDSV2, *arguments],)
+
+    def surroundings(self, environment=None, endpoint=None):
+        """Where it runs, and with which environment."""
         settings = {
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": endpoint or self.endpoint,
@@ -90,10 +94,12 @@ class Cloud:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
-        return subprocess.run(
-            [IMDSV2, *arguments], env=settings | (environment or {}), capture_output=True, text=True,
-            cwd=IMDSV2.parents[2], timeout=120
-        )
+        return {"env": settings | (environment or {}), "cwd": IMDSV2.parents[2]}
+
+    def imdsv2(self, *arguments, environment=None, endpoint=None):
+        """Runs the command line to its end."""
+        surroundings = self.surroundings(environment, endpoint)
+        return subprocess.run(*self.command(*arguments), capture_output=True, text=True, timeout=120, **surroundings)
 
     def scan(self, *arguments):
         """The findings of a scan in JSON, by account, Region and id."""

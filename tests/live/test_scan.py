@@ -65,7 +65,9 @@ def test_usage_says_what_is_safe_to_enforce(cloud):
     cloud.imdsv1_calls(used, 7, days_ago=2)
     cloud.imdsv1_calls(used, 5, days_ago=3)
     cloud.imdsv1_calls(used, 100, days_ago=20)
-    cloud.imdsv1_calls(quiet, 0)
+    for days_ago in (13, 1):
+        cloud.imdsv1_calls(quiet, 0, days_ago)
+    cloud.imdsv1_calls(unknown, 0)  # less than half of the look-back
     cloud.client("ec2").stop_instances(InstanceIds=[stopped])
     found, _ = cloud.scan("--region", "us-east-1", "--usage-days", "14")
     usage = {key[2]: (each.get("imdsv1Use"), each.get("imdsv1Calls")) for key, each in found.items()}

@@ -36,8 +36,11 @@ def cloud(server, monkeypatch):
         assert_safe(**change)
 
 
-def assert_safe(request, endpoint, calls, forced):
-    """What no runbook may ask for, of an instance with this endpoint and these IMDSv1 calls in the look-back."""
+def assert_safe(request, options, calls, forced, lowers_allowed=False):
+    """What no runbook may ask for, of an instance with these options and IMDSv1 calls in the look-back."""
+    endpoint = options["HttpEndpoint"]
+    lowered = request.get("HttpPutResponseHopLimit", 64) < options["HttpPutResponseHopLimit"]
+    assert not lowered or lowers_allowed, f"{request} lowers the hop limit"
     switched_on = request.get("HttpEndpoint") == "enabled" and endpoint == "disabled"
     assert not switched_on, f"{request} switches IMDS on"
     cut_off = request.get("HttpTokens") == "required" and calls and not forced
@@ -51,7 +54,7 @@ class Cloud:
         self.endpoint, self.monkeypatch = endpoint, monkeypatch
         self.ec2, self.cloudwatch = self.client("ec2"), self.client("cloudwatch")
         self.clients, self.calls, self.changes = {}, [], []  # the runbooks'
-        self.usage, self.parameters = {}, {}
+        self.usage, self.parameters, self.document = {}, {}, ""
 
     def client(self, service):
         config = Config(retries={"total_max_attempts": 1})
@@ -66,19 +69,23 @@ class Cloud:
 
     def record(self, params, model, **_):
         self.calls.append(model.name)
+        if model.name == "GetMetricStatistics":  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference
+            span = datetime.fromisoformat(params["EndTime"]) - datetime.fromisoformat(params["StartTime"])
+            assert span.total_seconds() / params["Period"] <= 1440, "CloudWatch refuses so many points"
         if model.name == "ModifyInstanceMetadataOptions":
             instance = params["InstanceId"]
             lookback = int(self.parameters.get("UsageLookbackDays", 14))
             self.changes.append({
                 "request": params,
-                "endpoint": self.options(instance)["HttpEndpoint"],
+                "options": self.options(instance),
+                "lowers_allowed": self.document == "RestoreMetadataOptions",
                 "calls": sum(count for days_ago, count in self.usage.get(instance, []) if days_ago < lookback),
                 "forced": self.parameters.get("Force") is True,
             })
 
     def run(self, document, **parameters):
         """Executes a runbook of ssm-documents/, its parameters sent as AWS Config sends them."""
-        self.parameters = parameters
+        self.parameters, self.document = parameters, document
         sent = {"AutomationAssumeRole": ROLE, **parameters}
         texts = {name: [str(value).lower() if isinstance(value, bool) else str(value)] for name, value in sent.items()}
         return Runbook(DOCUMENTS / f"{document}.yaml").run(self.recorded, texts)
@@ -108,13 +115,18 @@ class Cloud:
     def options(self, instance):
         return self.describe(instance)["MetadataOptions"]
 
-    def imdsv1_calls(self, instance, count, days_ago=1):
-        """Has CloudWatch know a sum of MetadataNoToken."""
+    def known_not_to_call(self, instance):
+        """Has CloudWatch know zero calls, over the look-back that a runbook has by default."""
+        for days_ago in (13, 1):
+            self.imdsv1_calls(instance, 0, days_ago)
+
+    def imdsv1_calls(self, instance, count, days_ago=1, metric="MetadataNoToken"):
+        """Has CloudWatch know a sum of the metric."""
         self.usage.setdefault(instance, []).append((days_ago, count))
         self.cloudwatch.put_metric_data(
             Namespace="AWS/EC2",
             MetricData=[{
-                "MetricName": "MetadataNoToken",
+                "MetricName": metric,
                 "Dimensions": [{"Name": "InstanceId", "Value": instance}],
                 "Timestamp": datetime.now(UTC) - timedelta(days=days_ago, minutes=-5),
                 "Value": count,

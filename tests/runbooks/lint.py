@@ -147,7 +147,9 @@ def selects(output, shape):
             yield f"{output['Selector']}: the answer has no {deep or name or 'list'} there"
             return
     types = {"string": "String", "integer": "Integer", "long": "Integer", "boolean": "Boolean", "structure": "StringMap"}
-    found = "MapList" if shape.type_name == "list" or ".." in output["Selector"] else types[shape.type_name]
+    found = "MapList" if shape.type_name == "list" else types[shape.type_name]
+    if ".." in output["Selector"]:  # selects a list
+        found = "MapList" if found in ("StringMap", "MapList") else "StringList"
     if output.get("Type", found) not in (found, "String" if found == "Integer" else found):
         yield f"{output['Selector']} is {found}, and not {output['Type']}"
 

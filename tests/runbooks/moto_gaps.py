@@ -16,19 +16,24 @@ class Switches:
     """How EC2 behaves in the test that runs."""
 
     refuse = None  # an error's code and message: ModifyInstanceMetadataOptions gives it
+    refuse_only = None  # the instance on which it does, if not on all
     apply_after = 2  # how often the options are read before a change on a running instance is applied
-    ignore_changes = False  # a change is accepted, and never comes
+    ignore_changes = ()  # options whose changes are accepted, and never come
+    stale_reads = 0  # how often the options before are told after a change
     defaults = {}  # the account's, by backend
 
 
 def modify_options(self):
     """Keeps what the request leaves out, where moto puts defaults in its place, and takes time to apply: on a
     running instance seconds, on a stopped one until its next start. Refuses what EC2 refuses: a terminated
-    instance; other options beside HttpEndpoint=disabled; IMDSv1 where HttpTokensEnforced is enabled."""
+    instance; other options beside HttpEndpoint=disabled; IMDSv1 where HttpTokensEnforced is enabled. A dry run
+    changes nothing."""
     given = {key: self._get_param(key) for key in OPTIONS if self._get_param(key) is not None}
     instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
-    if Switches.refuse:
+    if Switches.refuse and Switches.refuse_only in (None, instance.id):
         raise EC2ClientError(*Switches.refuse)
+    if self._get_param("DryRun") in (True, "true"):
+        raise EC2ClientError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
     if instance.state in ("shutting-down", "terminated"):
         raise EC2ClientError("IncorrectInstanceState", f"The instance is {instance.state}.")
     if given.get("HttpEndpoint") == "disabled" and len(given) > 1:
@@ -45,15 +50,24 @@ def modify_options(self):
         "HttpProtocolIpv6": now.http_protocol_ipv6,
         "InstanceMetadataTags": now.instance_metadata_tags,
     }
-    changed = MetadataOptions({**kept, **({} if Switches.ignore_changes else given), "State": "pending"})
-    instance.metadata_options, instance.reads_until_applied = changed, Switches.apply_after
+    heeded = {name: value for name, value in given.items() if name not in Switches.ignore_changes}
+    changed = MetadataOptions({**kept, **heeded, "State": "pending"})
+    instance.coming_options, instance.stale_reads = changed, Switches.stale_reads
+    instance.reads_until_applied = Switches.apply_after
+    if not instance.stale_reads:
+        instance.metadata_options = changed
     return ActionResult({"InstanceId": instance.id, "InstanceMetadataOptions": changed})
 
 
 def describe_instances(self, original=EC2Response.describe_instances):
-    """Applies what is pending, a little later."""
+    """Tells of a change a little later, and applies it a little later still."""
     for reservation in self.ec2_backend.all_reservations():
         for instance in reservation.instances:
+            if getattr(instance, "stale_reads", 0):
+                instance.stale_reads -= 1
+                if not instance.stale_reads:
+                    instance.metadata_options = instance.coming_options
+                continue
             if instance.metadata_options.state == "pending" and instance.state == "running":
                 instance.reads_until_applied -= 1
                 if instance.reads_until_applied <= 0:
@@ -80,20 +94,27 @@ def modify_defaults(self):
         value = self._get_param(key)
         if str(value) in ("no-preference", "-1"):
             level.pop(key, None)
-        elif value is not None and not Switches.ignore_changes:
+        elif value is not None and key not in Switches.ignore_changes:
             level[key] = int(value) if key == "HttpPutResponseHopLimit" else value
     return ActionResult({"Return": True})
 
 
 def create_launch_template_version(self, original=EC2Response.create_launch_template_version):
-    """A new version starts from the source version; a parameter that is given replaces the source's as a whole."""
+    """A new version starts from the source version, without the snapshots of its disks; a parameter that is given
+    replaces the source's as a whole."""
     template = self.ec2_backend.get_launch_template(self._get_param("LaunchTemplateId"))
     source = self._get_param("SourceVersion")
     inherited = template.get_version(source).data if source else {}
     answer = original(self)
-    for name, value in inherited.items():
+    for name, value in without_snapshots(inherited).items():
         template.latest_version().data.setdefault(name, value)
     return answer
+
+
+def without_snapshots(value):
+    if isinstance(value, dict):
+        return {name: without_snapshots(each) for name, each in value.items() if name != "SnapshotId"}
+    return [without_snapshots(each) for each in value] if isinstance(value, list) else value
 
 
 def validate_outputs(self):

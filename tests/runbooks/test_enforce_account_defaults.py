@@ -70,9 +70,16 @@ def test_a_policy_that_says_otherwise_is_told_with_its_message(cloud):
     assert cloud.calls == ["GetInstanceMetadataDefaults"]
 
 
+def test_each_default_that_is_asked_for_is_verified(cloud):
+    for name, value in (("HttpTokensEnforced", "enabled"), ("HttpPutResponseHopLimit", 2)):
+        cloud.misbehave(ignore_changes=[name], defaults={})
+        run = enforce(cloud, **{name: value})
+        assert run.failures == [f"Verify: Exception: {name} is not set after it was set to {value}."]
+
+
 @pytest.mark.parametrize("asked", [{}, {"HttpTokensEnforced": "enabled"}])
 def test_a_change_that_does_not_come_fails_the_verification(cloud, asked):
-    cloud.misbehave(ignore_changes=True)
+    cloud.misbehave(ignore_changes=["HttpTokens", "HttpTokensEnforced"])
     run = enforce(cloud, **asked)
     assert run.status == "Failed"
     assert run.failures == ["Verify: Exception: HttpTokens is not set after it was set to required."]

@@ -73,6 +73,34 @@ def test_it_starts_from_the_default_version_and_not_the_latest(cloud):
     assert new["LaunchTemplateData"]["InstanceType"] == "t3.micro"
 
 
+def test_the_default_version_may_be_any(cloud):
+    template = launch_template(cloud, HttpTokens="required")
+    data = {"InstanceType": "m7i.large", "MetadataOptions": {"HttpTokens": "optional", "HttpPutResponseHopLimit": 3}}
+    cloud.ec2.create_launch_template_version(LaunchTemplateId=template, SourceVersion="1", LaunchTemplateData=data)
+    cloud.ec2.modify_launch_template(LaunchTemplateId=template, DefaultVersion="2")
+    run = enforce(cloud, template)
+    assert run.status == "Success", run.failures
+    assert (run.outputs["Look.Version"], run.outputs["CreateVersion.Version"]) == ("2", "3")
+    new = versions(cloud, template)[2]
+    assert new["DefaultVersion"]
+    assert new["LaunchTemplateData"]["InstanceType"] == "m7i.large"
+    assert new["LaunchTemplateData"]["MetadataOptions"]["HttpPutResponseHopLimit"] == 3
+
+
+def test_snapshots_are_not_lost(cloud):
+    data = {
+        "ImageId": "ami-12c6146b",
+        "MetadataOptions": {"HttpTokens": "optional"},
+        "BlockDeviceMappings": [{"DeviceName": "/dev/sdb", "Ebs": {"SnapshotId": "snap-0123456789abcdef0"}}],
+    }
+    answer = cloud.ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData=data)
+    template = answer["LaunchTemplate"]["LaunchTemplateId"]
+    run = enforce(cloud, template)
+    assert run.status == "Failed"
+    assert "the default version starts disks from snap-0123456789abcdef0" in run.failures[0]
+    assert len(versions(cloud, template)) == 1
+
+
 @pytest.mark.parametrize(
     ("options", "finding"),
     [

@@ -119,12 +119,36 @@ def test_any_other_refusal_is_told_as_such(cloud):
     assert "The account does not enforce IMDSv2" in run.failures[1]
 
 
-def test_a_change_that_does_not_come_fails_the_verification(cloud):
+@pytest.mark.parametrize(
+    ("option", "step"),
+    [
+        ("HttpTokens", "VerifyTokens"),
+        ("HttpPutResponseHopLimit", "VerifyHopLimit"),
+        ("HttpEndpoint", "VerifyEndpoint"),
+    ],
+)
+def test_a_change_that_does_not_come_fails_the_verification(cloud, option, step):
+    instance = cloud.instance(tokens="required", hop_limit=2)
+    cloud.misbehave(ignore_changes=[option])
+    run = restore(cloud, instance, endpoint="disabled")
+    assert run.status == "Failed"
+    assert run.failures[0].startswith(f"{step}: timed out after 60 seconds")
+
+
+def test_a_change_that_stays_pending_times_out(cloud):
     instance = cloud.instance(tokens="required")
-    cloud.misbehave(ignore_changes=True)
+    cloud.misbehave(apply_after=10_000)
     run = restore(cloud, instance)
     assert run.status == "Failed"
-    assert run.failures[0].startswith("VerifyTokens: ")
+    assert run.failures[0].startswith("WaitUntilApplied: timed out after 300 seconds")
+
+
+def test_options_that_are_told_late_are_waited_for(cloud):
+    instance = cloud.instance(tokens="required")
+    cloud.misbehave(stale_reads=4)
+    run = restore(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert cloud.options(instance)["HttpTokens"] == "optional"
 
 
 @pytest.mark.parametrize(("name", "value"), [("tokens", ""), ("hop_limit", 0), ("hop_limit", 65), ("endpoint", "on")])

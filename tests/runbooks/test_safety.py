@@ -39,6 +39,14 @@ def test_cutting_off_imdsv1_is_found(cloud, careless):
 
 
 def test_cutting_off_is_allowed_by_force_alone():
-    assert_safe(request={"HttpTokens": "required"}, endpoint="enabled", calls=5, forced=True)
-    assert_safe(request={"HttpTokens": "required"}, endpoint="enabled", calls=0, forced=False)
-    assert_safe(request={"HttpEndpoint": "disabled"}, endpoint="enabled", calls=5, forced=False)
+    options = {"HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2}
+    assert_safe(request={"HttpTokens": "required"}, options=options, calls=5, forced=True)
+    assert_safe(request={"HttpTokens": "required"}, options=options, calls=0, forced=False)
+    assert_safe(request={"HttpEndpoint": "disabled"}, options=options, calls=5, forced=False)
+
+
+def test_lowering_the_hop_limit_is_for_undoing_alone():
+    change = {"request": {"HttpPutResponseHopLimit": 1}, "options": {"HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2}}
+    assert_safe(**change, calls=0, forced=False, lowers_allowed=True)
+    with pytest.raises(AssertionError, match="lowers the hop limit"):
+        assert_safe(**change, calls=0, forced=False)

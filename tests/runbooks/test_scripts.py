@@ -1,5 +1,7 @@
 """The scripts inside the runbooks, called by themselves with what their steps pass them."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 import yaml
 from automation import script
@@ -45,29 +47,41 @@ def test_an_instance_without_options_is_enforced_and_may_call():
     assert plan["Finding"] == "HttpTokens was not set on an instance that is running."
 
 
-def test_the_lookback_is_as_long_as_asked():
-    plan = before(reservations(HttpTokens="optional"), days=455)
-    assert plan["From"] < plan["To"]
-    assert before([], days=1)["Do"] == "Nothing"
+@pytest.mark.parametrize("days", [1, 14, 455])
+def test_the_lookback_is_as_long_as_asked(days):
+    plan = before(reservations(HttpTokens="optional"), days=days)
+    start, half, end = (datetime.fromisoformat(plan[name]) for name in ("From", "HalfWay", "To"))
+    assert end - start == timedelta(days=days)
+    assert abs((end - half) - timedelta(days=days) / 2) <= timedelta(seconds=1)
+    assert abs(datetime.now(UTC) - end) < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(
-    ("sums", "may_call", "unknown", "force", "calls"),
+    ("answered", "refused", "may_call", "unknown", "force", "calls"),
     [
-        ([0, 0], True, "Stop", False, 0),
-        ([], False, "Stop", False, 0),
-        ([], True, "Proceed", False, 0),
-        ([], True, "Stop", True, 0),
-        ([2, 3], True, "Stop", True, 5),
-        ([], True, "Stop", False, None),
-        ([1], False, "Proceed", False, None),
-        ([0, 1], True, "Stop", False, None),
+        ({1: 0, 8: 0}, {}, True, "Stop", False, 0),
+        ({1: 0}, {8: 0}, True, "Stop", False, 0),
+        ({}, {}, False, "Stop", False, 0),
+        ({}, {}, True, "Proceed", False, 0),
+        ({}, {}, True, "Stop", True, 0),
+        ({1: 2, 8: 3}, {1: 4}, True, "Stop", True, 9),
+        ({}, {}, True, "Stop", False, None),
+        ({1: 0, 6: 0}, {}, True, "Stop", False, None),
+        ({1: 0, 6: 0}, {}, True, "Proceed", False, 0),
+        ({1: 1}, {}, False, "Proceed", False, None),
+        ({1: 0, 8: 1}, {}, True, "Stop", False, None),
+        ({1: 0, 8: 0}, {2: 1}, True, "Stop", False, None),
     ],
 )
-def test_usage_decides(sums, may_call, unknown, force, calls):
+def test_usage_decides(answered, refused, may_call, unknown, force, calls):
+    now = datetime(2026, 6, 15, 12, tzinfo=UTC)
+
+    def points(sums):
+        return [{"Sum": float(value), "Timestamp": (now - timedelta(days=days)).isoformat()} for days, value in sums.items()]
+
     def judge():
         return handler("EnforceImdsv2", "Usage")(
-            Datapoints=[{"Sum": float(value)} for value in sums],
+            Answered=points(answered), Refused=points(refused), HalfWay="2026-06-08T12:00:00Z",
             LookbackDays=14, MayCall=may_call, OnUnknownUsage=unknown, Force=force,
         )
 

@@ -1,0 +1,96 @@
+//! What is to be done with an instance: the rules of the runbook `EnforceImdsv2`, without I/O.
+
+use clap::ValueEnum;
+
+use crate::cli::usage::Usage;
+
+/// What the caller allows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// How many days back usage is looked for; 0 looks at none.
+    pub(super) usage_days: u16,
+    /// What to do without data of an instance that may make calls.
+    pub(super) on_unknown: OnUnknown,
+    /// Enforce whatever the usage is.
+    pub(super) force: bool,
+    /// The hop limit that is wanted; a higher one stays.
+    pub(super) hop_limit: Option<i32>,
+}
+
+/// What to do with an instance whose use of IMDSv1 is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnUnknown {
+    /// Leave it as it is
+    Stop,
+    /// Enforce
+    Proceed,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Require tokens, and raise the hop limit to this, if any.
+    Enforce { raise_to: Option<i32> },
+    /// Leave it as it is, because of this.
+    Leave(String),
+}
+
+impl Rules {
+    /// Decides on an instance with this use of IMDSv1 (`None`: not looked at), endpoint and hop limit.
+    pub(super) fn decide(&self, usage: Option<Usage>, endpoint_on: bool, hop_limit: i32) -> Decision {
+        let days = self.usage_days;
+        match usage {
+            Some(Usage::InUse(calls)) if !self.force => {
+                return Decision::Leave(format!("still uses IMDSv1: {calls} calls in the last {days} days"));
+            }
+            Some(Usage::Unknown) if !self.force && self.on_unknown == OnUnknown::Stop => {
+                return Decision::Leave("its use of IMDSv1 is unknown: CloudWatch has no data".to_owned());
+            }
+            _ => {}
+        }
+        Decision::Enforce { raise_to: self.hop_limit.filter(|wanted| endpoint_on && *wanted > hop_limit) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules { usage_days: 14, on_unknown: OnUnknown::Stop, force: false, hop_limit: None };
+
+    fn enforces(rules: Rules, usage: Option<Usage>) -> bool {
+        matches!(rules.decide(usage, true, 1), Decision::Enforce { .. })
+    }
+
+    #[test]
+    fn usage_decides() {
+        let proceed = Rules { on_unknown: OnUnknown::Proceed, ..RULES };
+        let force = Rules { force: true, ..RULES };
+        for (rules, usage, expected) in [
+            (RULES, None, true),
+            (RULES, Some(Usage::Safe), true),
+            (RULES, Some(Usage::Unknown), false),
+            (RULES, Some(Usage::InUse(1)), false),
+            (proceed, Some(Usage::Unknown), true),
+            (proceed, Some(Usage::InUse(1)), false),
+            (force, Some(Usage::Unknown), true),
+            (force, Some(Usage::InUse(1)), true),
+        ] {
+            assert_eq!(enforces(rules, usage), expected, "{rules:?} {usage:?}");
+        }
+    }
+
+    #[test]
+    fn the_hop_limit_is_raised_and_never_lowered_or_set_on_a_disabled_endpoint() {
+        for (wanted, endpoint_on, hop_limit, raise_to) in [
+            (None, true, 1, None),
+            (Some(2), true, 1, Some(2)),
+            (Some(2), true, 2, None),
+            (Some(2), true, 3, None),
+            (Some(2), false, 1, None),
+        ] {
+            let rules = Rules { hop_limit: wanted, ..RULES };
+            assert_eq!(rules.decide(None, endpoint_on, hop_limit), Decision::Enforce { raise_to });
+        }
+    }
+}

@@ -1,0 +1,265 @@
+"""`imdsv2 remediate` and `imdsv2 restore`, in two accounts and three Regions."""
+
+import json
+import signal
+import subprocess
+import time
+
+import moto_gaps
+import pytest
+from conftest import OTHER, OWN, ROLE
+
+HERE = ("--region", "us-east-1")
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return tmp_path / "journal.jsonl"
+
+
+def options(cloud, region="us-east-1", account=OWN):
+    """How every instance is, without the state of a change."""
+    pages = cloud.client("ec2", region, account).get_paginator("describe_instances").paginate()
+    found = {}
+    for page in pages:
+        for instance in (i for r in page["Reservations"] for i in r["Instances"]):
+            found[instance["InstanceId"]] = {k: v for k, v in instance["MetadataOptions"].items() if k != "State"}
+    return found
+
+
+def tokens(cloud, *place):
+    return {each: found["HttpTokens"] for each, found in options(cloud, *place).items()}
+
+
+def remediate(cloud, journal, *arguments):
+    return cloud.imdsv2("remediate", "--yes", "--journal", str(journal), *arguments)
+
+
+def steps(journal):
+    """What the journal says, by instance."""
+    found = {}
+    for line in journal.read_text().splitlines():
+        entry = json.loads(line)
+        found.setdefault(entry["instanceId"], []).append(entry["step"])
+    return found
+
+
+def test_everywhere_there_and_back_again(cloud, journal, tmp_path):
+    places = [("us-east-1", OWN), ("eu-west-1", OWN), ("ap-south-1", OTHER)]
+    for region, account in places:
+        cloud.instances(20, region, account)
+        cloud.instances(2, region, account, tokens="required")
+    before = [options(cloud, *place) for place in places]
+    own = f"arn:aws:iam::{OWN}:role/imdsv2-scanner"
+    where = ["--role-arn", ROLE, "--role-arn", own, *(f"--region={region}" for region, _ in places)]
+
+    run = remediate(cloud, journal, "--usage-days", "0", *where)
+    assert run.returncode == 0, run.stderr
+    assert "60 to change, 0 to leave as they are" in run.stdout
+    assert "60 done, 0 failed, 0 not begun" in run.stderr
+    found, _ = cloud.scan(*where, "--exit-zero")
+    instances = [each for each in found.values() if each["resourceType"] == "AWS::EC2::Instance"]
+    assert len(instances) == 66
+    assert {each["compliance"] for each in instances} == {"COMPLIANT"}
+    assert {tuple(each) for each in steps(journal).values()} == {("changing", "changed")}
+
+    run = cloud.imdsv2("restore", str(journal), "--role-arn", ROLE, "--role-arn", own)
+    assert run.returncode == 0, run.stderr
+    assert [options(cloud, *place) for place in places] == before
+    again = cloud.imdsv2("restore", str(journal), "--role-arn", ROLE, "--role-arn", own)
+    assert (again.returncode, again.stdout) == (0, "")
+    assert "nothing to restore" in again.stderr
+
+
+def test_what_uses_imdsv1_or_may_is_left_as_it_is(cloud, journal):
+    used, quiet, unknown, stopped = cloud.instances(4)
+    cloud.imdsv1_calls(used, 7)
+    for days_ago in (13, 1):
+        cloud.imdsv1_calls(quiet, 0, days_ago)
+    cloud.client("ec2").stop_instances(InstanceIds=[stopped])
+    run = remediate(cloud, journal, *HERE)
+    assert run.returncode == 1, run.stderr
+    assert f"{used}  leave as it is: still uses IMDSv1: 7 calls in the last 14 days" in run.stdout
+    assert f"{unknown}  leave as it is: its use of IMDSv1 is unknown" in run.stdout
+    expected = {used: "optional", quiet: "required", unknown: "optional", stopped: "required"}
+    assert tokens(cloud) == expected
+    assert set(steps(journal)) == {quiet, stopped}
+
+
+def test_unknown_usage_and_usage_can_be_overruled(cloud, tmp_path):
+    used, unknown = cloud.instances(2)
+    cloud.imdsv1_calls(used, 7)
+    assert remediate(cloud, tmp_path / "1", *HERE, "--on-unknown-usage", "proceed").returncode == 1
+    assert tokens(cloud) == {used: "optional", unknown: "required"}
+    assert remediate(cloud, tmp_path / "2", *HERE, "--force").returncode == 0
+    assert tokens(cloud) == {used: "required", unknown: "required"}
+
+
+def test_what_broke_and_was_put_back_is_left_as_it_is(cloud, journal, tmp_path):
+    (broken,) = cloud.instances(1)
+    for days_ago in (13, 1):
+        cloud.imdsv1_calls(broken, 0, days_ago)
+    assert remediate(cloud, journal, *HERE).returncode == 0
+    cloud.imdsv1_calls(broken, 500, metric="MetadataNoTokenRejected")
+    assert cloud.imdsv2("restore", str(journal)).returncode == 0
+    run = remediate(cloud, tmp_path / "again", *HERE)
+    assert "still uses IMDSv1: 500 calls" in run.stdout
+    assert tokens(cloud) == {broken: "optional"}
+
+
+def test_options_that_are_told_late_are_waited_for(cloud, journal, monkeypatch):
+    (each,) = cloud.instances(1)
+    monkeypatch.setattr(moto_gaps.Switches, "stale_reads", 3)
+    assert remediate(cloud, journal, *HERE, "--usage-days", "0").returncode == 0
+    assert tokens(cloud) == {each: "required"}
+
+
+def test_the_hop_limit_is_raised_put_back_and_never_lowered(cloud, journal):
+    low, high = cloud.instances(2)
+    cloud.client("ec2").modify_instance_metadata_options(InstanceId=high, HttpPutResponseHopLimit=3)
+    before = options(cloud)
+    assert remediate(cloud, journal, *HERE, "--usage-days", "0", "--hop-limit", "2").returncode == 0
+    assert {each: found["HttpPutResponseHopLimit"] for each, found in options(cloud).items()} == {low: 2, high: 3}
+    assert cloud.imdsv2("restore", str(journal)).returncode == 0
+    assert options(cloud) == before
+
+
+def test_exempt_disabled_and_other_instances_are_left_alone(cloud, journal):
+    exempt, disabled, other, chosen = cloud.instances(4)
+    ec2 = cloud.client("ec2")
+    ec2.create_tags(Resources=[exempt], Tags=[{"Key": "until", "Value": "2999-12-31"}])
+    ec2.modify_instance_metadata_options(InstanceId=disabled, HttpEndpoint="disabled")
+    arguments = ["--usage-days", "0", "--parameters", '{"exemptionTagKey":"until"}']
+    for each in (exempt, disabled, chosen):
+        arguments += ["--instance-id", each]
+    run = remediate(cloud, journal, *HERE, *arguments)
+    assert run.returncode == 0, run.stderr
+    assert set(steps(journal)) == {chosen}
+    assert f"{exempt}: nothing to do" in run.stderr
+    assert tokens(cloud) == {exempt: "optional", disabled: "optional", other: "optional", chosen: "required"}
+
+
+def test_a_disabled_endpoint_stays_disabled(cloud, journal):
+    (disabled,) = cloud.instances(1)
+    cloud.client("ec2").modify_instance_metadata_options(InstanceId=disabled, HttpEndpoint="disabled")
+    strict = ["--parameters", '{"disabledEndpointCompliant":"false"}', "--hop-limit", "2"]
+    run = remediate(cloud, journal, *HERE, *strict)
+    assert run.returncode == 0, run.stderr
+    after = options(cloud)[disabled]
+    assert (after["HttpTokens"], after["HttpEndpoint"], after["HttpPutResponseHopLimit"]) == ("required", "disabled", 1)
+
+
+def test_an_endpoint_that_was_disabled_since_is_not_switched_on(cloud, journal):
+    (each,) = cloud.instances(1)
+    assert remediate(cloud, journal, *HERE, "--usage-days", "0").returncode == 0
+    cloud.client("ec2").modify_instance_metadata_options(InstanceId=each, HttpEndpoint="disabled")
+    run = cloud.imdsv2("restore", str(journal))
+    assert run.returncode == 2
+    assert "its IMDS endpoint was disabled since, and is not switched on here" in run.stderr
+    assert tokens(cloud) == {each: "required"}
+
+
+def test_a_dry_run_changes_nothing_and_proves_the_rights(cloud, journal, monkeypatch):
+    ids = cloud.instances(2)
+    run = remediate(cloud, journal, *HERE, "--usage-days", "0", "--dry-run")
+    assert run.returncode == 1, run.stderr
+    assert run.stdout.count("allowed") == 2
+    assert set(tokens(cloud).values()) == {"optional"}
+    assert not journal.exists()
+    monkeypatch.setattr(moto_gaps.Switches, "refuse", ("UnauthorizedOperation", "no"))
+    monkeypatch.setattr(moto_gaps.Switches, "refuse_only", ids[0])
+    run = remediate(cloud, journal, *HERE, "--usage-days", "0", "--dry-run")
+    assert run.returncode == 2
+    assert f"{ids[0]}: ModifyInstanceMetadataOptions: UnauthorizedOperation: no" in run.stderr
+
+
+def test_a_refused_change_does_not_hide_the_others(cloud, journal, monkeypatch):
+    ids = cloud.instances(3)
+    monkeypatch.setattr(moto_gaps.Switches, "refuse", ("UnauthorizedOperation", "no"))
+    monkeypatch.setattr(moto_gaps.Switches, "refuse_only", ids[1])
+    run = remediate(cloud, journal, *HERE, "--usage-days", "0")
+    assert run.returncode == 2
+    assert f"{ids[1]}: ModifyInstanceMetadataOptions: UnauthorizedOperation: no" in run.stderr
+    assert tokens(cloud) == {ids[0]: "required", ids[1]: "optional", ids[2]: "required"}
+    assert steps(journal)[ids[1]] == ["changing", "failed"]
+
+
+def test_a_change_that_does_not_come_is_a_failure(cloud, journal, monkeypatch):
+    cloud.instances(1)
+    monkeypatch.setattr(moto_gaps.Switches, "ignore_changes", ["HttpTokens"])
+    run = remediate(cloud, journal, *HERE, "--usage-days", "0")
+    assert run.returncode == 2
+    assert "it is HttpTokens=optional, HttpEndpoint=enabled, hop limit 1, and should be HttpTokens=required" in run.stderr
+
+
+def test_without_cloudwatch_nothing_is_changed(cloud, journal):
+    ids = cloud.instances(1)
+    cloud.metrics = "http://127.0.0.1:9"
+    run = remediate(cloud, journal, *HERE, "--on-unknown-usage", "proceed")
+    assert run.returncode == 2
+    assert "GetMetricData" in run.stderr
+    assert tokens(cloud) == {ids[0]: "optional"}
+
+
+def test_nobody_is_asked_without_a_terminal(cloud, journal):
+    ids = cloud.instances(1)
+    run = cloud.imdsv2("remediate", *HERE, "--usage-days", "0", "--journal", str(journal))
+    assert run.returncode == 2
+    assert "there is nobody to ask: give --yes" in run.stderr
+    assert tokens(cloud) == {ids[0]: "optional"}
+
+
+def test_a_journal_is_never_written_over(cloud, journal):
+    ids = cloud.instances(1)
+    journal.write_text("precious")
+    run = remediate(cloud, journal, *HERE, "--usage-days", "0")
+    assert run.returncode == 2
+    assert "cannot begin the journal" in run.stderr
+    assert journal.read_text() == "precious"
+    assert tokens(cloud) == {ids[0]: "optional"}
+    assert "nothing to restore" in cloud.imdsv2("restore", str(journal)).stderr
+    assert journal.read_text() == "precious"
+    journal.write_text("precious\n")
+    run = cloud.imdsv2("restore", str(journal))
+    assert run.returncode == 2
+    assert "line 1: not of a journal" in run.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupt_leaves_a_true_journal_and_a_way_back(cloud, journal, how):
+    cloud.instances(60)
+    before = options(cloud)
+    process = subprocess.Popen(
+        *cloud.command("remediate", "--yes", "--journal", str(journal), *HERE, "--usage-days", "0", "--concurrency", "3"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **cloud.surroundings(),
+    )
+    while not journal.exists() or journal.read_text().count('"changed"') < 5:
+        time.sleep(0.05)
+        assert process.poll() is None, process.communicate()
+    process.send_signal(how)
+    _, stderr = process.communicate(timeout=60)
+    time.sleep(0.5)  # a request that is under way when a process is killed still arrives
+    changed = {each for each, word in tokens(cloud).items() if word == "required"}
+    assert 5 <= len(changed) < 60
+    assert changed <= set(steps(journal)), "no change is missing from the journal"
+    if how == signal.SIGINT:
+        assert process.returncode == 1, stderr
+        assert {tuple(each) for each in steps(journal).values()} == {("changing", "changed")}
+        assert f"To undo: imdsv2 restore {journal}" in stderr
+
+    rest = journal.with_name("rest.jsonl")
+    run = remediate(cloud, rest, *HERE, "--usage-days", "0")
+    assert run.returncode == 0, run.stderr
+    assert set(tokens(cloud).values()) == {"required"}
+    assert changed.isdisjoint(steps(rest))
+    for each in (rest, journal):
+        assert cloud.imdsv2("restore", str(each)).returncode == 0
+    assert options(cloud) == before
+
+
+def test_a_restore_without_credentials_for_the_account_says_so(cloud, journal):
+    (each,) = cloud.instances(1, "us-east-1", OTHER)
+    assert remediate(cloud, journal, *HERE, "--usage-days", "0", "--role-arn", ROLE).returncode == 0
+    run = cloud.imdsv2("restore", str(journal))
+    assert run.returncode == 2
+    assert f"{each}: no credentials for account {OTHER}: give --role-arn" in run.stderr
