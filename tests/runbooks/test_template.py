@@ -8,43 +8,22 @@ import pytest
 import yaml
 from automation import REFERENCE, parameter
 from conftest import DOCUMENTS
+from template import ROOT, as_list, load, of_type
 
-ROOT = DOCUMENTS.parent
 RUNBOOKS = {path.stem: yaml.safe_load(path.read_text()) for path in DOCUMENTS.glob("*.yaml")}
-
-
-class Loader(yaml.SafeLoader):
-    """Reads CloudFormation's tags: !Ref X as {"Ref": "X"}."""
-
-
-def tagged(loader, suffix, node):
-    kinds = {yaml.ScalarNode: loader.construct_scalar, yaml.SequenceNode: loader.construct_sequence,
-             yaml.MappingNode: loader.construct_mapping}
-    return {suffix: kinds[type(node)](node, *([] if isinstance(node, yaml.ScalarNode) else [True]))}
-
-
-Loader.add_multi_constructor("!", tagged)
-TEMPLATE = yaml.load((ROOT / "cloudformation" / "rule.yaml").read_text(), Loader)
+TEMPLATE = load("rule.yaml")
 RESOURCES = TEMPLATE["Resources"]
 
 
-def of_type(kind):
-    return {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == kind}
-
-
-def as_list(value):
-    return value if isinstance(value, list) else [value]
-
-
 def test_the_runbooks_in_the_template_are_the_files():
-    embedded = {name: resource["Content"] for name, resource in of_type("AWS::SSM::Document").items()}
+    embedded = {name: resource["Content"] for name, resource in of_type(TEMPLATE, "AWS::SSM::Document").items()}
     assert embedded == RUNBOOKS
     check = [sys.executable, ROOT / "packaging" / "render_templates.py", "--check"]
     assert subprocess.run(check, capture_output=True, text=True).stderr == ""
 
 
 def test_remediation_gives_the_runbook_what_it_asks_for():
-    (remediation,) = of_type("AWS::Config::RemediationConfiguration").values()
+    (remediation,) = of_type(TEMPLATE, "AWS::Config::RemediationConfiguration").values()
     declared = RUNBOOKS[remediation["TargetId"]["Ref"]]["parameters"]
     given = remediation["Parameters"]
     assert set(given) <= set(declared)
@@ -55,7 +34,7 @@ def test_remediation_gives_the_runbook_what_it_asks_for():
 
 
 def test_what_the_stack_allows_to_give_the_runbook_takes():
-    (remediation,) = of_type("AWS::Config::RemediationConfiguration").values()
+    (remediation,) = of_type(TEMPLATE, "AWS::Config::RemediationConfiguration").values()
     rules = RUNBOOKS[remediation["TargetId"]["Ref"]]["parameters"]
     for name, value in remediation["Parameters"].items():
         source = value.get("StaticValue", {}).get("Values", [{}])[0].get("Ref")
@@ -67,7 +46,7 @@ def test_what_the_stack_allows_to_give_the_runbook_takes():
 
 
 def test_remediation_is_not_automatic_unless_asked():
-    (remediation,) = of_type("AWS::Config::RemediationConfiguration").values()
+    (remediation,) = of_type(TEMPLATE, "AWS::Config::RemediationConfiguration").values()
     assert TEMPLATE["Parameters"][remediation["Automatic"]["Ref"]]["Default"] == "false"
 
 
