@@ -2,6 +2,8 @@
 //!
 //! The same JSON is the rule's `InputParameters` in AWS Config and `--parameters` on the command line.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::resource::ResourceType;
@@ -46,6 +48,7 @@ struct Parameter {
     name: &'static str,
     expected: &'static str,
     set: fn(&mut Policy, &str) -> Option<()>,
+    get: fn(&Policy) -> Option<String>,
 }
 
 const PARAMETERS: [Parameter; 5] = [
@@ -56,6 +59,7 @@ const PARAMETERS: [Parameter; 5] = [
             policy.max_hop_limit = Some(value.parse().ok().filter(|limit| (1..=64).contains(limit))?);
             Some(())
         },
+        get: |policy| policy.max_hop_limit.map(|limit| limit.to_string()),
     },
     Parameter {
         name: "disabledEndpointCompliant",
@@ -64,6 +68,7 @@ const PARAMETERS: [Parameter; 5] = [
             policy.disabled_endpoint_compliant = value.parse().ok()?;
             Some(())
         },
+        get: |policy| Some(policy.disabled_endpoint_compliant.to_string()),
     },
     Parameter {
         name: "exemptionTagKey",
@@ -72,6 +77,7 @@ const PARAMETERS: [Parameter; 5] = [
             let fits = (1..=MAX_TAG_KEY).contains(&value.chars().count());
             fits.then(|| policy.exemption_tag_key = Some(value.to_owned()))
         },
+        get: |policy| policy.exemption_tag_key.clone(),
     },
     Parameter {
         name: "accountDefaults",
@@ -80,6 +86,7 @@ const PARAMETERS: [Parameter; 5] = [
             policy.account_defaults = value.parse().ok()?;
             Some(())
         },
+        get: |policy| Some(policy.account_defaults.to_string()),
     },
     Parameter {
         name: "resourceTypes",
@@ -88,6 +95,10 @@ const PARAMETERS: [Parameter; 5] = [
         set: |policy, value| {
             policy.resource_types = value.split(',').map(judged_type).collect::<Option<_>>()?;
             Some(())
+        },
+        get: |policy| {
+            let names: Vec<_> = policy.resource_types.iter().map(ResourceType::name).collect();
+            Some(names.join(","))
         },
     },
 ];
@@ -124,6 +135,13 @@ impl Policy {
             policy.set(name, value)?;
         }
         Ok(policy)
+    }
+
+    /// The parameters that make this policy, with their values; those that have none are left out.
+    #[must_use]
+    pub fn rule_parameters(&self) -> BTreeMap<&'static str, String> {
+        let value = |parameter: &Parameter| Some((parameter.name, (parameter.get)(self)?));
+        PARAMETERS.iter().filter_map(value).collect()
     }
 
     fn set(&mut self, name: &str, value: &Value) -> Result<(), PolicyError> {
@@ -222,6 +240,16 @@ mod tests {
             resource_types: vec![ResourceType::LaunchTemplate, ResourceType::Instance],
         };
         assert_eq!(Policy::from_rule_parameters(json).expect("valid"), expected);
+    }
+
+    #[test]
+    fn a_policy_tells_the_parameters_that_make_it() {
+        let all = r#"{"maxHopLimit":"2","exemptionTagKey":"until","resourceTypes":"AWS::EC2::Instance"}"#;
+        for json in ["{}", all] {
+            let policy = Policy::from_rule_parameters(json).expect("valid");
+            let told = serde_json::to_string(&policy.rule_parameters()).expect("text");
+            assert_eq!(Policy::from_rule_parameters(&told).expect("valid"), policy, "{told}");
+        }
     }
 
     #[test]

@@ -58,10 +58,12 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let inputs = input::expand(&args.paths)?;
-    let mut output = output::open(args.format, args.output.as_deref(), false)?;
+    let default = Policy::default();
+    let shown = args.parameters.as_ref().unwrap_or(&default);
+    let mut output = output::open(args.format, args.output.as_deref(), false, shown)?;
     let mut evaluator = Evaluator {
         given: args.parameters.as_ref(),
-        default: Policy::default(),
+        default: default.clone(),
         today: OffsetDateTime::now_utc().date(),
         output: output.as_mut(),
         summary: Summary::default(),
@@ -71,12 +73,22 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         evaluator.input(input).context("cannot write the output")?;
     }
     let Evaluator { summary, unread, .. } = evaluator;
-    output.finish(&summary).context("cannot write the output")?;
+    let failures = unread_inputs(unread);
+    output.finish(&summary, &failures).context("cannot write the output")?;
     Ok(match (unread, summary.non_compliant) {
         (1.., _) => Outcome::Incomplete,
         (0, 1..) if !args.exit_zero => Outcome::Findings,
         (0, _) => Outcome::Clean,
     })
+}
+
+/// What the output says of what could not be read; standard error has each by itself.
+fn unread_inputs(unread: u64) -> Vec<String> {
+    match unread {
+        0 => Vec::new(),
+        1 => vec!["1 record or file could not be read".to_owned()],
+        _ => vec![format!("{unread} records or files could not be read")],
+    }
 }
 
 /// Takes records in, puts verdicts out.

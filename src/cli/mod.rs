@@ -3,6 +3,7 @@
 mod evaluate;
 mod input;
 mod instance;
+mod interrupt;
 mod journal;
 mod output;
 mod places;
@@ -25,7 +26,7 @@ use tokio::runtime::{self, Runtime};
 
 /// Finds EC2 resources that still answer Instance Metadata Service version 1.
 #[derive(Debug, Parser)]
-#[command(name = "imdsv2", version, about, max_term_width = 100)]
+#[command(name = "imdsv2", version = env!("IMDSV2_VERSION"), about, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

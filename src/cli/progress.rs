@@ -1,4 +1,4 @@
-//! Progress on a terminal: Regions, resources, rate and time left. Nothing where standard error is no terminal.
+//! Progress on a terminal. Nothing where standard error is no terminal.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-const TEMPLATE: &str = "{spinner} {pos} of {len} Regions {wide_bar} {msg} resources, {elapsed}, {eta} left";
+const REGIONS: &str = "{spinner} {pos} of {len} Regions {wide_bar} {msg} resources, {elapsed}, {eta} left";
+const INSTANCES: &str = "{spinner} {pos} of {len} instances {wide_bar} {per_sec}, {elapsed}, {eta} left";
 
 pub(super) struct Progress {
     bar: ProgressBar,
@@ -14,18 +15,28 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Progress over so many Regions.
-    pub(super) fn over(regions: usize) -> Self {
+    /// Progress over so many Regions, in which resources are judged.
+    pub(super) fn over_regions(regions: usize) -> Self {
+        Self::over(regions, REGIONS)
+    }
+
+    /// Progress over so many instances.
+    pub(super) fn over_instances(instances: usize) -> Self {
+        Self::over(instances, INSTANCES)
+    }
+
+    fn over(steps: usize, template: &str) -> Self {
         let target =
             if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(u64::try_from(regions).ok(), target);
-        if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+        let bar = ProgressBar::with_draw_target(u64::try_from(steps).ok(), target);
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(200));
         Self { bar, judged: AtomicU64::new(0) }
     }
 
+    /// A resource more is judged.
     pub(super) fn judged(&self) {
         let judged = self.judged.fetch_add(1, Ordering::Relaxed) + 1;
         if judged.is_multiple_of(100) {
@@ -33,8 +44,14 @@ impl Progress {
         }
     }
 
-    pub(super) fn region_done(&self) {
+    /// A step more is done.
+    pub(super) fn step(&self) {
         self.bar.inc(1);
+    }
+
+    /// Writes something else to the terminal, beside the progress.
+    pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
     }
 
     /// Takes the progress away, so that the result stands alone.

@@ -1,9 +1,9 @@
 //! `imdsv2 restore`: undoes what a journal says was done.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use clap::Parser;
@@ -11,9 +11,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::instance::{self, Options};
+use super::interrupt::Interrupt;
 use super::journal::{self, Entry, Journal, Step};
+use super::output::changes::{Change, ChangeFormat, Changes, Outcome as Came};
 use super::places::{Place, Selection};
-use super::remediate::stop_on_interrupt;
+use super::progress::Progress;
 use super::{Outcome, complain};
 
 /// Undo what a journal of `imdsv2 remediate` says was done
@@ -38,72 +40,112 @@ pub(super) struct Args {
     /// How many instances are changed at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     concurrency: u16,
+
+    /// How to show what came of each instance
+    #[arg(long, value_enum, default_value_t = ChangeFormat::Table)]
+    format: ChangeFormat,
+
+    /// Where to write it instead of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
+/// An account, a Region and an instance in it.
 type Key = (String, String, String);
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let changes = unrestored(journal::read(&args.journal)?);
-    if changes.is_empty() {
+    let before = unrestored(journal::read(&args.journal)?);
+    if before.is_empty() {
         anstream::eprintln!("{}: nothing to restore", args.journal.display());
-        return Ok(Outcome::Clean);
     }
-    let regions = changes.keys().map(|(_, region, _)| region.clone()).collect();
+    let regions = before.keys().map(|(_, region, _)| region.clone()).collect();
     let places = args.selection.places_in(regions).await?;
-    let mut failed = places.closed.len();
     for closed in &places.closed {
         complain(closed);
     }
-    let places: HashMap<_, _> = places
-        .open
-        .into_iter()
-        .map(|place| ((place.account_id.to_string(), place.region.to_string()), Arc::new(place)))
-        .collect();
+    let closed = places.closed.len();
+    let key = |place: &Place| (place.account_id.to_string(), place.region.to_string());
+    let places: HashMap<_, _> = places.open.into_iter().map(|place| (key(&place), Arc::new(place))).collect();
 
+    let mut changes = Changes::open(args.format, args.output.as_deref())?;
+    let written = restore_all(args, before, &places, &mut changes).await?;
+    written.and_then(|()| changes.finish(None)).context("cannot write the output")?;
+    let undone = closed + changes.count(Came::Failed) + changes.count(Came::NotBegun);
+    if changes.count(Came::NotBegun) > 0 {
+        anstream::eprintln!("{} not begun. To go on: the same command.", changes.count(Came::NotBegun));
+    }
+    Ok(if undone > 0 { Outcome::Incomplete } else { Outcome::Clean })
+}
+
+/// Restores what can be, several instances at once. Where the output cannot be written, what is under way is
+/// finished; that is what the inner result tells.
+async fn restore_all(
+    args: &Args,
+    before: BTreeMap<Key, Before>,
+    places: &HashMap<(String, String), Arc<Place>>,
+    changes: &mut Changes,
+) -> anyhow::Result<io::Result<()>> {
+    if before.is_empty() {
+        return Ok(Ok(()));
+    }
     let journal = Arc::new(Journal::append(&args.journal)?);
-    let (stop, slots) = (stop_on_interrupt(), Arc::new(Semaphore::new(usize::from(args.concurrency))));
+    let (interrupt, slots) = (Interrupt::listen(), Arc::new(Semaphore::new(usize::from(args.concurrency))));
+    let progress = Progress::over_instances(before.len());
     let mut tasks = JoinSet::new();
-    for ((account_id, region, instance_id), before) in changes {
-        let Some(place) = places.get(&(account_id.clone(), region.clone())) else {
-            complain(&format!("{instance_id}: no credentials for account {account_id}: give --role-arn"));
-            failed += 1;
-            continue;
-        };
-        let (place, journal) = (Arc::clone(place), Arc::clone(&journal));
-        let (stop, slots) = (Arc::clone(&stop), Arc::clone(&slots));
+    for ((account_id, region, instance_id), before) in before {
+        let place = places.get(&(account_id.clone(), region.clone())).cloned();
+        let (journal, interrupt, slots) = (Arc::clone(&journal), interrupt.clone(), Arc::clone(&slots));
+        let key = (account_id, region, instance_id);
         tasks.spawn(async move {
             let _slot = slots.acquire().await;
-            if stop.load(Ordering::Relaxed) {
-                return Err(format!("{instance_id}: not begun; run the same command again"));
-            }
-            let outcome = restore(&place, &instance_id, &before).await;
-            let outcome = outcome.and_then(|what| {
-                let entry = Entry {
-                    time: String::new(),
-                    account_id,
-                    region,
-                    instance_id: instance_id.clone(),
-                    step: Step::Restored,
-                };
-                journal.write(entry).map_err(|error| format!("the journal: {error}"))?;
-                Ok(what)
-            });
-            match outcome {
-                Ok(what) => {
-                    anstream::println!("{}  {}  {instance_id}  {what}", place.account_id, place.region);
-                    Ok(())
-                }
-                Err(error) => Err(format!("{instance_id}: {error}")),
-            }
+            let (outcome, detail) = match place {
+                _ if interrupt.is_told() => (Came::NotBegun, "not begun".to_owned()),
+                None => (Came::Failed, format!("no credentials for account {}: give --role-arn", key.0)),
+                Some(place) => match restore_one(&place, &key, &before, &journal).await {
+                    Ok((outcome, detail)) => (outcome, detail.to_owned()),
+                    Err(error) => (Came::Failed, error),
+                },
+            };
+            let (account_id, region, instance_id) = key;
+            Change { account_id, region, instance_id, outcome, detail }
         });
     }
-    while let Some(task) = tasks.join_next().await {
-        if let Err(error) = task.context("an instance's restoration broke off")? {
-            complain(&error);
-            failed += 1;
+    let mut written = Ok(());
+    while let Some(change) = tasks.join_next().await {
+        let change = change.context("an instance's restoration broke off")?;
+        let told = progress.aside(|| {
+            if change.outcome == Came::Failed {
+                complain(&format!("{}: {}", change.instance_id, change.detail));
+            }
+            changes.add(&change)
+        });
+        progress.step();
+        if told.is_err() && written.is_ok() {
+            interrupt.tell();
+            written = told;
         }
     }
-    Ok(if failed > 0 { Outcome::Incomplete } else { Outcome::Clean })
+    progress.finish();
+    Ok(written)
+}
+
+/// Restores an instance, and writes that into the journal.
+async fn restore_one(
+    place: &Place,
+    (account_id, region, instance_id): &Key,
+    before: &Before,
+    journal: &Journal,
+) -> Result<(Came, &'static str), String> {
+    let restored = restore(place, instance_id, before).await?;
+    let entry = Entry {
+        time: String::new(),
+        account_id: account_id.clone(),
+        region: region.clone(),
+        instance_id: instance_id.clone(),
+        step: Step::Restored,
+    };
+    journal.write(entry).map_err(|error| format!("the journal: {error}"))?;
+    Ok(restored)
 }
 
 /// How an instance was: tokens, the hop limit if it was changed, and the endpoint.
@@ -131,9 +173,11 @@ fn unrestored(entries: Vec<Entry>) -> BTreeMap<Key, Before> {
     changes
 }
 
-async fn restore(place: &Place, instance_id: &str, before: &Before) -> Result<&'static str, String> {
+async fn restore(place: &Place, instance_id: &str, before: &Before) -> Result<(Came, &'static str), String> {
     let ec2 = &place.clients.ec2;
-    let Some(now) = instance::look(ec2, instance_id).await? else { return Ok("gone: nothing to do") };
+    let Some(now) = instance::look(ec2, instance_id).await? else {
+        return Ok((Came::Unneeded, "gone: nothing to do"));
+    };
     let now = now.options;
     let wanted = Options {
         // An instance without a word for it answered IMDSv1, which is what this one means.
@@ -146,7 +190,7 @@ async fn restore(place: &Place, instance_id: &str, before: &Before) -> Result<&'
         http_endpoint: now.http_endpoint.clone(),
     };
     if now == wanted {
-        return Ok("as it was already");
+        return Ok((Came::Unneeded, "as it was already"));
     }
     if now.http_endpoint == "disabled" && before.http_endpoint != "disabled" {
         return Err(
@@ -155,5 +199,5 @@ async fn restore(place: &Place, instance_id: &str, before: &Before) -> Result<&'
     }
     instance::set(ec2, instance_id, &wanted.http_tokens, before.hop_limit, false).await?;
     instance::settle(ec2, instance_id, &wanted).await?;
-    Ok("as it was")
+    Ok((Came::Restored, "as it was"))
 }

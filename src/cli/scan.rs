@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 
+use super::interrupt::Interrupt;
 use super::output::{self, Evaluation, Format, Output};
 use super::places::{Place, Selection};
 use super::progress::Progress;
@@ -68,15 +69,17 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<Outcome> {
     let places = args.selection.places().await?;
-    let mut output = output::open(args.format, args.output.as_deref(), args.usage_days.is_some())?;
+    let policy = args.parameters.clone().unwrap_or_default();
+    let mut output = output::open(args.format, args.output.as_deref(), args.usage_days.is_some(), &policy)?;
     let scan = Arc::new(Scan {
-        policy: args.parameters.clone().unwrap_or_default(),
+        policy,
         today: OffsetDateTime::now_utc().date(),
         usage_days: args.usage_days,
         slots: Semaphore::new(OVERLAP),
+        interrupt: Interrupt::listen(),
     });
     let (findings, mut receiver) = channel(BACKLOG);
-    let progress = Progress::over(places.open.len());
+    let progress = Progress::over_regions(places.open.len());
     let mut tasks = JoinSet::new();
     for place in places.open {
         let (scan, findings) = (Arc::clone(&scan), findings.clone());
@@ -90,8 +93,8 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Outcome> {
         task.context("a Region's scan broke off")?;
     }
     progress.finish();
-    output.finish(&summary).context("cannot write the output")?;
     failures.sort();
+    output.finish(&summary, &failures).context("cannot write the output")?;
     for failure in &failures {
         complain(failure);
     }
@@ -118,7 +121,7 @@ async fn show(
                 output.evaluation(&finding.evaluation())?;
             }
             Message::Failed(failure) => failures.push(failure),
-            Message::Done => progress.region_done(),
+            Message::Done => progress.step(),
         }
     }
     Ok(summary)
@@ -162,6 +165,7 @@ struct Scan {
     today: Date,
     usage_days: Option<u16>,
     slots: Semaphore,
+    interrupt: Interrupt,
 }
 
 /// What ends the work on a Region.
@@ -182,7 +186,12 @@ impl Scan {
         let Ok(_slot) = self.slots.acquire().await else { return };
         // Each part by itself: what the role may not list does not hide what it may.
         for part in [Part::Instances, Part::LaunchTemplates, Part::LaunchConfigurations, Part::Defaults] {
-            match self.part(part, place, findings).await {
+            let looked = if self.interrupt.is_told() {
+                Err(Stop::Failed(format!("{part} not looked at: interrupted")))
+            } else {
+                self.part(part, place, findings).await
+            };
+            match looked {
                 Ok(()) => {}
                 Err(Stop::Failed(reason)) => {
                     let failure = format!("account {}, {}: {reason}", place.account_id, place.region);
@@ -277,6 +286,17 @@ enum Part {
     LaunchTemplates,
     LaunchConfigurations,
     Defaults,
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Instances => "instances",
+            Self::LaunchTemplates => "launch templates",
+            Self::LaunchConfigurations => "launch configurations",
+            Self::Defaults => "account-level defaults",
+        })
+    }
 }
 
 fn tokens_required(resource: &Resource<'_>) -> bool {

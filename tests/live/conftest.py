@@ -33,7 +33,7 @@ def cloud(server, monkeypatch):
     monkeypatch.setattr(moto_gaps.Switches, "defaults", {})
     cloud = Cloud(server)
     metrics = bridge(lambda region: cloud.client("cloudwatch", region))
-    cloud.metrics = f"http://127.0.0.1:{metrics.server_port}"
+    cloud.services["CLOUDWATCH"] = f"http://127.0.0.1:{metrics.server_port}"
     yield cloud
     metrics.shutdown()
 
@@ -42,7 +42,7 @@ class Cloud:
     """The accounts as a person sees them, and the command line."""
 
     def __init__(self, endpoint):
-        self.endpoint = endpoint
+        self.endpoint, self.services = endpoint, {}  # services with an endpoint of their own
         self.sessions = {OWN: boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing")}
         credentials = self.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="test")["Credentials"]
         self.sessions[OTHER] = boto3.Session(
@@ -88,12 +88,12 @@ class Cloud:
         settings = {
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": endpoint or self.endpoint,
-            "AWS_ENDPOINT_URL_CLOUDWATCH": self.metrics,
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
+        settings |= {f"AWS_ENDPOINT_URL_{service}": url for service, url in self.services.items()}
         return {"env": settings | (environment or {}), "cwd": IMDSV2.parents[2]}
 
     def imdsv2(self, *arguments, environment=None, endpoint=None):

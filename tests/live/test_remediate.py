@@ -55,7 +55,7 @@ def test_everywhere_there_and_back_again(cloud, journal, tmp_path):
 
     run = remediate(cloud, journal, "--usage-days", "0", *where)
     assert run.returncode == 0, run.stderr
-    assert "60 to change, 0 to leave as they are" in run.stdout
+    assert "60 to change, 0 to leave as they are" in run.stderr
     assert "60 done, 0 failed, 0 not begun" in run.stderr
     found, _ = cloud.scan(*where, "--exit-zero")
     instances = [each for each in found.values() if each["resourceType"] == "AWS::EC2::Instance"]
@@ -79,8 +79,8 @@ def test_what_uses_imdsv1_or_may_is_left_as_it_is(cloud, journal):
     cloud.client("ec2").stop_instances(InstanceIds=[stopped])
     run = remediate(cloud, journal, *HERE)
     assert run.returncode == 1, run.stderr
-    assert f"{used}  leave as it is: still uses IMDSv1: 7 calls in the last 14 days" in run.stdout
-    assert f"{unknown}  leave as it is: its use of IMDSv1 is unknown" in run.stdout
+    assert f"{used}  left as it is: still uses IMDSv1: 7 calls in the last 14 days" in run.stdout
+    assert f"{unknown}  left as it is: its use of IMDSv1 is unknown" in run.stdout
     expected = {used: "optional", quiet: "required", unknown: "optional", stopped: "required"}
     assert tokens(cloud) == expected
     assert set(steps(journal)) == {quiet, stopped}
@@ -194,7 +194,7 @@ def test_a_change_that_does_not_come_is_a_failure(cloud, journal, monkeypatch):
 
 def test_without_cloudwatch_nothing_is_changed(cloud, journal):
     ids = cloud.instances(1)
-    cloud.metrics = "http://127.0.0.1:9"
+    cloud.services["CLOUDWATCH"] = "http://127.0.0.1:9"
     run = remediate(cloud, journal, *HERE, "--on-unknown-usage", "proceed")
     assert run.returncode == 2
     assert "GetMetricData" in run.stderr

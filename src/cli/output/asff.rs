@@ -64,7 +64,7 @@ impl<W: Write> Output for Asff<W> {
         self.write(&full)
     }
 
-    fn finish(&mut self, _: &Summary) -> io::Result<()> {
+    fn finish(&mut self, _: &Summary, _: &[String]) -> io::Result<()> {
         for batch in std::mem::take(&mut self.batches).into_values().filter(|batch| !batch.is_empty()) {
             self.write(&batch)?;
         }

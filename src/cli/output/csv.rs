@@ -52,7 +52,7 @@ impl<W: Write> Output for Csv<W> {
         Ok(())
     }
 
-    fn finish(&mut self, _: &Summary) -> io::Result<()> {
+    fn finish(&mut self, _: &Summary, _: &[String]) -> io::Result<()> {
         self.header()?;
         self.writer.flush()
     }

@@ -1,34 +1,54 @@
-//! JSON: one object, whose list of evaluations streams, an evaluation a line.
+//! JSON: one object, with a list that streams, an element a line.
 
 use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::json;
 
 use super::{Evaluation, Output};
 use crate::verdict::Summary;
 
+/// An object of which a list is written while it grows.
 pub(super) struct Json<W> {
-    writer: W,
+    pub(super) writer: W,
+    /// What goes before the list's first element.
+    before: String,
     empty: bool,
 }
 
-impl<W> Json<W> {
-    pub(super) fn new(writer: W) -> Self {
-        Self { writer, empty: true }
+impl<W: Write> Json<W> {
+    /// An object with the fields of `head`, and then the list.
+    pub(super) fn new(writer: W, head: &impl Serialize, list: &str) -> io::Result<Self> {
+        let head = serde_json::to_string(head)?;
+        let fields = head.strip_suffix('}').unwrap_or(&head);
+        let comma = if fields == "{" { "" } else { "," };
+        Ok(Self { writer, before: format!("{fields}{comma}\"{list}\":["), empty: true })
+    }
+
+    /// Writes the next element.
+    pub(super) fn element(&mut self, element: &impl Serialize) -> io::Result<()> {
+        self.writer.write_all(if self.empty { self.before.as_bytes() } else { b"," })?;
+        self.writer.write_all(b"\n")?;
+        self.empty = false;
+        serde_json::to_writer(&mut self.writer, element)?;
+        Ok(())
+    }
+
+    /// Ends the list, and the object with the fields of `rest`.
+    pub(super) fn end(&mut self, rest: &impl Serialize) -> io::Result<()> {
+        self.writer.write_all(if self.empty { self.before.as_bytes() } else { b"\n" })?;
+        let rest = serde_json::to_string(rest)?;
+        writeln!(self.writer, "],\n{}", rest.strip_prefix('{').unwrap_or(&rest))?;
+        self.writer.flush()
     }
 }
 
 impl<W: Write> Output for Json<W> {
     fn evaluation(&mut self, evaluation: &Evaluation<'_>) -> io::Result<()> {
-        self.writer.write_all(if self.empty { b"{\"evaluations\":[\n" } else { b",\n" })?;
-        self.empty = false;
-        serde_json::to_writer(&mut self.writer, evaluation)?;
-        Ok(())
+        self.element(evaluation)
     }
 
-    fn finish(&mut self, summary: &Summary) -> io::Result<()> {
-        self.writer.write_all(if self.empty { b"{\"evaluations\":[],\n" } else { b"\n],\n" })?;
-        self.writer.write_all(b"\"summary\":")?;
-        serde_json::to_writer(&mut self.writer, summary)?;
-        self.writer.write_all(b"}\n")?;
-        self.writer.flush()
+    fn finish(&mut self, summary: &Summary, _: &[String]) -> io::Result<()> {
+        self.end(&json!({"summary": summary}))
     }
 }

@@ -1,7 +1,9 @@
 //! How verdicts are shown: one file a format.
 
 mod asff;
+pub(super) mod changes;
 mod csv;
+mod html;
 mod json;
 pub(super) mod style;
 mod table;
@@ -13,7 +15,9 @@ use std::path::Path;
 use anyhow::Context;
 use clap::ValueEnum;
 use serde::Serialize;
+use serde_json::json;
 
+use crate::policy::Policy;
 use crate::resource::{Resource, ResourceType};
 use crate::verdict::{Compliance, Summary, Verdict};
 
@@ -26,6 +30,8 @@ pub(super) enum Format {
     Json,
     /// A line for each evaluation
     Csv,
+    /// A report in one file, for people and their browsers
+    Html,
     /// Findings for Security Hub, a batch for `BatchImportFindings` on each line
     Asff,
 }
@@ -73,26 +79,39 @@ pub(super) trait Output {
     fn evaluation(&mut self, evaluation: &Evaluation<'_>) -> io::Result<()>;
 
     /// Writes what is still held back, and the summary where the format has one.
-    fn finish(&mut self, summary: &Summary) -> io::Result<()>;
+    /// `failures` is what could not be looked at.
+    fn finish(&mut self, summary: &Summary, failures: &[String]) -> io::Result<()>;
 }
 
-/// The output in `format`, to `file` or else to standard output, `with_usage` of IMDSv1 or without.
+/// The output in `format`, to `file` or else to standard output, `with_usage` of IMDSv1 or without. The
+/// verdicts are by `policy`.
 ///
 /// # Errors
-/// Where the file cannot be created.
-pub(super) fn open(format: Format, file: Option<&Path>, with_usage: bool) -> anyhow::Result<Box<dyn Output>> {
-    let (writer, terminal): (Box<dyn Write>, bool) = match file {
+/// Where the file cannot be created, or the output cannot be begun.
+pub(super) fn open(
+    format: Format,
+    file: Option<&Path>,
+    with_usage: bool,
+    policy: &Policy,
+) -> anyhow::Result<Box<dyn Output>> {
+    let (writer, terminal) = writer(file)?;
+    Ok(match format {
+        Format::Table => Box::new(table::Table::new(writer, terminal, with_usage)),
+        Format::Json => Box::new(json::Json::new(writer, &json!({}), "evaluations")?),
+        Format::Asff => Box::new(asff::Asff::new(writer)),
+        Format::Csv => Box::new(csv::Csv::new(writer, with_usage)),
+        Format::Html => Box::new(html::Html::begin(writer, policy).context("cannot write the output")?),
+    })
+}
+
+/// Where output goes, and whether that is a terminal.
+fn writer(file: Option<&Path>) -> anyhow::Result<(Box<dyn Write + Send>, bool)> {
+    let (writer, terminal): (Box<dyn Write + Send>, bool) = match file {
         Some(path) => {
             let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
             (Box::new(file), false)
         }
         None => (Box::new(io::stdout()), io::stdout().is_terminal()),
     };
-    let writer = BufWriter::with_capacity(64 * 1024, writer);
-    Ok(match format {
-        Format::Table => Box::new(table::Table::new(writer, terminal, with_usage)),
-        Format::Json => Box::new(json::Json::new(writer)),
-        Format::Asff => Box::new(asff::Asff::new(writer)),
-        Format::Csv => Box::new(csv::Csv::new(writer, with_usage)),
-    })
+    Ok((Box::new(BufWriter::with_capacity(64 * 1024, writer)), terminal))
 }

@@ -76,7 +76,7 @@ impl<W: Write> Output for Table<W> {
         Ok(())
     }
 
-    fn finish(&mut self, summary: &Summary) -> io::Result<()> {
+    fn finish(&mut self, summary: &Summary, _: &[String]) -> io::Result<()> {
         let rows = self.rows();
         if !rows.is_empty() {
             writeln!(self.writer, "{}\n", render(&rows, self.terminal, self.with_usage).trim_fmt())?;

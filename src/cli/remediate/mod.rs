@@ -1,12 +1,17 @@
 //! `imdsv2 remediate`: requires IMDSv2 where it is safe, with a plan before and a journal of every change.
 
+mod automation;
+mod canary;
+mod direct;
 mod plan;
+mod target;
+mod work;
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -14,17 +19,20 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use self::automation::Runbook;
+use self::canary::Size;
+use self::direct::Pace;
 use self::plan::{Decision, OnUnknown, Rules};
-use super::instance::{self, Options};
-use super::journal::{Entry, Journal, Step};
+use self::target::{Target, Wanted};
+use self::work::{Done, Record, Task};
+use super::interrupt::Interrupt;
+use super::journal::Journal;
+use super::output::changes::{ChangeFormat, Changes, Outcome as Came};
 use super::places::{Place, Selection};
+use super::progress::Progress;
 use super::usage::{self, Usage};
 use super::{Outcome, complain};
 use crate::policy::Policy;
-use crate::resource::{HttpTokens, Resource, ResourceType};
-use crate::sources::ec2::Ec2Error;
-use crate::sources::region::{self, Visitor};
-use crate::verdict::{Compliance, evaluate};
 
 /// Require IMDSv2 on non-compliant instances, where nothing uses IMDSv1
 ///
@@ -37,7 +45,10 @@ use crate::verdict::{Compliance, evaluate};
 Examples:
   imdsv2 remediate --region eu-central-1 --dry-run
   imdsv2 remediate --region eu-central-1 --instance-id i-0123456789abcdef0
-  imdsv2 remediate --accounts-file roles.txt --hop-limit 2 --yes --journal monday.jsonl
+  imdsv2 remediate --from scan.json --canary 5% --soak 1h --journal monday.jsonl
+  imdsv2 remediate --accounts-file roles.txt --hop-limit 2 --yes --format json
+  imdsv2 remediate --automation imdsv2-config-rule-EnforceImdsv2 \\
+      --automation-role arn:aws:iam::123456789012:role/REMEDIATION_ROLE
   imdsv2 restore monday.jsonl
 
 Exit status: 0 nothing is left open, 1 something is, 2 an error.")]
@@ -46,54 +57,103 @@ pub(in crate::cli) struct Args {
     selection: Selection,
 
     /// Only this instance; may be repeated
+    #[arg(help_heading = "Where")]
     #[arg(long = "instance-id", value_name = "ID")]
     instance_ids: Vec<String>,
 
+    /// Only what a scan found non-compliant: the file that `imdsv2 scan --format json` wrote
+    #[arg(help_heading = "Where")]
+    #[arg(long, value_name = "FILE", conflicts_with = "instance_ids")]
+    from: Option<PathBuf>,
+
     /// How many days back IMDSv1 calls are looked for, at most 455. 0 does not look
+    #[arg(help_heading = "Rules")]
     #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u16).range(..=455))]
     usage_days: u16,
 
     /// What to do with an instance of which CloudWatch has no usage data
+    #[arg(help_heading = "Rules")]
     #[arg(long, value_enum, default_value_t = OnUnknown::Stop)]
     on_unknown_usage: OnUnknown,
 
     /// Enforce although IMDSv1 is used, or its use is unknown. What uses it loses its credentials
+    #[arg(help_heading = "Rules")]
     #[arg(long)]
     force: bool,
 
     /// Raise the hop limit to this, 1 to 64; containers often need 2. A higher one stays
+    #[arg(help_heading = "Rules")]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=64))]
     hop_limit: Option<i32>,
 
     /// The rule's parameters, as a JSON object of strings: what is exempt is left as it is
+    #[arg(help_heading = "Rules")]
     #[arg(long, value_name = "JSON", value_parser = Policy::from_rule_parameters)]
     parameters: Option<Policy>,
 
     /// Change nothing; ask EC2 whether the changes would be allowed
+    #[arg(help_heading = "Changes")]
     #[arg(long)]
     dry_run: bool,
 
     /// Do not ask
+    #[arg(help_heading = "Changes")]
     #[arg(long)]
     yes: bool,
 
     /// How many instances are changed at once
+    #[arg(help_heading = "Changes")]
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     concurrency: u16,
 
+    /// Change so many first, such as 5 or 10%, and the others only where these are refused no IMDSv1 calls
+    #[arg(help_heading = "Changes")]
+    #[arg(long, value_name = "N|N%")]
+    canary: Option<Size>,
+
+    /// For how long the first ones are watched, such as 30m or 24h. CloudWatch is some minutes late
+    #[arg(help_heading = "Changes")]
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = humantime::parse_duration)]
+    soak: Duration,
+
     /// Where to write the journal; it must not exist. Without it: imdsv2-<time>.jsonl, here
+    #[arg(help_heading = "Changes")]
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
+
+    /// How to show what came of each instance
+    #[arg(help_heading = "Output")]
+    #[arg(long, value_enum, default_value_t = ChangeFormat::Table)]
+    format: ChangeFormat,
+
+    /// Where to write it instead of standard output
+    #[arg(help_heading = "Output")]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    automation: AutomationArgs,
 }
 
-/// An instance that is open to IMDSv1.
-#[derive(Clone, Debug)]
-struct Target {
-    place: Arc<Place>,
-    instance_id: String,
-    may_call: bool,
-    endpoint_on: bool,
-    hop_limit: i32,
+/// How a runbook makes the changes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "By a runbook")]
+struct AutomationArgs {
+    /// Have this Automation runbook make the changes, through Systems Manager; its name or ARN
+    #[arg(long = "automation", value_name = "DOCUMENT")]
+    document: Option<String>,
+
+    /// The role that the runbook works with
+    #[arg(long = "automation-role", value_name = "ARN", requires = "document")]
+    role_arn: Option<String>,
+
+    /// How many instances a run changes at once, such as 10 or 10%
+    #[arg(long, value_name = "N|N%", default_value = "10", requires = "document")]
+    max_concurrency: String,
+
+    /// How many failures a run allows before it begins no more, such as 0 or 10%
+    #[arg(long, value_name = "N|N%", default_value = "0", requires = "document")]
+    max_errors: String,
 }
 
 pub(in crate::cli) async fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -107,38 +167,53 @@ pub(in crate::cli) async fn run(args: &Args) -> anyhow::Result<Outcome> {
     for failure in &failures {
         complain(failure);
     }
-    show_plan(&plan).context("cannot write the plan")?;
-    let left = plan.iter().filter(|(_, decision)| matches!(decision, Decision::Leave(_))).count();
-    let work: Vec<_> = plan
-        .into_iter()
-        .filter_map(|(target, decision)| match decision {
-            Decision::Enforce { raise_to } => Some((target, raise_to)),
-            Decision::Leave(_) => None,
-        })
-        .collect();
-    let done = if args.dry_run { prove(work).await } else { change(args, work).await? };
-    Ok(match (failures.len() + done.failed, left + done.not_begun) {
+    let mut changes = Changes::open(args.format, args.output.as_deref())?;
+    let tasks = show_plan(plan, &mut changes).context("cannot write the output")?;
+    let (journal, stopped) = if tasks.is_empty() {
+        (None, false)
+    } else if args.dry_run {
+        prove(args, tasks, &mut changes).await?;
+        (None, false)
+    } else {
+        change(args, &rules, tasks, &mut changes).await?
+    };
+    changes.finish(journal.as_ref().map(|journal| journal.path())).context("cannot write the output")?;
+    let open = [Came::Left, Came::NotBegun, Came::Allowed].into_iter().map(|came| changes.count(came));
+    Ok(match (failures.len() + changes.count(Came::Failed) + usize::from(stopped), open.sum()) {
         (1.., _) => Outcome::Incomplete,
-        (0, 1..) => Outcome::Findings,
+        (0, 1_usize..) => Outcome::Findings,
         (0, 0) => Outcome::Clean,
     })
 }
 
 type Plan = Vec<(Target, Decision)>;
 
+/// What is to be done with each instance, and what could not be looked at.
 async fn make_plan(args: &Args, rules: &Rules) -> anyhow::Result<(Plan, Vec<String>)> {
-    let places = args.selection.places().await?;
+    let wanted = match &args.from {
+        Some(scan) => Wanted::found_in(scan)?,
+        None => Wanted::ids(&args.instance_ids),
+    };
+    let places = match wanted.regions() {
+        Some(regions) => args.selection.places_in(regions).await?,
+        None => args.selection.places().await?,
+    };
     let mut failures = places.closed;
-    let wanted: BTreeSet<_> = args.instance_ids.iter().cloned().collect();
-    let policy = Arc::new(args.parameters.clone().unwrap_or_default());
+    let entered: BTreeSet<_> = places.open.iter().map(|place| place.account_id.to_string()).collect();
+    let unknown = wanted.accounts().into_iter().filter(|account_id| !entered.contains(*account_id));
+    failures.extend(
+        unknown.map(|account_id| format!("no credentials for account {account_id}: give --role-arn")),
+    );
+
+    let (wanted, policy) = (Arc::new(wanted), Arc::new(args.parameters.clone().unwrap_or_default()));
     let slots = Arc::new(Semaphore::new(usize::from(args.concurrency)));
     let mut tasks = JoinSet::new();
-    for place in places.open {
+    for place in places.open.into_iter().filter(|place| wanted.may_be_in(place)) {
         let (slots, policy, wanted, rules) =
-            (Arc::clone(&slots), Arc::clone(&policy), wanted.clone(), *rules);
+            (Arc::clone(&slots), Arc::clone(&policy), Arc::clone(&wanted), *rules);
         tasks.spawn(async move {
             let _slot = slots.acquire().await;
-            plan_place(Arc::new(place), &policy, &wanted, &rules).await
+            plan_place(&Arc::new(place), &policy, &wanted, &rules).await
         });
     }
     let mut plan = Vec::new();
@@ -150,23 +225,21 @@ async fn make_plan(args: &Args, rules: &Rules) -> anyhow::Result<(Plan, Vec<Stri
     }
     plan.sort_by(|(a, _), (b, _)| a.key().cmp(&b.key()));
     let found: BTreeSet<_> = plan.iter().map(|(target, _)| target.instance_id.as_str()).collect();
-    for missing in wanted.iter().filter(|id| !found.contains(id.as_str())) {
+    for missing in wanted.named().filter(|id| !found.contains(id)) {
         anstream::eprintln!("{missing}: nothing to do: compliant, exempt, or not there");
     }
     Ok((plan, failures))
 }
 
 async fn plan_place(
-    place: Arc<Place>,
+    place: &Arc<Place>,
     policy: &Policy,
-    wanted: &BTreeSet<String>,
+    wanted: &Wanted,
     rules: &Rules,
 ) -> Result<Plan, String> {
     let name = format!("account {}, {}", place.account_id, place.region);
-    let mut open = Open { place: &place, policy, wanted, targets: Vec::new() };
-    let listed = region::each_instance(&place.clients, &mut open).await;
-    listed.map_err(|error| format!("{name}: {error}"))?;
-    let targets = open.targets;
+    let targets = target::list(place, policy, wanted).await;
+    let targets = targets.map_err(|error| format!("{name}: {error}"))?;
     let usages: Vec<Option<Usage>> = if rules.usage_days == 0 || targets.is_empty() {
         vec![None; targets.len()]
     } else {
@@ -184,186 +257,140 @@ async fn plan_place(
     Ok(targets.into_iter().zip(usages).map(decide).collect())
 }
 
-/// Takes the instances that are open to IMDSv1, of those that are wanted.
-struct Open<'a> {
-    place: &'a Arc<Place>,
-    policy: &'a Policy,
-    wanted: &'a BTreeSet<String>,
-    targets: Vec<Target>,
-}
-
-impl Visitor for Open<'_> {
-    type Error = Ec2Error;
-
-    async fn visit(&mut self, resource: Resource<'_>, may_call: bool) -> Result<(), Ec2Error> {
-        let verdict = evaluate(&resource, self.policy, OffsetDateTime::now_utc().date());
-        let options = resource.metadata_options.as_ref();
-        let required = options.is_some_and(|options| options.http_tokens == HttpTokens::Required);
-        let asked = self.wanted.is_empty() || self.wanted.contains(resource.resource_id.as_ref());
-        if asked && verdict.compliance == Compliance::NonCompliant && !required {
-            debug_assert_eq!(resource.resource_type, ResourceType::Instance);
-            let endpoint_on = options.is_none_or(|options| !options.endpoint_disabled);
-            let hop_limit = options.and_then(|options| options.hop_limit).unwrap_or_default();
-            self.targets.push(Target {
-                place: Arc::clone(self.place),
-                instance_id: resource.resource_id.to_string(),
-                may_call: may_call && endpoint_on,
-                endpoint_on,
-                hop_limit: i32::try_from(hop_limit).unwrap_or(i32::MAX),
-            });
-        }
-        Ok(())
-    }
-}
-
-impl Target {
-    fn key(&self) -> (&str, &str, &str) {
-        (&self.place.account_id, &self.place.region, &self.instance_id)
-    }
-
-    fn entry(&self, step: Step) -> Entry {
-        let (account_id, region, instance_id) = self.key();
-        Entry {
-            time: String::new(),
-            account_id: account_id.to_owned(),
-            region: region.to_owned(),
-            instance_id: instance_id.to_owned(),
-            step,
-        }
-    }
-
-    fn say(&self, what: &str) {
-        let (account_id, region, instance_id) = self.key();
-        anstream::println!("{account_id}  {region}  {instance_id}  {what}");
-    }
-}
-
-fn show_plan(plan: &Plan) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+/// Shows what is to be done, to people, and what is left as it is, in the output. Gives what is to be done.
+fn show_plan(plan: Plan, changes: &mut Changes) -> io::Result<Vec<Task>> {
+    let (mut tasks, mut left) = (Vec::new(), 0_usize);
     for (target, decision) in plan {
-        let (account_id, region, instance_id) = target.key();
-        let what = match decision {
-            Decision::Enforce { raise_to: None } => "require tokens".to_owned(),
-            Decision::Enforce { raise_to: Some(limit) } => {
-                format!("require tokens, raise the hop limit from {} to {limit}", target.hop_limit)
+        match decision {
+            Decision::Enforce { raise_to } => {
+                let task = Task { target, raise_to };
+                let (account_id, region, instance_id) = task.target.key();
+                anstream::eprintln!("{account_id}  {region}  {instance_id}  {}", task.words());
+                tasks.push(task);
             }
-            Decision::Leave(reason) => format!("leave as it is: {reason}"),
-        };
-        writeln!(out, "{account_id}  {region}  {instance_id}  {what}")?;
-    }
-    let enforce = plan.iter().filter(|(_, decision)| matches!(decision, Decision::Enforce { .. })).count();
-    writeln!(out, "{enforce} to change, {} to leave as they are", plan.len() - enforce)?;
-    out.flush()
-}
-
-/// What came of it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Done {
-    failed: usize,
-    not_begun: usize,
-}
-
-/// Asks EC2 whether each change would be allowed.
-async fn prove(work: Vec<(Target, Option<i32>)>) -> Done {
-    let mut done = Done { not_begun: work.len(), ..Done::default() };
-    for (target, raise_to) in work {
-        let ec2 = &target.place.clients.ec2;
-        match instance::set(ec2, &target.instance_id, "required", raise_to, true).await {
-            Ok(()) => target.say("allowed"),
-            Err(error) => {
-                complain(&format!("{}: {error}", target.instance_id));
-                done.failed += 1;
+            Decision::Leave(reason) => {
+                left += 1;
+                changes.add(&target.change(Came::Left, format!("left as it is: {reason}")))?;
             }
         }
     }
-    done
+    anstream::eprintln!("{} to change, {left} to leave as they are", tasks.len());
+    Ok(tasks)
 }
 
-/// Makes the changes, each in the journal first.
-async fn change(args: &Args, work: Vec<(Target, Option<i32>)>) -> anyhow::Result<Done> {
-    if work.is_empty() {
-        return Ok(Done::default());
+/// Asks EC2 whether the changes would be allowed. What a runbook's role may do, it cannot tell.
+async fn prove(args: &Args, tasks: Vec<Task>, changes: &mut Changes) -> anyhow::Result<()> {
+    let pace = Pace { concurrency: args.concurrency, interrupt: Interrupt::listen() };
+    let mut record = Record::new(changes, Progress::over_instances(tasks.len()), pace.interrupt.clone());
+    if let Some(document) = &args.automation.document {
+        for task in tasks {
+            let detail = format!("{}, by {document}: not tried", task.words());
+            record.take(Done { task, outcome: Came::NotBegun, detail });
+        }
+    } else {
+        direct::prove(tasks, &pace, &mut record).await?;
     }
-    if !args.yes && !agreed(work.len())? {
-        return Ok(Done { not_begun: work.len(), ..Done::default() });
+    record.finish().context("cannot write the output")
+}
+
+/// Makes the changes. Gives the journal, and whether the canary stopped them.
+async fn change(
+    args: &Args,
+    rules: &Rules,
+    tasks: Vec<Task>,
+    changes: &mut Changes,
+) -> anyhow::Result<(Option<Arc<Journal>>, bool)> {
+    let agreed = args.yes || agreed(tasks.len())?;
+    let interrupt = Interrupt::listen();
+    let mut record = Record::new(changes, Progress::over_instances(tasks.len()), interrupt.clone());
+    if !agreed {
+        tasks.into_iter().for_each(|task| record.take(Done::not_begun(task)));
+        record.finish().context("cannot write the output")?;
+        return Ok((None, false));
     }
     let path = args.journal.clone().map_or_else(default_path, Ok)?;
     let journal = Arc::new(Journal::create(&path)?);
-    let stop = stop_on_interrupt();
-    let slots = Arc::new(Semaphore::new(usize::from(args.concurrency)));
-    let mut tasks = JoinSet::new();
-    for (target, raise_to) in work {
-        let (journal, stop, slots) = (Arc::clone(&journal), Arc::clone(&stop), Arc::clone(&slots));
-        tasks.spawn(async move {
-            let _slot = slots.acquire().await;
-            if stop.load(Ordering::Relaxed) {
-                return Change::NotBegun;
+    let way = Way::of(args, rules, &journal, &interrupt);
+    let (first, others) = match args.canary {
+        Some(size) => canary::split(tasks, size),
+        None => (tasks, Vec::new()),
+    };
+    let since = SystemTime::now();
+    way.apply(first, &mut record).await?;
+    let mut stopped = None;
+    if !others.is_empty() {
+        let verdict = if record.failed { Err("a change of the canary failed".to_owned()) } else { Ok(()) };
+        let verdict = match verdict {
+            Ok(()) => {
+                anstream::eprintln!(
+                    "The canary is changed; it is watched for {}.",
+                    humantime::format_duration(args.soak)
+                );
+                canary::watch(&record.changed, since, args.soak, rules, &interrupt).await
             }
-            match enforce(&target, raise_to, &journal).await {
-                Ok(what) => {
-                    target.say(what);
-                    Change::Made
-                }
-                Err(error) => {
-                    complain(&format!("{}: {error}", target.instance_id));
-                    Change::Failed
-                }
+            failed => failed,
+        };
+        match verdict {
+            Ok(()) => way.apply(others, &mut record).await?,
+            Err(reason) => {
+                others.into_iter().for_each(|task| record.take(Done::not_begun(task)));
+                stopped = Some(reason).filter(|_| !interrupt.is_told());
             }
-        });
-    }
-    let (mut done, mut made) = (Done::default(), 0_usize);
-    while let Some(change) = tasks.join_next().await {
-        match change.context("a change broke off; the journal has how the instance was")? {
-            Change::Made => made += 1,
-            Change::Failed => done.failed += 1,
-            Change::NotBegun => done.not_begun += 1,
         }
     }
-    let journal = journal.path().display();
+    record.finish().context("cannot write the output")?;
+    if let Some(reason) = &stopped {
+        complain(&format!("{reason}: the others were not begun"));
+    }
+    tell_the_way_back(changes, &journal);
+    Ok((Some(journal), stopped.is_some()))
+}
+
+fn tell_the_way_back(changes: &Changes, journal: &Journal) {
+    let (changed, failed) = (changes.count(Came::Changed), changes.count(Came::Failed));
+    let not_begun = changes.count(Came::NotBegun);
+    let go_on = if not_begun > 0 { " To go on: the same command, with another journal." } else { "" };
     anstream::eprintln!(
-        "{made} done, {} failed, {} not begun. To undo: imdsv2 restore {journal}",
-        done.failed,
-        done.not_begun
+        "{changed} done, {failed} failed, {not_begun} not begun. To undo: imdsv2 restore {}.{go_on}",
+        journal.path().display()
     );
-    Ok(done)
 }
 
-enum Change {
-    Made,
-    Failed,
-    NotBegun,
+/// How the changes are made.
+enum Way<'a> {
+    Direct(Pace, &'a Arc<Journal>),
+    Runbook(Arc<Runbook>, &'a Arc<Journal>, &'a Interrupt),
 }
 
-/// Requires tokens on an instance, which is looked at once more: the plan may be old by now.
-async fn enforce(target: &Target, raise_to: Option<i32>, journal: &Journal) -> Result<&'static str, String> {
-    let (ec2, id) = (&target.place.clients.ec2, target.instance_id.as_str());
-    let Some(now) = instance::look(ec2, id).await? else { return Ok("gone: nothing to do") };
-    let before = now.options;
-    if before.http_tokens == "required" {
-        return Ok("tokens are required already");
+impl<'a> Way<'a> {
+    fn of(args: &Args, rules: &Rules, journal: &'a Arc<Journal>, interrupt: &'a Interrupt) -> Self {
+        let AutomationArgs { document, role_arn, max_concurrency, max_errors } = &args.automation;
+        match document {
+            None => {
+                let pace = Pace { concurrency: args.concurrency, interrupt: interrupt.clone() };
+                Self::Direct(pace, journal)
+            }
+            Some(document) => {
+                let runbook = Runbook {
+                    document: document.clone(),
+                    role_arn: role_arn.clone(),
+                    max_concurrency: max_concurrency.clone(),
+                    max_errors: max_errors.clone(),
+                    rules: *rules,
+                };
+                Self::Runbook(Arc::new(runbook), journal, interrupt)
+            }
+        }
     }
-    let raise_to = raise_to.filter(|limit| before.http_endpoint != "disabled" && *limit > before.hop_limit);
-    let written = |step| journal.write(target.entry(step)).map_err(|error| format!("the journal: {error}"));
-    written(Step::Changing {
-        http_tokens: before.http_tokens.clone(),
-        http_put_response_hop_limit: raise_to.map(|_| before.hop_limit),
-        http_endpoint: before.http_endpoint.clone(),
-    })?;
-    let wanted = Options {
-        http_tokens: "required".to_owned(),
-        hop_limit: raise_to.unwrap_or(before.hop_limit),
-        http_endpoint: before.http_endpoint,
-    };
-    let mut outcome = instance::set(ec2, id, "required", raise_to, false).await;
-    if outcome.is_ok() {
-        outcome = instance::settle(ec2, id, &wanted).await;
+
+    async fn apply(&self, tasks: Vec<Task>, record: &mut Record<'_>) -> anyhow::Result<()> {
+        match self {
+            Self::Direct(pace, journal) => direct::apply(tasks, pace, journal, record).await,
+            Self::Runbook(runbook, journal, interrupt) => {
+                automation::apply(tasks, runbook, journal, interrupt, record).await
+            }
+        }
     }
-    let step = match &outcome {
-        Ok(()) => Step::Changed,
-        Err(error) => Step::Failed { error: error.clone() },
-    };
-    written(step)?;
-    outcome.map(|()| "tokens are required now")
 }
 
 /// Asks on the terminal.
@@ -382,19 +409,4 @@ fn default_path() -> anyhow::Result<PathBuf> {
     let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
     let now = OffsetDateTime::now_utc().format(format).context("cannot name the journal")?;
     Ok(PathBuf::from(format!("imdsv2-{now}.jsonl")))
-}
-
-/// Becomes true at the first Ctrl-C; the second one ends the process, as ever.
-pub(in crate::cli) fn stop_on_interrupt() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&stop);
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            if seen.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-            anstream::eprintln!("Ending after the changes under way. Again Ctrl-C ends at once.");
-        }
-    });
-    stop
 }

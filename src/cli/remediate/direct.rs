@@ -1,0 +1,101 @@
+//! Changes made by the command line itself, several at once.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::work::{Done, Record, Task};
+use crate::cli::instance;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::journal::Journal;
+use crate::cli::output::changes::Outcome;
+
+/// How many changes at once, and what ends them.
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    pub(super) concurrency: u16,
+    pub(super) interrupt: Interrupt,
+}
+
+/// Makes the changes, each in the journal first.
+///
+/// # Errors
+/// Where a change broke off: the journal has how the instance was.
+pub(super) async fn apply(
+    tasks: Vec<Task>,
+    pace: &Pace,
+    journal: &Arc<Journal>,
+    record: &mut Record<'_>,
+) -> anyhow::Result<()> {
+    let enforce = |task: Task| {
+        let journal = Arc::clone(journal);
+        async move {
+            let (outcome, detail) = match enforce(&task, &journal).await {
+                Ok((outcome, detail)) => (outcome, detail.to_owned()),
+                Err(error) => (Outcome::Failed, error),
+            };
+            Done { task, outcome, detail }
+        }
+    };
+    each(tasks, pace, record, enforce).await
+}
+
+/// Asks EC2 whether each change would be allowed.
+///
+/// # Errors
+/// Where asking broke off.
+pub(super) async fn prove(tasks: Vec<Task>, pace: &Pace, record: &mut Record<'_>) -> anyhow::Result<()> {
+    let ask = |task: Task| async move {
+        let ec2 = &task.target.place.clients.ec2;
+        let answer = instance::set(ec2, &task.target.instance_id, "required", task.raise_to, true).await;
+        let (outcome, detail) = match answer {
+            Ok(()) => (Outcome::Allowed, format!("{}: allowed", task.words())),
+            Err(error) => (Outcome::Failed, error),
+        };
+        Done { task, outcome, detail }
+    };
+    each(tasks, pace, record, ask).await
+}
+
+/// Works on the tasks, side by side, until they are done or the work has to end.
+async fn each<F, R>(tasks: Vec<Task>, pace: &Pace, record: &mut Record<'_>, work: F) -> anyhow::Result<()>
+where
+    F: Fn(Task) -> R,
+    R: Future<Output = Done> + Send + 'static,
+{
+    let slots = Arc::new(Semaphore::new(usize::from(pace.concurrency)));
+    let mut set = JoinSet::new();
+    for task in tasks {
+        let (slots, interrupt) = (Arc::clone(&slots), pace.interrupt.clone());
+        let work = work(task.clone());
+        set.spawn(async move {
+            let _slot = slots.acquire().await;
+            if interrupt.is_told() { Done::not_begun(task) } else { work.await }
+        });
+    }
+    while let Some(done) = set.join_next().await {
+        record.take(done.context("a change broke off; the journal has how the instance was")?);
+    }
+    Ok(())
+}
+
+/// Requires tokens on an instance, which is looked at once more: the plan may be old by now.
+async fn enforce(task: &Task, journal: &Journal) -> Result<(Outcome, &'static str), String> {
+    let (ec2, id) = (&task.target.place.clients.ec2, task.target.instance_id.as_str());
+    let before = match instance::look(ec2, id).await? {
+        None => return Ok((Outcome::Unneeded, "gone: nothing to do")),
+        Some(now) if now.options.http_tokens == "required" => {
+            return Ok((Outcome::Unneeded, "tokens are required already"));
+        }
+        Some(now) => now.options,
+    };
+    task.write_before(journal, &before)?;
+    let mut outcome = instance::set(ec2, id, "required", task.raises(&before), false).await;
+    if outcome.is_ok() {
+        outcome = instance::settle(ec2, id, &task.wanted(&before)).await;
+    }
+    task.write_after(journal, &outcome)?;
+    outcome.map(|()| (Outcome::Changed, "tokens are required now"))
+}
