@@ -4,7 +4,11 @@ import json
 import os
 import subprocess
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from urllib.parse import parse_qs
+from urllib.request import Request, urlopen
 
 import boto3
 import moto_gaps
@@ -36,6 +40,43 @@ def cloud(server, monkeypatch):
     cloud.services["CLOUDWATCH"] = f"http://127.0.0.1:{metrics.server_port}"
     yield cloud
     metrics.shutdown()
+
+
+@pytest.fixture
+def front(cloud):
+    """Makes ways to the cloud on which `meet(region, action)` may answer EC2's calls, by a status and a body."""
+    servers = []
+
+    def make(meet):
+        class Front(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                action = parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
+                region = self.headers["Authorization"].split("/")[2]
+                self.answer(*(meet(region, action) or self.forward(body)))
+
+            def forward(self, body):
+                headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length")}
+                with urlopen(Request(cloud.endpoint + self.path, body, headers, method="POST")) as answer:
+                    return answer.status, answer.read()
+
+            def answer(self, status, body):
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
+        Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield make
+    for server in servers:
+        server.shutdown()
 
 
 class Cloud:

@@ -3,10 +3,6 @@
 import csv
 import io
 import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from urllib.parse import parse_qs
-from urllib.request import Request, urlopen
 
 import moto_gaps
 import pytest
@@ -96,37 +92,10 @@ def test_usage_of_more_instances_than_a_call_takes(cloud):
     assert in_use == {ids[0], ids[499], ids[500]}
 
 
-@pytest.fixture
-def refusing(cloud):
-    """A way to the cloud on which one Region refuses to list instances."""
-
-    class Proxy(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            action = parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
-            if "/eu-west-1/ec2/" in self.headers["Authorization"] and action == "DescribeInstances":
-                return self.answer(403, b"<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no"
-                                        b"</Message></Error></Errors><RequestID>1</RequestID></Response>")
-            headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length")}
-            with urlopen(Request(cloud.endpoint + self.path, body, headers, method="POST")) as answer:
-                return self.answer(answer.status, answer.read())
-
-        def answer(self, status, body):
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-
-
-def test_a_region_that_refuses_does_not_hide_the_others(cloud, refusing):
+def test_a_region_that_refuses_does_not_hide_the_others(cloud, front):
+    refusal = (b"<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error></Errors>"
+               b"<RequestID>1</RequestID></Response>")
+    refusing = front(lambda *asked: (403, refusal) if asked == ("eu-west-1", "DescribeInstances") else None)
     (here,) = cloud.instances(1, "us-east-1", tokens="required")
     cloud.instances(1, "eu-west-1")
     run = cloud.imdsv2(
