@@ -9,7 +9,7 @@ TARGET := $(patsubst arm64,aarch64,$(ARCH))-unknown-linux-gnu
 BUILT := target/$(if $(filter $(ARCH),$(NATIVE)),,$(TARGET)/)release
 ZIP := dist/bootstrap-$(ARCH).zip
 
-.PHONY: help test lint fmt clippy deny templates render package bench bench-scheduled clean
+.PHONY: help test lint fmt clippy deny templates render package bench bench-scan bench-scheduled clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -61,6 +61,10 @@ bench: ## Measure `evaluate` on a large snapshot, beside jq and Python
 bench-scheduled: target/bench/venv/installed ## Measure scheduled runs, beside a rule in Python
 	cargo build --release --locked --no-default-features --bin bootstrap
 	target/bench/venv/bin/python benches/scheduled_run.py
+
+bench-scan: target/bench/venv/installed ## Measure a live scan, beside the AWS CLI and boto3
+	cargo build --release --locked --bin imdsv2
+	target/bench/venv/bin/python benches/scan.py
 
 target/bench/venv/installed: benches/requirements.txt
 	python3 -m venv target/bench/venv

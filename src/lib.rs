@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! AWS Config ─ event ─▶ sources ─▶ resource ─▶ verdict ─▶ config_service ─▶ PutEvaluations
-//! files, EC2 ───────────▶ sources ─▶ resource ─▶ verdict ─▶ cli::output   ─▶ table, JSON, CSV
+//! files, EC2 ───────────▶ sources ─▶ resource ─▶ verdict ─▶ cli::output   ─▶ table, JSON, CSV, HTML, ASFF
 //! ```
 //!
 //! # Layout
@@ -24,6 +24,7 @@
 //! What wires it together:
 //! - [`rule`]: the Lambda function's whole work, one event in, one summary out.
 //! - [`scheduled`]: the part of it that looks at a whole Region.
+//! - [`metrics`]: what an invocation tells CloudWatch of itself.
 //! - [`cli`]: the command line (feature `cli`).
 
 pub mod aws;
@@ -31,6 +32,7 @@ pub mod aws;
 pub mod cli;
 pub mod config_service;
 pub mod event;
+pub mod metrics;
 pub mod policy;
 pub mod resource;
 pub mod rule;

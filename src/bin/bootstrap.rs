@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use imdsv2_config_rule::aws::Accounts;
+use imdsv2_config_rule::metrics;
 use imdsv2_config_rule::rule::{Invocation, RuleError, handle};
 use imdsv2_config_rule::verdict::Summary;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
@@ -25,13 +26,17 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn invoke(accounts: &Accounts, event: LambdaEvent<Value>) -> Result<Summary, Diagnostic> {
+    let (began, clock) = (OffsetDateTime::now_utc(), Instant::now());
     let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
     let invocation = Invocation {
         function_arn: &event.context.invoked_function_arn,
-        now: OffsetDateTime::now_utc(),
-        until: Instant::now() + left.saturating_sub(RESERVE),
+        now: began,
+        until: clock + left.saturating_sub(RESERVE),
     };
-    handle(accounts, &event.payload, invocation).await.map_err(|error| diagnostic(&error))
+    let outcome = handle(accounts, &event.payload, invocation).await;
+    // To standard output as it is: CloudWatch looks for metrics at the root of a line.
+    println!("{}", metrics::of_invocation(&event.payload, outcome.as_ref().ok(), began, clock.elapsed()));
+    outcome.map_err(|error| diagnostic(&error))
 }
 
 fn diagnostic(error: &RuleError) -> Diagnostic {

@@ -3,6 +3,7 @@
 // The helpers of a test may fail it, too.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod calls;
 mod fleet;
 mod scheduled;
 mod world;
@@ -176,6 +177,20 @@ async fn an_evaluation_carries_the_items_identity_and_time() {
         serde_json::from_str::<Value>(line).expect(line);
     }
     assert!(world.log().contains("i-0a1b2c3d4e5f60718"));
+}
+
+#[tokio::test]
+async fn every_invocation_tells_its_metrics() {
+    let world = World::start(Aws::default()).await;
+    world.invoke(&fixture("instance-optional-event.json")).await.unwrap();
+    world.invoke(&with_parameters(fixture("deleted-event.json"), &json!({"no": "1"}))).await.unwrap_err();
+    let lines: Vec<Value> = world.log().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = lines.iter().filter(|line| line["_aws"].is_object()).collect();
+    assert_eq!(told.len(), 2, "{lines:?}");
+    assert_eq!((&told[0]["NonCompliant"], &told[0]["Failed"]), (&json!(1), &json!(0)));
+    assert_eq!((&told[1]["NonCompliant"], &told[1]["Failed"]), (&json!(0), &json!(1)));
+    let duration = told[0]["Duration"].as_f64().unwrap();
+    assert!(duration > 0.0 && duration < 60_000.0, "{duration} ms");
 }
 
 #[tokio::test]

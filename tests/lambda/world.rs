@@ -8,6 +8,7 @@ use std::time::Duration;
 use lambda_simulator::{InvocationBuilder, InvocationStatus, Simulator};
 use serde_json::{Value, json};
 
+use crate::calls;
 use crate::fleet::Fleet;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers};
 
@@ -52,6 +53,7 @@ impl Respond for StandIn {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let mut aws = self.aws.lock().unwrap();
         let operation = operation(request);
+        calls::record(request, &operation);
         if aws.fleet.page > 0
             && let Some(answer) = aws.fleet.answer(&operation, request)
         {
