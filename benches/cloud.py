@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from urllib.parse import parse_qs
 
-RULE, TOKEN, ACCOUNT = "ec2-requires-imdsv2", "token", "123456789012"
+RULE, TOKEN, ACCOUNT = "EC2-must-require-IMDSv2-to-protect-role-credentials", "token", "123456789012"
 RESULTS_PAGE = 100
 
 

@@ -30,7 +30,7 @@ fn scheduled(parameters: &Value) -> Value {
         "eventLeftScope": false,
         "executionRoleArn": "arn:aws:iam::123456789012:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig",
         "configRuleArn": "arn:aws:config:us-east-1:123456789012:config-rule/config-rule-0abcde",
-        "configRuleName": "ec2-requires-imdsv2",
+        "configRuleName": "EC2-must-require-IMDSv2-to-protect-role-credentials",
         "configRuleId": "config-rule-0abcde",
         "accountId": OWN_ACCOUNT,
     })
@@ -183,7 +183,7 @@ async fn exactly_the_results_of_what_is_gone_are_withdrawn() {
     assert_eq!(gone["Annotation"], "The resource no longer exists.");
     for asked in world.calls("GetComplianceDetailsByConfigRule").await {
         let asked: Value = asked.body_json().unwrap();
-        assert_eq!(asked["ConfigRuleName"], "ec2-requires-imdsv2");
+        assert_eq!(asked["ConfigRuleName"], "EC2-must-require-IMDSv2-to-protect-role-credentials");
         assert_eq!(asked["Limit"], 100);
     }
 }
