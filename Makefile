@@ -25,6 +25,7 @@ test: $(VENV)/installed browser ## Install what the tests need, and run them all
 	$(VENV)/bin/pytest tests/runbooks
 	$(VENV)/bin/pytest tests/live
 	$(VENV)/bin/pytest tests/report
+	$(VENV)/bin/pytest tests/templates
 
 lint: fmt clippy deny templates ## Check formatting, code, dependencies and templates
 
@@ -41,7 +42,7 @@ deny:
 
 templates: $(VENV)/installed
 	$(VENV)/bin/python packaging/render_templates.py --check
-	$(VENV)/bin/cfn-lint cloudformation/*.yaml
+	$(VENV)/bin/cfn-lint --include-checks I -- cloudformation/*.yaml
 
 render: $(VENV)/installed ## Write the runbooks into the templates
 	$(VENV)/bin/python packaging/render_templates.py

@@ -14,7 +14,20 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 DOCUMENTS = Path(__file__).parents[2] / "ssm-documents"
 ROLE = "arn:aws:iam::123456789012:role/imdsv2-remediation"
 GONE = "i-0123456789abcdef0"
+CALLS = DOCUMENTS.parent / "target" / "calls"
+made = {}  # the operations that each runbook asked for in the whole session, by its name
 SESSION = boto3.Session(region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """Writes down what the runbooks asked for, where all their tests ran: tests/templates compares it with the
+    roles."""
+    ran = {item.path for item in session.items}
+    chosen = session.config.option.keyword or any("::" in argument for argument in session.config.args)
+    if exitstatus == 0 and not chosen and ran == set(Path(__file__).parent.glob("test_*.py")):
+        CALLS.mkdir(parents=True, exist_ok=True)
+        for runbook, operations in made.items():
+            (CALLS / f"{runbook}.txt").write_text("".join(f"{each}\n" for each in sorted(operations)))
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +82,7 @@ class Cloud:
 
     def record(self, params, model, **_):
         self.calls.append(model.name)
+        made.setdefault(self.document, set()).add(f"{model.service_model.service_name}:{model.name}")
         if model.name == "GetMetricStatistics":  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference
             span = datetime.fromisoformat(params["EndTime"]) - datetime.fromisoformat(params["StartTime"])
             assert span.total_seconds() / params["Period"] <= 1440, "CloudWatch refuses so many points"

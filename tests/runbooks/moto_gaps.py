@@ -4,6 +4,7 @@ Each function says what it stands for. `Switches` let a test have EC2 misbehave.
 """
 
 from moto.cloudformation.parsing import ResourceMap
+from moto.core.common_models import CloudFormationModel
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instances import MetadataOptions
@@ -120,6 +121,35 @@ def without_snapshots(value):
 def validate_outputs(self):
     """CloudFormation knows the attributes of every resource type, and moto fails on those of AWS::Config::ConfigRule,
     which it ignores."""
+
+
+class StackAlarm(CloudFormationModel):
+    """An alarm of a stack, which moto ignores: what refers to it gets its name and its ARN. It watches nothing."""
+
+    __module__ = "moto.cloudwatch"  # by which moto keeps its models
+
+    def __init__(self, name, account_id, region):
+        self.physical_resource_id = name
+        self.arn = f"arn:aws:cloudwatch:{region}:{account_id}:alarm:{name}"
+
+    @staticmethod
+    def cloudformation_name_type():
+        return "AlarmName"
+
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::CloudWatch::Alarm"
+
+    @classmethod
+    def create_from_cloudformation_json(cls, name, definition, account_id, region, **_):
+        return cls(name, account_id, region)
+
+    @classmethod
+    def has_cfn_attr(cls, attribute):
+        return attribute == "Arn"
+
+    def get_cfn_attribute(self, attribute):
+        return getattr(self, attribute.lower())
 
 
 ResourceMap.validate_outputs = validate_outputs

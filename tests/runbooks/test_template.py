@@ -109,3 +109,17 @@ def test_the_stack_deploys_as_far_as_moto_goes(cloud):
     roles = {role["Description"]: role["AssumeRolePolicyDocument"] for role in iam.list_roles()["Roles"]}
     trust = json.dumps(roles["What EnforceImdsv2 and RestoreMetadataOptions may do."])
     assert "arn:aws:ssm:*:123456789012:automation-execution/*" in trust
+
+    sqs = cloud.client("sqs")
+    (queue,) = sqs.list_queues()["QueueUrls"]
+    kept = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+    assert (kept["MessageRetentionPeriod"], kept["VisibilityTimeout"]) == (str(14 * 24 * 3600), "300")
+
+    (dashboard,) = cloud.cloudwatch.list_dashboards()["DashboardEntries"]
+    assert dashboard["DashboardName"] == "imdsv2-us-east-1"
+    widgets = json.loads(cloud.cloudwatch.get_dashboard(DashboardName="imdsv2-us-east-1")["DashboardBody"])["widgets"]
+    (alarms,) = (widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm")
+    assert "arn:aws:cloudwatch:us-east-1:123456789012:alarm:imdsv2-dead-letters" in alarms
+    function = cloud.client("lambda").list_functions()["Functions"][0]["FunctionName"]
+    assert f'"FunctionName", "{function}"' in json.dumps(widgets)
+    assert f'"QueueName", "{queue.rsplit("/", 1)[1]}"' in json.dumps(widgets)

@@ -1,5 +1,6 @@
 """CloudFormation's templates as plain objects."""
 
+import re
 from pathlib import Path
 
 import yaml
@@ -33,3 +34,41 @@ def of_type(template, kind):
 
 def as_list(value):
     return value if isinstance(value, list) else [value]
+
+
+def templates():
+    """Every template, by its file's name."""
+    return {path.name: load(path.name) for path in sorted((ROOT / "cloudformation").glob("*.yaml"))}
+
+
+def strings(part):
+    """Every string in a part of a template, keys and the names inside functions too."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            yield str(key)
+            yield from strings(value)
+    elif isinstance(part, list):
+        for each in part:
+            yield from strings(each)
+    elif isinstance(part, str):
+        yield part
+
+
+def found(part, *functions):
+    """The operands of these functions in a part of a template."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key.removeprefix("Fn::") in functions:
+                yield value
+            yield from found(value, *functions)
+    elif isinstance(part, list):
+        for each in part:
+            yield from found(each, *functions)
+
+
+def references(part):
+    """What a part of a template refers to by Ref and Sub: parameters and resources, without attributes."""
+    yield from found(part, "Ref")
+    for written in found(part, "Sub"):
+        text = written[0] if isinstance(written, list) else written
+        yield from (name.split(".")[0] for name in re.findall(r"\$\{([^!}][^}]*)\}", text))

@@ -1,0 +1,100 @@
+"""Works out what the rule costs a month, from prices and assumptions that stand here, as the table in the README.
+
+    monthly_cost.py                       the README's table
+    monthly_cost.py --changes 60          with other assumptions: see --help
+"""
+
+import argparse
+from dataclasses import dataclass
+
+# USD in us-east-1, without free tiers. Where each is from, and what of it could be confirmed, the README says.
+RECORDED_ITEM = 0.003
+EVALUATION_TIERS = ((100_000, 0.001), (400_000, 0.0008), (float("inf"), 0.0005))
+LAMBDA_REQUEST = 0.20 / 1e6
+LAMBDA_GB_SECOND = 0.0000166667
+LOG_GB, LOG_GB_MONTH = 0.50, 0.03
+METRIC, ALARM, DASHBOARD = 0.30, 0.10, 3.00
+
+# What the stack has.
+METRICS, ALARMS = 5, 6
+
+DAYS = 30
+
+
+@dataclass
+class Fleet:
+    """A number of instances, and what is assumed of them and of the function."""
+
+    instances: int
+    daily: bool = False  # Schedule=TwentyFour_Hours
+    changes: int = 20  # recorded changes of an instance in a month: starts, stops, tags, interfaces, volumes
+    seconds: float = 0.2  # what Lambda bills for a change
+    log_bytes: int = 2_000  # of a change: the verdict, the metrics, and Lambda's own three lines
+    retention_days: int = 90
+
+    @property
+    def memory_gb(self):
+        """128 MB, and for a scheduled run over a large fleet what the README says."""
+        return 1_769 / 1_024 if self.daily and self.instances > 10_000 else 128 / 1_024
+
+    @property
+    def items(self):
+        return self.instances * self.changes
+
+    @property
+    def evaluations(self):
+        return self.items + (self.instances * DAYS if self.daily else 0)
+
+    @property
+    def run_seconds(self):
+        """Of a scheduled run: 8 ms of a whole processor for a hundred instances, by the share that memory gives."""
+        return self.instances * 0.00008 / min(self.memory_gb * 1_024 / 1_769, 1) + 1
+
+    def lines(self):
+        """What is paid for, and how much."""
+        seconds = self.items * self.seconds + (self.run_seconds * DAYS if self.daily else 0)
+        requests = self.items + (DAYS if self.daily else 0)
+        log_gb = self.items * self.log_bytes / 1e9
+        return {
+            "AWS Config: evaluations": tiered(self.evaluations),
+            "Lambda: requests and GB-seconds": requests * LAMBDA_REQUEST + seconds * self.memory_gb * LAMBDA_GB_SECOND,
+            "CloudWatch: logs": log_gb * (LOG_GB + LOG_GB_MONTH * self.retention_days / DAYS),
+            "CloudWatch: 5 metrics, 6 alarms, dashboard": METRICS * METRIC + ALARMS * ALARM + DASHBOARD,
+        }
+
+
+def tiered(evaluations):
+    """The price of so many evaluations in one Region."""
+    total = 0
+    for size, price in EVALUATION_TIERS:
+        total += min(evaluations, size) * price
+        evaluations -= min(evaluations, size)
+    return total
+
+
+def table(fleets):
+    """The lines of a Markdown table, a column for each fleet."""
+    heads = [f"{fleet.instances:,}, {'daily' if fleet.daily else 'Off'}" for fleet in fleets]
+    columns = [fleet.lines() for fleet in fleets]
+    yield "| USD a month | " + " | ".join(heads) + " |"
+    yield "|---|" + "---:|" * len(fleets)
+    for name in columns[0]:
+        yield f"| {name} | " + " | ".join(f"{column[name]:,.2f}" for column in columns) + " |"
+    yield "| **sum** | " + " | ".join(f"**{sum(column.values()):,.2f}**" for column in columns) + " |"
+    recorded = [f"{fleet.items * RECORDED_ITEM:,.2f}" for fleet in fleets]
+    yield "| *not the rule's: the recorded items* | " + " | ".join(recorded) + " |"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="What the rule costs a month, in USD.")
+    parser.add_argument("--instances", type=int, nargs="+", default=[1_000, 100_000], help="sizes of fleets")
+    parser.add_argument("--changes", type=int, default=Fleet.changes, help="recorded changes of an instance a month")
+    parser.add_argument("--seconds", type=float, default=Fleet.seconds, help="what Lambda bills for a change")
+    given = parser.parse_args()
+    assumed = {"changes": given.changes, "seconds": given.seconds}
+    fleets = [Fleet(size, daily, **assumed) for size in given.instances for daily in (False, True)]
+    print("\n".join(table(fleets)))
+
+
+if __name__ == "__main__":
+    main()
