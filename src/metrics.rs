@@ -9,15 +9,16 @@ use time::OffsetDateTime;
 use crate::verdict::Summary;
 
 const NAMESPACE: &str = "imdsv2-config-rule";
-const DIMENSION: &str = "ConfigRuleName";
-/// Stands for the rule of an event that does not name it.
-const NO_RULE: &str = "unknown";
+/// Not what is in the event: AWS Config invokes the function for rules of any name and account, and each value
+/// of a dimension is a metric to pay for.
+const DIMENSION: &str = "FunctionName";
 
-/// The metrics of an invocation that began at `began` and took `duration`, as one JSON object: how many
+/// The metrics of an invocation of `function_name` that began at `began` and took `duration`, as one JSON object: how many
 /// verdicts of each kind it reported, where it came to an end (`summary`), and that it failed, where not.
-/// `event` is its payload.
+/// What `event`, its payload, says of the rule is beside them, for queries of the log.
 #[must_use]
 pub fn of_invocation(
+    function_name: &str,
     event: &Value,
     summary: Option<&Summary>,
     began: OffsetDateTime,
@@ -26,14 +27,15 @@ pub fn of_invocation(
     let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
     let counts = ["Compliant", "NonCompliant", "NotApplicable", "Failed"].map(|name| metric(name, "Count"));
     let metrics: Vec<_> = counts.into_iter().chain([metric("Duration", "Milliseconds")]).collect();
-    let rule = event.get("configRuleName").and_then(Value::as_str).unwrap_or(NO_RULE);
     let counted = summary.copied().unwrap_or_default();
     json!({
         "_aws": {
             "Timestamp": began.unix_timestamp() * 1000 + i64::from(began.millisecond()),
             "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [[DIMENSION]], "Metrics": metrics}],
         },
-        DIMENSION: rule,
+        DIMENSION: function_name,
+        "configRuleName": event.get("configRuleName"),
+        "accountId": event.get("accountId"),
         "Compliant": counted.compliant,
         "NonCompliant": counted.non_compliant,
         "NotApplicable": counted.not_applicable,
@@ -49,7 +51,7 @@ mod tests {
     const BEGAN: OffsetDateTime = time::macros::datetime!(2026-05-11 09:30:12.636 UTC);
 
     fn metrics(event: &Value, summary: Option<&Summary>) -> Value {
-        of_invocation(event, summary, BEGAN, Duration::from_micros(12_500))
+        of_invocation("evaluator", event, summary, BEGAN, Duration::from_micros(12_500))
     }
 
     #[test]
@@ -62,8 +64,8 @@ mod tests {
             found.then(|| line[name].as_f64())
         };
         assert_eq!(line["_aws"]["Timestamp"], 1_778_491_812_636_i64);
-        assert_eq!(told["Dimensions"], json!([["ConfigRuleName"]]));
-        assert_eq!(line["ConfigRuleName"], "rule");
+        assert_eq!(told["Dimensions"], json!([["FunctionName"]]));
+        assert_eq!((&line["FunctionName"], &line["configRuleName"]), (&json!("evaluator"), &json!("rule")));
         for (name, expected) in [
             ("Compliant", 3.0),
             ("NonCompliant", 2.0),
@@ -79,6 +81,6 @@ mod tests {
     fn a_failure_counts_even_of_an_event_without_a_rule() {
         let line = metrics(&json!([]), None);
         assert_eq!((&line["Failed"], &line["Compliant"]), (&json!(1), &json!(0)));
-        assert_eq!(line["ConfigRuleName"], "unknown");
+        assert_eq!(line["configRuleName"], Value::Null);
     }
 }

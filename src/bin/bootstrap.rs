@@ -35,7 +35,10 @@ async fn invoke(accounts: &Accounts, event: LambdaEvent<Value>) -> Result<Summar
     };
     let outcome = handle(accounts, &event.payload, invocation).await;
     // To standard output as it is: CloudWatch looks for metrics at the root of a line.
-    println!("{}", metrics::of_invocation(&event.payload, outcome.as_ref().ok(), began, clock.elapsed()));
+    let function = &event.context.env_config.function_name;
+    let metrics =
+        metrics::of_invocation(function, &event.payload, outcome.as_ref().ok(), began, clock.elapsed());
+    println!("{metrics}");
     outcome.map_err(|error| diagnostic(&error))
 }
 

@@ -22,5 +22,5 @@ def test_what_is_counted_is_what_the_stack_has():
     alarms = stack.resources("AWS::CloudWatch::Alarm").values()
     watched = [metric for alarm in alarms for metric in alarm_metrics(alarm)]
     assert len(watched) == costs.ALARMS, "an alarm is charged for each metric that it watches"
-    assert len(METRICS[OWN, "ConfigRuleName"]) == costs.METRICS
+    assert len(METRICS[OWN, "FunctionName"]) == costs.METRICS
     assert len(stack.resources("AWS::CloudWatch::Dashboard")) == 1

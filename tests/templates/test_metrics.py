@@ -10,7 +10,7 @@ from template import ROOT, load
 # What the function prints in CloudWatch's embedded metric format.
 OWN = "imdsv2-config-rule"
 METRICS = {
-    (OWN, "ConfigRuleName"): {"Compliant", "NonCompliant", "NotApplicable", "Duration", "Failed"},
+    (OWN, "FunctionName"): {"Compliant", "NonCompliant", "NotApplicable", "Duration", "Failed"},
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
     ("AWS/Lambda", "FunctionName"): {
         "AsyncEventAge", "AsyncEventsDropped", "AsyncEventsReceived", "ConcurrentExecutions",
@@ -21,7 +21,6 @@ METRICS = {
 }
 # Whose name a dimension takes.
 KINDS = {
-    "ConfigRuleName": "AWS::Config::ConfigRule",
     "FunctionName": "AWS::Lambda::Function",
     "QueueName": "AWS::SQS::Queue",
 }
@@ -71,7 +70,8 @@ def test_the_functions_own_metrics_are_those_that_it_prints():
     source = (ROOT / "src" / "metrics.rs").read_text()
     (dimension,) = (dimension for namespace, dimension in METRICS if namespace == OWN)
     values = set(re.findall(r'^        "(\w+)": ', source.split("#[cfg(test)]")[0], re.MULTILINE))
-    assert values - {"_aws"} == METRICS[OWN, dimension]
+    beside = {"_aws", "configRuleName", "accountId"}
+    assert values - beside == METRICS[OWN, dimension]
     assert f'NAMESPACE: &str = "{OWN}"' in source and f'DIMENSION: &str = "{dimension}"' in source
 
 
@@ -137,7 +137,7 @@ def test_a_dashboard_shows_every_alarm_and_all_that_the_function_counts():
     (alarms,) = (widget["properties"]["alarms"] for widget in body["widgets"] if widget["type"] == "alarm")
     assert alarms == [stack.fn_GetAtt(f"{name}.Arn") for name in stack.resources("AWS::CloudWatch::Alarm")]
     shown = {name for namespace, name, *_ in all_shown(body) if namespace == OWN}
-    assert shown == METRICS[OWN, "ConfigRuleName"]
+    assert shown == METRICS[OWN, "FunctionName"]
 
 
 def test_whatever_an_alarm_watches_is_on_the_dashboard():
@@ -154,7 +154,7 @@ def test_whatever_an_alarm_watches_is_on_the_dashboard():
         ("AWS/Lambda", "Errors", [("Function", "EvaluatorFunction")], "Sum"),
         ("AWS/Lambda", "Errors", [("FunctionName", "OtherFunction")], "Sum"),
         ("AWS/Lambda", "Errors", [("FunctionName", "EvaluatorFunction")], "Total"),
-        (OWN, "Noncompliant", [("ConfigRuleName", "EC2-must-require-IMDSv2-to-protect-role-credentials")], "Sum"),
+        (OWN, "Noncompliant", [("FunctionName", "EvaluatorFunction")], "Sum"),
     ],
 )
 def test_the_check_of_metrics_is_shown_to_fail(metric):
