@@ -23,6 +23,9 @@ EXAMPLES = {
     "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/example",
     "AccountId": "222222222222",
     "OrganizationId": "o-a1b2c3d4e5",
+    "Regions": f"{REGION},eu-west-1",
+    "Region": REGION,
+    "Accounts": "333333333333",
     "": "example",
 }
 # Where what is left of an ARN is not the service, Region, account and name.
@@ -134,6 +137,12 @@ class Stack:
 
     def fn_Join(self, operands):
         return operands[0].join(map(str, self.value(operands[1])))
+
+    def fn_Split(self, operands):
+        return self.value(operands[1]).split(operands[0])
+
+    def fn_Select(self, operands):
+        return self.value(operands[1])[int(operands[0])]
 
     def name(self, resource):
         """The name of a resource: its own, or its logical one where CloudFormation makes it up."""
