@@ -3,14 +3,14 @@
 import json
 import os
 import subprocess
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from urllib.parse import parse_qs
 from urllib.request import Request, urlopen
 
 import boto3
+import loopback
 import moto_gaps
 import pytest
 import requests
@@ -36,47 +36,30 @@ def cloud(server, monkeypatch):
     requests.post(f"{server}/moto-api/reset", timeout=60).raise_for_status()
     monkeypatch.setattr(moto_gaps.Switches, "defaults", {})
     cloud = Cloud(server)
-    metrics = bridge(lambda region: cloud.client("cloudwatch", region))
-    cloud.services["CLOUDWATCH"] = f"http://127.0.0.1:{metrics.server_port}"
-    yield cloud
-    metrics.shutdown()
+    with bridge(lambda region: cloud.client("cloudwatch", region)) as address:
+        cloud.services["CLOUDWATCH"] = address
+        yield cloud
 
 
 @pytest.fixture
 def front(cloud):
     """Makes ways to the cloud on which `meet(region, action)` may answer EC2's calls, by a status and a body."""
-    servers = []
+    with ExitStack() as servers:
 
-    def make(meet):
-        class Front(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+        def make(meet):
+            def answer(request, body):
                 action = parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
-                region = self.headers["Authorization"].split("/")[2]
-                self.answer(*(meet(region, action) or self.forward(body)))
+                met = meet(loopback.region(request), action)
+                return (met[0], {}, met[1]) if met else forward(request, body)
 
-            def forward(self, body):
-                headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length")}
-                with urlopen(Request(cloud.endpoint + self.path, body, headers, method="POST")) as answer:
-                    return answer.status, answer.read()
+            def forward(request, body):
+                headers = {k: v for k, v in request.headers.items() if k.lower() not in ("host", "content-length")}
+                with urlopen(Request(cloud.endpoint + request.path, body, headers, method="POST")) as answer:
+                    return answer.status, {}, answer.read()
 
-            def answer(self, status, body):
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+            return servers.enter_context(loopback.serving(answer))
 
-            def log_message(self, *_):
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
-        Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield make
-    for server in servers:
-        server.shutdown()
+        yield make
 
 
 class Cloud:

@@ -4,10 +4,10 @@ executed by the interpreter that the runbooks' own tests use."""
 import json
 import threading
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 from automation import Execution, Refused, Runbook
+from loopback import region, serving
 
 
 class Automation:
@@ -77,25 +77,11 @@ class Automation:
 
 
 def bridge(automation):
-    """Serves it on loopback."""
+    """Serves it."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(request, body):
+        operation = getattr(automation, request.headers["X-Amz-Target"].split(".")[1])
+        found = operation(region(request), **json.loads(body))
+        return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(found).encode()
 
-        def do_POST(self):
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            region = self.headers["Authorization"].split("/")[2]
-            answer = getattr(automation, self.headers["X-Amz-Target"].split(".")[1])(region, **asked)
-            body = json.dumps(answer).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    return server
+    return serving(answer)

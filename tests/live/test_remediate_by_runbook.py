@@ -20,10 +20,9 @@ BY_RUNBOOK = ("--automation", "EnforceImdsv2", "--automation-role", ROLE)
 @pytest.fixture
 def automation(cloud):
     automation = runbooks_bridge.Automation(ENFORCE, cloud.client)
-    server = runbooks_bridge.bridge(automation)
-    cloud.services["SSM"] = f"http://127.0.0.1:{server.server_port}"
-    yield automation
-    server.shutdown()
+    with runbooks_bridge.bridge(automation) as address:
+        cloud.services["SSM"] = address
+        yield automation
 
 
 @pytest.fixture
