@@ -56,9 +56,9 @@ def ours(regions):
 
 
 def aws_cli(regions):
-    """The AWS CLI, once for each Region."""
+    """The AWS CLI, once for each Region; it counts page by page."""
     arguments = ["ec2", "describe-instances", "--page-size", "1000", "--output", "text", "--query", OPEN]
-    return [[AWS, *arguments, "--region", region] for region in regions], lambda outputs: sum(map(int, outputs))
+    return [[AWS, *arguments, "--region", region] for region in regions], lambda outputs: sum(map(int, b"".join(outputs).split()))
 
 
 def boto3_threads(regions):
@@ -91,12 +91,13 @@ def process(command, address):
         "AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
     with tempfile.TemporaryFile() as output:
-        pid = subprocess.Popen(command, env=environment, stdout=output).pid
+        child = subprocess.Popen(command, env=environment, stdout=output)
         memory, ended = 0.0, 0
         while not ended:
-            memory = max(memory, peak_memory(pid))
+            memory = max(memory, peak_memory(child.pid))
             time.sleep(0.02)
-            ended, status, usage = os.wait4(pid, os.WNOHANG)
+            ended, status, usage = os.wait4(child.pid, os.WNOHANG)
+        child.returncode = os.waitstatus_to_exitcode(status)
         if status:
             sys.exit(f"{command[0]} failed")
         output.seek(0)
