@@ -144,6 +144,10 @@ class Stack:
     def fn_Select(self, operands):
         return self.value(operands[1])[int(operands[0])]
 
+    def fn_FindInMap(self, operands):
+        name, first, second = map(self.value, operands)
+        return self.template["Mappings"][name][first][second]
+
     def name(self, resource):
         """The name of a resource: its own, or its logical one where CloudFormation makes it up."""
         declared = self.template["Resources"][resource]
