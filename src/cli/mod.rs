@@ -36,7 +36,7 @@ struct Cli {
 enum Command {
     Evaluate(evaluate::Args),
     Scan(scan::Args),
-    Remediate(remediate::Args),
+    Remediate(Box<remediate::Args>),
     Restore(restore::Args),
     /// Print what a shell needs to complete commands and options
     Completions {

@@ -105,7 +105,9 @@ impl InPlace {
         let parameters = match self.parameters().await {
             Ok(parameters) => parameters,
             Err(error) => {
-                tasks.into_iter().for_each(|task| self.tell(task, Outcome::Failed, error.clone()));
+                for task in tasks {
+                    self.tell(task, Outcome::Failed, error.clone());
+                }
                 return;
             }
         };
@@ -113,7 +115,9 @@ impl InPlace {
         while !tasks.is_empty() {
             let rest = tasks.split_off(tasks.len().min(BATCH));
             if ended || self.interrupt.is_told() {
-                tasks.into_iter().for_each(|task| self.send(Done::not_begun(task)));
+                for task in tasks {
+                    self.send(Done::not_begun(task));
+                }
             } else {
                 ended = self.batch(tasks, &parameters).await;
             }
@@ -128,7 +132,7 @@ impl InPlace {
             match self.begin(&task).await {
                 Ok(Some(before)) => begun.push(Begun { task, before }),
                 Ok(None) => {
-                    self.tell(task, Outcome::Unneeded, "gone, or tokens are required already".to_owned())
+                    self.tell(task, Outcome::Unneeded, "gone, or tokens are required already".to_owned());
                 }
                 Err(error) => self.tell(task, Outcome::Failed, error),
             }
@@ -161,15 +165,12 @@ impl InPlace {
         };
         let mut ended = false;
         for Begun { task, before } in begun {
-            match children.remove(&task.target.instance_id) {
-                Some(child) => {
-                    let outcome = verify(&task, &before, &child).await;
-                    self.conclude(task, outcome);
-                }
-                None => {
-                    ended = true;
-                    self.conclude_not_begun(task, &run);
-                }
+            if let Some(child) = children.remove(&task.target.instance_id) {
+                let outcome = verify(&task, &before, &child).await;
+                self.conclude(task, outcome);
+            } else {
+                ended = true;
+                self.conclude_not_begun(task, &run);
             }
         }
         ended
@@ -191,8 +192,8 @@ impl InPlace {
         let Runbook { document, role_arn, rules, .. } = self.runbook.as_ref();
         let answer = self.client.describe_document().name(document).send().await;
         let answer = answer.map_err(|error| format!("DescribeDocument: {}", explain(&error)))?;
-        let taken = answer.document.and_then(|document| document.parameters).unwrap_or_default();
-        let takes = |name: &str| taken.iter().any(|parameter| parameter.name() == Some(name));
+        let declared = answer.document.and_then(|document| document.parameters).unwrap_or_default();
+        let takes = |name: &str| declared.iter().any(|parameter| parameter.name() == Some(name));
         let needed = [
             (INSTANCE, true),
             ("AutomationAssumeRole", role_arn.is_some()),

@@ -304,7 +304,9 @@ async fn change(
     let interrupt = Interrupt::listen();
     let mut record = Record::new(changes, Progress::over_instances(tasks.len()), interrupt.clone());
     if !agreed {
-        tasks.into_iter().for_each(|task| record.take(Done::not_begun(task)));
+        for task in tasks {
+            record.take(Done::not_begun(task));
+        }
         record.finish().context("cannot write the output")?;
         return Ok((None, false));
     }
@@ -333,7 +335,9 @@ async fn change(
         match verdict {
             Ok(()) => way.apply(others, &mut record).await?,
             Err(reason) => {
-                others.into_iter().for_each(|task| record.take(Done::not_begun(task)));
+                for task in others {
+                    record.take(Done::not_begun(task));
+                }
                 stopped = Some(reason).filter(|_| !interrupt.is_told());
             }
         }
@@ -347,11 +351,11 @@ async fn change(
 }
 
 fn tell_the_way_back(changes: &Changes, journal: &Journal) {
-    let (changed, failed) = (changes.count(Came::Changed), changes.count(Came::Failed));
+    let (done, failed) = (changes.count(Came::Changed), changes.count(Came::Failed));
     let not_begun = changes.count(Came::NotBegun);
     let go_on = if not_begun > 0 { " To go on: the same command, with another journal." } else { "" };
     anstream::eprintln!(
-        "{changed} done, {failed} failed, {not_begun} not begun. To undo: imdsv2 restore {}.{go_on}",
+        "{done} done, {failed} failed, {not_begun} not begun. To undo: imdsv2 restore {}.{go_on}",
         journal.path().display()
     );
 }
