@@ -13,6 +13,7 @@ mod records;
 mod remediate;
 mod restore;
 mod scan;
+mod side_by_side;
 mod usage;
 mod window;
 

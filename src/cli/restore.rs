@@ -7,8 +7,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use super::instance::{self, Options};
 use super::interrupt::Interrupt;
@@ -16,6 +14,7 @@ use super::journal::{self, Entry, Journal, Step};
 use super::output::changes::{Change, ChangeFormat, Changes, Outcome as Came};
 use super::places::{Place, Selection};
 use super::progress::Progress;
+use super::side_by_side::side_by_side;
 use super::{Outcome, complain};
 
 /// Undo what a journal of `imdsv2 remediate` says was done
@@ -88,31 +87,10 @@ async fn restore_all(
     if before.is_empty() {
         return Ok(Ok(()));
     }
-    let journal = Arc::new(Journal::append(&args.journal)?);
-    let (interrupt, slots) = (Interrupt::listen(), Arc::new(Semaphore::new(usize::from(args.concurrency))));
+    let (journal, interrupt) = (Arc::new(Journal::append(&args.journal)?), Interrupt::listen());
     let progress = Progress::over_instances(before.len());
-    let mut tasks = JoinSet::new();
-    for ((account_id, region, instance_id), before) in before {
-        let place = places.get(&(account_id.clone(), region.clone())).cloned();
-        let (journal, interrupt, slots) = (Arc::clone(&journal), interrupt.clone(), Arc::clone(&slots));
-        let key = (account_id, region, instance_id);
-        tasks.spawn(async move {
-            let _slot = slots.acquire().await;
-            let (outcome, detail) = match place {
-                _ if interrupt.is_told() => (Came::NotBegun, "not begun".to_owned()),
-                None => (Came::Failed, format!("no credentials for account {}: give --role-arn", key.0)),
-                Some(place) => match restore_one(&place, &key, &before, &journal).await {
-                    Ok((outcome, detail)) => (outcome, detail.to_owned()),
-                    Err(error) => (Came::Failed, error),
-                },
-            };
-            let (account_id, region, instance_id) = key;
-            Change { account_id, region, instance_id, outcome, detail }
-        });
-    }
     let mut written = Ok(());
-    while let Some(change) = tasks.join_next().await {
-        let change = change.context("an instance's restoration broke off")?;
+    let mut tell = |change: Change| {
         let told = progress.aside(|| {
             if change.outcome == Came::Failed {
                 complain(&format!("{}: {}", change.instance_id, change.detail));
@@ -124,9 +102,31 @@ async fn restore_all(
             interrupt.tell();
             written = told;
         }
+    };
+    let work = |(key, before): (Key, Before)| {
+        let place = places.get(&(key.0.clone(), key.1.clone())).cloned();
+        let journal = Arc::clone(&journal);
+        async move {
+            let (outcome, detail) = match place {
+                None => (Came::Failed, format!("no credentials for account {}: give --role-arn", key.0)),
+                Some(place) => match restore_one(&place, &key, &before, &journal).await {
+                    Ok((outcome, detail)) => (outcome, detail.to_owned()),
+                    Err(error) => (Came::Failed, error),
+                },
+            };
+            change(key, outcome, detail)
+        }
+    };
+    let all = before.into_iter().collect();
+    for (key, _) in side_by_side(all, args.concurrency, &interrupt, work, &mut tell).await? {
+        tell(change(key, Came::NotBegun, "not begun".to_owned()));
     }
     progress.finish();
     Ok(written)
+}
+
+fn change((account_id, region, instance_id): Key, outcome: Came, detail: String) -> Change {
+    Change { account_id, region, instance_id, outcome, detail }
 }
 
 /// Restores an instance, and writes that into the journal.

@@ -1,16 +1,14 @@
 //! Changes made by the command line itself, several at once.
 
+use std::future::Future;
 use std::sync::Arc;
-
-use anyhow::Context;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use super::work::{Done, Record, Task};
 use crate::cli::instance;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::journal::Journal;
 use crate::cli::output::changes::Outcome;
+use crate::cli::side_by_side::side_by_side;
 
 /// How many changes at once, and what ends them.
 #[derive(Clone, Debug)]
@@ -59,24 +57,19 @@ pub(super) async fn prove(tasks: Vec<Task>, pace: &Pace, record: &mut Record<'_>
     each(tasks, pace, record, ask).await
 }
 
-/// Works on the tasks, side by side, until they are done or the work has to end.
-async fn each<F, R>(tasks: Vec<Task>, pace: &Pace, record: &mut Record<'_>, work: F) -> anyhow::Result<()>
+async fn each<F>(
+    tasks: Vec<Task>,
+    pace: &Pace,
+    record: &mut Record<'_>,
+    work: impl Fn(Task) -> F,
+) -> anyhow::Result<()>
 where
-    F: Fn(Task) -> R,
-    R: Future<Output = Done> + Send + 'static,
+    F: Future<Output = Done> + Send + 'static,
 {
-    let slots = Arc::new(Semaphore::new(usize::from(pace.concurrency)));
-    let mut set = JoinSet::new();
-    for task in tasks {
-        let (slots, interrupt) = (Arc::clone(&slots), pace.interrupt.clone());
-        let work = work(task.clone());
-        set.spawn(async move {
-            let _slot = slots.acquire().await;
-            if interrupt.is_told() { Done::not_begun(task) } else { work.await }
-        });
-    }
-    while let Some(done) = set.join_next().await {
-        record.take(done.context("a change broke off; the journal has how the instance was")?);
+    let done = |done| record.take(done);
+    let left = side_by_side(tasks, pace.concurrency, &pace.interrupt, work, done).await?;
+    for task in left {
+        record.take(Done::not_begun(task));
     }
     Ok(())
 }

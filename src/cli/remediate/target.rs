@@ -98,9 +98,11 @@ impl Wanted {
     pub(super) fn may_be_in(&self, place: &Place) -> bool {
         match self {
             Self::All | Self::Ids(_) => true,
-            Self::Found(found) => found.iter().any(|(account_id, region, _)| {
-                **account_id == *place.account_id && **region == *place.region
-            }),
+            Self::Found(found) => {
+                let first = (place.account_id.to_string(), place.region.to_string(), String::new());
+                let next = found.range(&first..).next();
+                next.is_some_and(|(account_id, region, _)| *account_id == first.0 && *region == first.1)
+            }
         }
     }
 
