@@ -105,6 +105,10 @@ def test_a_region_that_refuses_does_not_hide_the_others(cloud, front):
     assert f"account {OWN}, eu-west-1: could not list the Region (DescribeInstances): UnauthorizedOperation: no" in run.stderr
     found = {(each["region"], each["resourceId"]) for each in json.loads(run.stdout)["evaluations"]}
     assert found == {("us-east-1", here), ("us-east-1", OWN), ("eu-west-1", OWN)}
+    page = cloud.imdsv2("scan", "--region", "us-east-1", "--region", "eu-west-1", "--format", "html", endpoint=refusing)
+    told = json.loads(page.stdout.split('id="data">')[1].split("</script>")[0])
+    assert len(told["failures"]) == 1 and "eu-west-1" in told["failures"][0]
+    assert len(told["evaluations"]) == 3
 
 
 def test_the_exit_status_says_what_was_found(cloud, monkeypatch):
