@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 from test_remediate import HERE, remediate, tokens
 
-CANARY = (*HERE, "--usage-days", "0", "--format", "json", "--canary", "2", "--soak", "3s")
+CANARY = (*HERE, "--usage-days", "0", "--format", "json", "--canary", "2", "--soak", "6s")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_where_the_canary_is_refused_nothing_the_others_follow(cloud, journal):
     once_changed(cloud, 2, lambda each: alive(cloud, each))
     run = remediate(cloud, journal, *CANARY)
     assert run.returncode == 0, run.stderr
-    assert "The canary is changed; it is watched for 3s" in run.stderr
+    assert "The canary is changed; it is watched for 6s" in run.stderr
     assert outcomes(run)["changed"] == 6
 
 
@@ -71,6 +71,24 @@ def test_a_canary_without_data_stops_the_others_unless_told_otherwise(cloud, jou
     assert run.returncode == status, run.stderr
     assert ("CloudWatch has no data of the canary" in run.stderr) == (status == 2)
     assert outcomes(run)["changed"] == changed
+
+
+def test_what_uses_imdsv1_by_then_is_left_as_it_is(cloud, journal):
+    ids = cloud.instances(4)
+    for each in ids:
+        for days_ago in (13, 1):
+            cloud.imdsv1_calls(each, 0, days_ago)
+
+    def called(each):
+        alive(cloud, each)
+        other = next(i for i, word in tokens(cloud).items() if word == "optional")
+        cloud.imdsv1_calls(other, 9)
+
+    once_changed(cloud, 1, called)
+    run = remediate(cloud, journal, *HERE, "--format", "json", "--canary", "1", "--soak", "6s")
+    assert run.returncode == 1, run.stderr
+    assert (outcomes(run)["changed"], outcomes(run)["left"]) == (3, 1)
+    assert "still uses IMDSv1: 9 calls in the last 14 days" in run.stdout
 
 
 def test_the_canary_is_of_instances_that_run(cloud, journal):

@@ -7,7 +7,7 @@ mod plan;
 mod target;
 mod work;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -225,8 +225,9 @@ async fn make_plan(args: &Args, rules: &Rules) -> anyhow::Result<(Plan, Vec<Stri
     }
     plan.sort_by(|(a, _), (b, _)| a.key().cmp(&b.key()));
     let found: BTreeSet<_> = plan.iter().map(|(target, _)| target.instance_id.as_str()).collect();
+    let why = if failures.is_empty() { "compliant, exempt, or not there" } else { "or not looked at" };
     for missing in wanted.named().filter(|id| !found.contains(id)) {
-        anstream::eprintln!("{missing}: nothing to do: compliant, exempt, or not there");
+        anstream::eprintln!("{missing}: nothing to do: {why}");
     }
     Ok((plan, failures))
 }
@@ -240,6 +241,11 @@ async fn plan_place(
     let name = format!("account {}, {}", place.account_id, place.region);
     let targets = target::list(place, policy, wanted).await;
     let targets = targets.map_err(|error| format!("{name}: {error}"))?;
+    decide(place, targets, rules).await
+}
+
+/// Decides on instances of one place, by what CloudWatch has of them.
+async fn decide(place: &Place, targets: Vec<Target>, rules: &Rules) -> Result<Plan, String> {
     let usages: Vec<Option<Usage>> = if rules.usage_days == 0 || targets.is_empty() {
         vec![None; targets.len()]
     } else {
@@ -248,13 +254,29 @@ async fn plan_place(
         let client = aws_sdk_cloudwatch::Client::new(&place.sdk);
         // Where CloudWatch does not answer, nothing is changed: not even with the usage taken as unknown.
         let usages = usage::look_up(&client, &candidates, rules.usage_days).await;
-        usages.map_err(|error| format!("{name}: {error}"))?.into_iter().map(Some).collect()
+        let name = || format!("account {}, {}", place.account_id, place.region);
+        usages.map_err(|error| format!("{}: {error}", name()))?.into_iter().map(Some).collect()
     };
     let decide = |(target, usage): (Target, _)| {
         let decision = rules.decide(usage, target.endpoint_on, target.hop_limit);
         (target, decision)
     };
     Ok(targets.into_iter().zip(usages).map(decide).collect())
+}
+
+/// Decides once more on what is to be changed.
+async fn decide_again(tasks: &[Task], rules: &Rules) -> Result<Plan, String> {
+    let mut places: BTreeMap<_, Vec<Target>> = BTreeMap::new();
+    for Task { target, .. } in tasks {
+        let (account_id, region, _) = target.key();
+        places.entry((account_id, region)).or_default().push(target.clone());
+    }
+    let mut plan = Vec::new();
+    for targets in places.into_values() {
+        let Some(place) = targets.first().map(|target| Arc::clone(&target.place)) else { continue };
+        plan.extend(decide(&place, targets, rules).await?);
+    }
+    Ok(plan)
 }
 
 /// Shows what is to be done, to people, and what is left as it is, in the output. Gives what is to be done.
@@ -321,19 +343,8 @@ async fn change(
     way.apply(first, &mut record).await?;
     let mut stopped = None;
     if !others.is_empty() {
-        let verdict = if record.failed { Err("a change of the canary failed".to_owned()) } else { Ok(()) };
-        let verdict = match verdict {
-            Ok(()) => {
-                anstream::eprintln!(
-                    "The canary is changed; it is watched for {}.",
-                    humantime::format_duration(args.soak)
-                );
-                canary::watch(&record.changed, since, args.soak, rules, &interrupt).await
-            }
-            failed => failed,
-        };
-        match verdict {
-            Ok(()) => way.apply(others, &mut record).await?,
+        match after_canary(args, rules, &others, since, &record).await {
+            Ok(plan) => way.apply(record.leave(plan), &mut record).await?,
             Err(reason) => {
                 for task in others {
                     record.take(Done::not_begun(task));
@@ -348,6 +359,25 @@ async fn change(
     }
     tell_the_way_back(changes, &journal);
     Ok((Some(journal), stopped.is_some()))
+}
+
+/// Watches the canary, and decides on the others once more: what CloudWatch had of them is old by then.
+async fn after_canary(
+    args: &Args,
+    rules: &Rules,
+    others: &[Task],
+    since: SystemTime,
+    record: &Record<'_>,
+) -> Result<Plan, String> {
+    if record.failed {
+        return Err("a change of the canary failed".to_owned());
+    }
+    anstream::eprintln!(
+        "The canary is changed; it is watched for {}.",
+        humantime::format_duration(args.soak)
+    );
+    canary::watch(&record.changed, since, args.soak, rules, &record.interrupt).await?;
+    decide_again(others, rules).await
 }
 
 fn tell_the_way_back(changes: &Changes, journal: &Journal) {

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::plan::Decision;
 use super::target::Target;
 use crate::cli::complain;
 use crate::cli::instance::Options;
@@ -102,7 +103,7 @@ impl Done {
 pub(super) struct Record<'a> {
     changes: &'a mut Changes,
     progress: Progress,
-    interrupt: Interrupt,
+    pub(super) interrupt: Interrupt,
     pub(super) changed: Vec<Target>,
     /// Whether a task failed.
     pub(super) failed: bool,
@@ -134,6 +135,22 @@ impl<'a> Record<'a> {
             self.interrupt.tell();
             self.broken = written;
         }
+    }
+
+    /// Takes what is to be left of a plan, and gives what is to be done.
+    pub(super) fn leave(&mut self, plan: Vec<(Target, Decision)>) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        for (target, decision) in plan {
+            match decision {
+                Decision::Enforce { raise_to } => tasks.push(Task { target, raise_to }),
+                Decision::Leave(reason) => self.take(Done {
+                    task: Task { target, raise_to: None },
+                    outcome: Outcome::Left,
+                    detail: format!("left as it is: {reason}"),
+                }),
+            }
+        }
+        tasks
     }
 
     /// Ends the progress.
