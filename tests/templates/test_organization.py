@@ -120,10 +120,10 @@ def test_the_packs_rule_is_the_stacks_rule():
         assert packed["InputParameters"] == {k: v for k, v in rule["InputParameters"].items() if k != "resourceTypes"}
 
 
-def test_the_packs_name_leaves_room_for_what_aws_config_adds():
-    added = "-conformance-pack-abcdefghi"
-    (longest,) = re.findall(r"\{1,(\d+)\}", ORGANIZATION["Parameters"]["RuleName"]["AllowedPattern"])
-    assert int(longest) + len(added) == 64
+def test_the_packs_name_is_literal_and_leaves_room_for_what_aws_config_adds():
+    names = {each["Properties"]["ConfigRuleName"] for each in PACK["Resources"].values()}
+    (name,) = names
+    assert len(f"{name}-conformance-pack-abcdefghi") <= 64
 
 
 def test_the_packs_remediation_is_the_stacks_with_exact_names():
@@ -148,7 +148,7 @@ def test_the_organizations_stack_gives_the_pack_its_parameters():
     assert set(given) == set(PACK["Parameters"])
     for name, rule in PACK["Parameters"].items():
         assert given[name] == rule.get("Default", given[name]), name
-    described = {name: rule for name, rule in RULE["Parameters"].items() if name in given and name != "RuleName"}
+    described = {name: rule for name, rule in RULE["Parameters"].items() if name in given}
     assert described == {name: ORGANIZATION["Parameters"][name] for name in described}
 
 
