@@ -8,34 +8,15 @@
 //!
 //! # Layout
 //!
-//! What decides, and knows nothing of AWS's SDK:
-//! - [`policy`]: the rule's parameters, parsed.
-//! - [`resource`]: what a verdict looks at, whatever it came from.
-//! - [`verdict`]: [`verdict::evaluate`], the one function that decides.
-//!
-//! What finds resources:
-//! - [`sources`]: configuration items, EC2's answers, command-line output; each becomes a resource.
-//! - [`event`]: AWS Config's Lambda event, checked.
-//!
-//! What talks to AWS:
-//! - [`aws`]: clients, credentials, roles in member accounts.
-//! - [`config_service`]: `PutEvaluations`, the rule's results, and the history of a resource.
-//!
-//! What wires it together:
-//! - [`rule`]: the Lambda function's whole work, one event in, one summary out.
-//! - [`scheduled`]: the part of it that looks at a whole Region.
-//! - [`metrics`]: what an invocation tells CloudWatch of itself.
+//! - [`rule`]: what is decided.
+//! - [`sources`]: where resources come from.
+//! - [`aws`]: access to AWS.
+//! - [`lambda`]: the function.
 //! - [`cli`]: the command line (feature `cli`).
 
 pub mod aws;
 #[cfg(feature = "cli")]
 pub mod cli;
-pub mod config_service;
-pub mod event;
-pub mod metrics;
-pub mod policy;
-pub mod resource;
+pub mod lambda;
 pub mod rule;
-pub mod scheduled;
 pub mod sources;
-pub mod verdict;

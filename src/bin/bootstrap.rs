@@ -1,12 +1,12 @@
 //! The Lambda function behind the AWS Config rule: reads the environment, then hands every invocation
-//! to [`imdsv2_config_rule::rule::handle`].
+//! to [`imdsv2_config_rule::lambda::handler::handle`].
 
 use std::time::{Duration, SystemTime};
 
-use imdsv2_config_rule::aws::Accounts;
-use imdsv2_config_rule::metrics;
-use imdsv2_config_rule::rule::{Invocation, RuleError, handle};
-use imdsv2_config_rule::verdict::Summary;
+use imdsv2_config_rule::aws::clients::Accounts;
+use imdsv2_config_rule::lambda::handler::{Invocation, RuleError, handle};
+use imdsv2_config_rule::lambda::metrics;
+use imdsv2_config_rule::rule::verdict::Summary;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use time::OffsetDateTime;

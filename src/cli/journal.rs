@@ -13,25 +13,25 @@ use time::format_description::well_known::Rfc3339;
 /// A line: what happens to an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// When, in RFC 3339.
     #[serde(default)]
-    pub(super) time: String,
+    pub(crate) time: String,
     /// The account of the instance.
-    pub(super) account_id: String,
+    pub(crate) account_id: String,
     /// Its Region.
-    pub(super) region: String,
+    pub(crate) region: String,
     /// Its id.
-    pub(super) instance_id: String,
+    pub(crate) instance_id: String,
     /// What happens.
     #[serde(flatten)]
-    pub(super) step: Step,
+    pub(crate) step: Step,
 }
 
 /// What happens to an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// It is about to be changed; this is how it was.
     Changing {
         /// `HttpTokens` before.
@@ -54,7 +54,7 @@ pub(super) enum Step {
 
 /// A journal that is written.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(crate) struct Journal {
     path: PathBuf,
     file: Mutex<File>,
 }
@@ -64,7 +64,7 @@ impl Journal {
     ///
     /// # Errors
     /// Where there is such a file, or it cannot be created.
-    pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).open(path);
         let file = file.with_context(|| format!("cannot begin the journal {}", path.display()))?;
         Ok(Self { path: path.to_owned(), file: Mutex::new(file) })
@@ -74,7 +74,7 @@ impl Journal {
     ///
     /// # Errors
     /// Where it cannot be opened.
-    pub(super) fn append(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn append(path: &Path) -> anyhow::Result<Self> {
         let open = || -> io::Result<File> {
             // A process that was killed may have left a part of a line.
             let text = std::fs::read(path)?;
@@ -87,7 +87,7 @@ impl Journal {
         Ok(Self { path: path.to_owned(), file: Mutex::new(file) })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -95,7 +95,7 @@ impl Journal {
     ///
     /// # Errors
     /// Where it cannot be written: the change must not be made then.
-    pub(super) fn write(&self, mut entry: Entry) -> io::Result<()> {
+    pub(crate) fn write(&self, mut entry: Entry) -> io::Result<()> {
         entry.time = OffsetDateTime::now_utc().format(&Rfc3339).map_err(io::Error::other)?;
         let mut line = serde_json::to_vec(&entry)?;
         line.push(b'\n');
@@ -110,7 +110,7 @@ impl Journal {
 /// # Errors
 /// Where it cannot be read, or a line is none of a journal. A last line that was cut off is passed over: it
 /// was not on disk as a whole, so that its change was not made.
-pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Entry>> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Entry>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut entries = Vec::new();
     for (number, line) in text.split_inclusive('\n').enumerate().filter(|(_, line)| line.ends_with('\n')) {

@@ -1,21 +1,12 @@
 //! The command line, `imdsv2`.
 
-mod evaluate;
+mod commands;
+mod concurrency;
+mod fleet;
 mod input;
-mod instance;
-mod interrupt;
 mod journal;
 mod output;
-mod places;
-mod progress;
-mod read_ahead;
-mod records;
-mod remediate;
-mod restore;
-mod scan;
-mod side_by_side;
-mod usage;
-mod window;
+mod terminal;
 
 use std::io;
 use std::process::ExitCode;
@@ -24,6 +15,8 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use tokio::runtime::{self, Runtime};
+
+use self::commands::{evaluate, remediate, restore, scan};
 
 /// Finds EC2 resources that still answer Instance Metadata Service version 1.
 #[derive(Debug, Parser)]
@@ -53,7 +46,7 @@ enum Command {
 
 /// How a command ended, apart from failing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+pub(crate) enum Outcome {
     /// Nothing is non-compliant.
     Clean,
     /// Something is non-compliant.
@@ -115,10 +108,10 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// Says on standard error what went wrong.
-fn complain(message: &str) {
+pub(crate) fn complain(message: &str) {
     anstream::eprintln!(
         "{}error:{} {message}",
-        output::style::ERROR.render(),
-        output::style::ERROR.render_reset()
+        terminal::messages::ERROR.render(),
+        terminal::messages::ERROR.render_reset()
     );
 }

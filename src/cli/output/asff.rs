@@ -13,14 +13,14 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{Evaluation, Output};
-use crate::verdict::{Compliance, Summary};
+use crate::rule::verdict::{Compliance, Summary};
 
 const BATCH: usize = 100;
 /// Where a reader of a finding learns what to do.
 const GUIDE: &str =
     "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html";
 
-pub(super) struct Asff<W> {
+pub(crate) struct Asff<W> {
     writer: W,
     now: String,
     /// The findings of each account and Region that are not written yet.
@@ -28,7 +28,7 @@ pub(super) struct Asff<W> {
 }
 
 impl<W: Write> Asff<W> {
-    pub(super) fn new(writer: W) -> Self {
+    pub(crate) fn new(writer: W) -> Self {
         let now = OffsetDateTime::now_utc();
         // Milliseconds, as Security Hub writes them. A time of this age formats; if not, Security Hub says
         // what is wrong.

@@ -12,7 +12,7 @@ use super::json::Json;
 
 /// The formats that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum ChangeFormat {
+pub(crate) enum ChangeFormat {
     /// For people: a line for each instance, as it is done
     Table,
     /// One object, with the changes and a summary
@@ -24,7 +24,7 @@ pub(in crate::cli) enum ChangeFormat {
 /// What came of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) enum Outcome {
+pub(crate) enum Outcome {
     /// EC2 would allow the change; nothing was changed.
     Allowed,
     /// It was changed, and verified.
@@ -44,17 +44,17 @@ pub(in crate::cli) enum Outcome {
 /// An instance, and what came of it; this is the shape of the JSON output.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct Change {
-    pub(in crate::cli) account_id: String,
-    pub(in crate::cli) region: String,
-    pub(in crate::cli) instance_id: String,
-    pub(in crate::cli) outcome: Outcome,
+pub(crate) struct Change {
+    pub(crate) account_id: String,
+    pub(crate) region: String,
+    pub(crate) instance_id: String,
+    pub(crate) outcome: Outcome,
     /// In words.
-    pub(in crate::cli) detail: String,
+    pub(crate) detail: String,
 }
 
 /// Takes changes one by one, writes them in a format, and counts them.
-pub(in crate::cli) struct Changes {
+pub(crate) struct Changes {
     writer: Writer,
     counts: BTreeMap<Outcome, usize>,
 }
@@ -70,7 +70,7 @@ impl Changes {
     ///
     /// # Errors
     /// Where the file cannot be created.
-    pub(in crate::cli) fn open(format: ChangeFormat, file: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn open(format: ChangeFormat, file: Option<&Path>) -> anyhow::Result<Self> {
         let (out, _) = super::writer(file)?;
         let writer = match format {
             ChangeFormat::Table => Writer::Table(out),
@@ -81,7 +81,7 @@ impl Changes {
     }
 
     /// Takes what came of an instance.
-    pub(in crate::cli) fn add(&mut self, change: &Change) -> io::Result<()> {
+    pub(crate) fn add(&mut self, change: &Change) -> io::Result<()> {
         *self.counts.entry(change.outcome).or_default() += 1;
         match &mut self.writer {
             Writer::Table(out) => {
@@ -96,13 +96,13 @@ impl Changes {
     }
 
     /// How many there are of an outcome.
-    pub(in crate::cli) fn count(&self, outcome: Outcome) -> usize {
+    pub(crate) fn count(&self, outcome: Outcome) -> usize {
         self.counts.get(&outcome).copied().unwrap_or_default()
     }
 
     /// Writes what is held back, and the summary where the format has one, with the journal that can undo
     /// the changes, if any.
-    pub(in crate::cli) fn finish(&mut self, journal: Option<&Path>) -> io::Result<()> {
+    pub(crate) fn finish(&mut self, journal: Option<&Path>) -> io::Result<()> {
         let summary: BTreeMap<_, _> = ALL.iter().map(|outcome| (*outcome, self.count(*outcome))).collect();
         match &mut self.writer {
             Writer::Table(out) => out.flush(),

@@ -3,19 +3,19 @@
 use std::io::{self, Write};
 
 use super::{Evaluation, Output};
-use crate::verdict::Summary;
+use crate::rule::verdict::Summary;
 
 const HEADER: [&str; 6] = ["resourceType", "resourceId", "accountId", "region", "compliance", "annotation"];
 const USAGE_HEADER: [&str; 2] = ["imdsv1Use", "imdsv1Calls"];
 
-pub(super) struct Csv<W: Write> {
+pub(crate) struct Csv<W: Write> {
     writer: csv::Writer<W>,
     with_usage: bool,
     begun: bool,
 }
 
 impl<W: Write> Csv<W> {
-    pub(super) fn new(writer: W, with_usage: bool) -> Self {
+    pub(crate) fn new(writer: W, with_usage: bool) -> Self {
         Self { writer: csv::Writer::from_writer(writer), with_usage, begun: false }
     }
 

@@ -8,14 +8,14 @@ use time::format_description::well_known::Rfc3339;
 
 use super::json::Json;
 use super::{Evaluation, Output};
-use crate::policy::Policy;
-use crate::verdict::Summary;
+use crate::rule::policy::Policy;
+use crate::rule::verdict::Summary;
 
 const PAGE: &str = include_str!("report.html");
 /// Where the data goes.
 const MARKER: &str = "<!-- DATA -->";
 
-pub(super) struct Html<W> {
+pub(crate) struct Html<W> {
     json: Json<InScript<W>>,
     /// What the page has, which is what the rule judges.
     shown: Summary,
@@ -33,7 +33,7 @@ struct Rest<'a> {
 
 impl<W: Write> Html<W> {
     /// Begins the page, for verdicts by this policy.
-    pub(super) fn begin(mut writer: W, policy: &Policy) -> io::Result<Self> {
+    pub(crate) fn begin(mut writer: W, policy: &Policy) -> io::Result<Self> {
         let (before, _) = parts();
         write!(writer, "{before}<script type=\"application/json\" id=\"data\">")?;
         let now = OffsetDateTime::now_utc();

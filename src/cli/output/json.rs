@@ -6,11 +6,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Evaluation, Output};
-use crate::verdict::Summary;
+use crate::rule::verdict::Summary;
 
 /// An object of which a list is written while it grows.
-pub(super) struct Json<W> {
-    pub(super) writer: W,
+pub(crate) struct Json<W> {
+    pub(crate) writer: W,
     /// What goes before the list's first element.
     before: String,
     empty: bool,
@@ -18,7 +18,7 @@ pub(super) struct Json<W> {
 
 impl<W: Write> Json<W> {
     /// An object with the fields of `head`, and then the list.
-    pub(super) fn new(writer: W, head: &impl Serialize, list: &str) -> io::Result<Self> {
+    pub(crate) fn new(writer: W, head: &impl Serialize, list: &str) -> io::Result<Self> {
         let head = serde_json::to_string(head)?;
         let fields = head.strip_suffix('}').unwrap_or(&head);
         let comma = if fields == "{" { "" } else { "," };
@@ -26,7 +26,7 @@ impl<W: Write> Json<W> {
     }
 
     /// Writes the next element.
-    pub(super) fn element(&mut self, element: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn element(&mut self, element: &impl Serialize) -> io::Result<()> {
         self.writer.write_all(if self.empty { self.before.as_bytes() } else { b"," })?;
         self.writer.write_all(b"\n")?;
         self.empty = false;
@@ -35,7 +35,7 @@ impl<W: Write> Json<W> {
     }
 
     /// Ends the list, and the object with the fields of `rest`.
-    pub(super) fn end(&mut self, rest: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn end(&mut self, rest: &impl Serialize) -> io::Result<()> {
         self.writer.write_all(if self.empty { self.before.as_bytes() } else { b"\n" })?;
         let rest = serde_json::to_string(rest)?;
         writeln!(self.writer, "],\n{}", rest.strip_prefix('{').unwrap_or(&rest))?;

@@ -1,11 +1,10 @@
 //! How verdicts are shown: one file a format.
 
 mod asff;
-pub(super) mod changes;
+pub(crate) mod changes;
 mod csv;
 mod html;
 mod json;
-pub(super) mod style;
 mod table;
 
 use std::fs::File;
@@ -17,13 +16,13 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::policy::Policy;
-use crate::resource::{Resource, ResourceType};
-use crate::verdict::{Compliance, Summary, Verdict};
+use crate::rule::policy::Policy;
+use crate::rule::resource::{Resource, ResourceType};
+use crate::rule::verdict::{Compliance, Summary, Verdict};
 
 /// The formats that there are.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// For people: sorted, what is non-compliant first
     Table,
     /// One object, with the evaluations and a summary
@@ -39,26 +38,26 @@ pub(super) enum Format {
 /// One verdict, in the words of AWS Config; this is the shape of the JSON output.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Evaluation<'a> {
-    pub(super) resource_type: &'a str,
-    pub(super) resource_id: &'a str,
-    pub(super) account_id: Option<&'a str>,
-    pub(super) region: Option<&'a str>,
-    pub(super) compliance: Compliance,
-    pub(super) annotation: &'a str,
+pub(crate) struct Evaluation<'a> {
+    pub(crate) resource_type: &'a str,
+    pub(crate) resource_id: &'a str,
+    pub(crate) account_id: Option<&'a str>,
+    pub(crate) region: Option<&'a str>,
+    pub(crate) compliance: Compliance,
+    pub(crate) annotation: &'a str,
     /// Whether software on it uses IMDSv1, where that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) imdsv1_use: Option<&'static str>,
+    pub(crate) imdsv1_use: Option<&'static str>,
     /// How many IMDSv1 calls it made, where there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) imdsv1_calls: Option<u64>,
+    pub(crate) imdsv1_calls: Option<u64>,
     /// Whether the rule judges resources of this type at all.
     #[serde(skip)]
-    pub(super) is_judged_type: bool,
+    pub(crate) is_judged_type: bool,
 }
 
 impl<'a> Evaluation<'a> {
-    pub(super) fn new(resource: &'a Resource<'_>, verdict: &'a Verdict) -> Self {
+    pub(crate) fn new(resource: &'a Resource<'_>, verdict: &'a Verdict) -> Self {
         Self {
             resource_type: resource.resource_type.name(),
             resource_id: &resource.resource_id,
@@ -74,7 +73,7 @@ impl<'a> Evaluation<'a> {
 }
 
 /// Takes verdicts one by one, and writes them in a format.
-pub(super) trait Output {
+pub(crate) trait Output {
     /// Takes the next verdict.
     fn evaluation(&mut self, evaluation: &Evaluation<'_>) -> io::Result<()>;
 
@@ -88,7 +87,7 @@ pub(super) trait Output {
 ///
 /// # Errors
 /// Where the file cannot be created, or the output cannot be begun.
-pub(super) fn open(
+pub(crate) fn open(
     format: Format,
     file: Option<&Path>,
     with_usage: bool,

@@ -8,7 +8,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement};
 
 use super::{Evaluation, Output};
-use crate::verdict::{Compliance, Summary};
+use crate::rule::verdict::{Compliance, Summary};
 
 /// The rows, held back to be sorted; in the order of its fields, with what matters most first.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ struct Row {
     imdsv1_use: String,
 }
 
-pub(super) struct Table<W> {
+pub(crate) struct Table<W> {
     writer: W,
     terminal: bool,
     with_usage: bool,
@@ -33,7 +33,7 @@ pub(super) struct Table<W> {
 }
 
 impl<W> Table<W> {
-    pub(super) fn new(writer: W, terminal: bool, with_usage: bool) -> Self {
+    pub(crate) fn new(writer: W, terminal: bool, with_usage: bool) -> Self {
         Self { writer, terminal, with_usage, rows: Vec::new(), others: BTreeMap::new() }
     }
 

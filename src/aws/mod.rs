@@ -1,0 +1,3 @@
+//! Access to AWS.
+
+pub mod clients;

@@ -1,0 +1,6 @@
+//! The commands.
+
+pub(crate) mod evaluate;
+pub(crate) mod remediate;
+pub(crate) mod restore;
+pub(crate) mod scan;

@@ -1,0 +1,100 @@
+//! Inputs of the command line: files, directories, standard input; gzip or not.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use flate2::read::MultiGzDecoder;
+use walkdir::WalkDir;
+
+use crate::cli::input::read_ahead::ReadAhead;
+
+/// The endings of the files that are read in a directory.
+const ENDINGS: [&str; 3] = [".json", ".jsonl", ".ndjson"];
+/// What every gzip stream begins with (RFC 1952).
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Something to read records from.
+#[derive(Debug)]
+pub(crate) enum Input {
+    File(PathBuf),
+    Stdin,
+}
+
+impl Input {
+    /// Opens the input, decompressed.
+    pub(crate) fn open(&self) -> io::Result<Box<dyn Read>> {
+        match self {
+            Self::File(path) => decompressed(File::open(path)?),
+            Self::Stdin => decompressed(io::stdin()),
+        }
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Stdin => f.write_str("standard input"),
+        }
+    }
+}
+
+/// The inputs that the arguments name. A directory stands for the JSON files in it, in order.
+///
+/// # Errors
+/// Where a path does not exist or cannot be listed, or a directory holds no JSON file.
+pub(crate) fn expand(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
+    if paths.is_empty() {
+        ensure!(
+            !io::stdin().is_terminal(),
+            "there is nothing to evaluate; name a file, a directory, or - for standard input"
+        );
+        return Ok(vec![Input::Stdin]);
+    }
+    let mut inputs = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            inputs.push(Input::Stdin);
+        } else if path.metadata().with_context(|| format!("cannot read {}", path.display()))?.is_dir() {
+            inputs.extend(files_in(path)?);
+        } else {
+            inputs.push(Input::File(path.clone()));
+        }
+    }
+    Ok(inputs)
+}
+
+fn files_in(directory: &Path) -> anyhow::Result<Vec<Input>> {
+    let mut files = Vec::new();
+    for entry in WalkDir::new(directory).follow_links(true).sort_by_file_name() {
+        let entry = entry.with_context(|| format!("cannot list {}", directory.display()))?;
+        if entry.file_type().is_file() && is_json(entry.path()) {
+            files.push(Input::File(entry.into_path()));
+        }
+    }
+    if files.is_empty() {
+        bail!(
+            "there is no file in {} that ends in .json, .jsonl or .ndjson, or one of these and .gz",
+            directory.display()
+        );
+    }
+    Ok(files)
+}
+
+fn is_json(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// Whether an input is compressed is read off its first bytes: standard input has no name to tell.
+fn decompressed(mut input: impl Read + Send + 'static) -> io::Result<Box<dyn Read>> {
+    let mut start = Vec::with_capacity(GZIP_MAGIC.len());
+    input.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut start)?;
+    let compressed = start == GZIP_MAGIC;
+    let whole = io::Cursor::new(start).chain(input);
+    Ok(if compressed { Box::new(ReadAhead::new(MultiGzDecoder::new(whole))?) } else { Box::new(whole) })
+}

@@ -1,0 +1,325 @@
+//! AWS Config's configuration items: in events, in history, in snapshot and history files.
+//!
+//! Event and file items on one side and history items on the other differ in names (`awsAccountId`,
+//! `accountId`) and encoding (`configuration` an object, or a string of JSON). One reader takes both.
+//! Fields that a verdict does not need are passed over, whatever they hold; optional ones may be absent
+//! or null (<https://docs.aws.amazon.com/config/latest/developerguide/config-item-table.html>).
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::rule::resource::{Gap, Lifecycle, MetadataOptions, Resource, ResourceType};
+use crate::sources::fields::{Embedded, Tags, Text, lifecycle, metadata_options};
+use crate::sources::{SourceError, read, read_object};
+
+/// A configuration item, or the summary of one (which has no `configuration`), as it was read.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ConfigurationItem<'a> {
+    #[serde(borrow)]
+    resource_type: Option<Text<'a>>,
+    #[serde(borrow)]
+    resource_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    aws_account_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    account_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    aws_region: Option<Text<'a>>,
+    #[serde(borrow)]
+    configuration_item_status: Option<Text<'a>>,
+    #[serde(borrow)]
+    configuration_item_capture_time: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tags: Option<Tags<'a>>,
+    #[serde(borrow)]
+    configuration: Embedded<'a, Configuration<'a>>,
+}
+
+/// What a verdict looks at inside `configuration`, of every resource type that is judged: the type
+/// often stands behind it in an item. Each part is read only once the type is known.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Configuration<'a> {
+    #[serde(borrow)]
+    metadata_options: Option<&'a RawValue>,
+    #[serde(borrow)]
+    state: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tags: Option<&'a RawValue>,
+    #[serde(borrow, rename = "LaunchTemplateData")]
+    launch_template_data: Option<&'a RawValue>,
+    #[serde(borrow, rename = "DefaultVersionNumber")]
+    default_version_number: Option<&'a RawValue>,
+    #[serde(borrow, rename = "LatestVersionNumber")]
+    latest_version_number: Option<&'a RawValue>,
+}
+
+impl<'a> ConfigurationItem<'a> {
+    /// Reads an item from JSON. `path` says where it stands, for the error.
+    ///
+    /// # Errors
+    /// Where the text is no configuration item; the error names the field.
+    pub fn from_json(path: &str, json: &'a str) -> Result<Self, SourceError> {
+        read_object(path, json)
+    }
+
+    /// The resource that this item records. `left_scope` is the event's `eventLeftScope`.
+    ///
+    /// # Errors
+    /// Where the item lacks `resourceType`, `resourceId` or `configurationItemStatus`, or where
+    /// something that the verdict depends on is malformed.
+    pub fn resource(&self, left_scope: bool) -> Result<Resource<'_>, SourceError> {
+        let status = present(self.configuration_item_status.as_ref(), "configurationItemStatus")?;
+        let lifecycle = match Lifecycle::from_item_status(status) {
+            Lifecycle::Live if left_scope => Lifecycle::LeftScope,
+            lifecycle => lifecycle,
+        };
+        let mut resource = Resource {
+            resource_type: ResourceType::from_name(present(self.resource_type.as_ref(), "resourceType")?),
+            resource_id: present(self.resource_id.as_ref(), "resourceId")?,
+            account_id: self.aws_account_id.as_ref().or(self.account_id.as_ref()).map(Text::reborrow),
+            region: self.aws_region.as_ref().map(Text::reborrow),
+            lifecycle,
+            tags: self.tags.as_ref().map(Tags::reborrow).unwrap_or_default(),
+            metadata_options: None,
+            gap: None,
+        };
+        if resource.is_judged() {
+            self.configuration()?.complete(&mut resource)?;
+        }
+        Ok(resource)
+    }
+
+    /// When AWS Config captured the item (`configurationItemCaptureTime`).
+    ///
+    /// # Errors
+    /// Where it is absent, or no ISO 8601 time or number of seconds since 1970.
+    pub fn capture_time(&self) -> Result<OffsetDateTime, SourceError> {
+        const FIELD: &str = "configurationItemCaptureTime";
+        let raw = self.configuration_item_capture_time.ok_or(SourceError::Missing(FIELD))?;
+        parse_time(FIELD, raw)
+    }
+
+    fn configuration(&self) -> Result<Configuration<'_>, SourceError> {
+        match &self.configuration {
+            Embedded::Absent => Ok(Configuration::default()),
+            Embedded::Object(configuration) => Ok(*configuration),
+            Embedded::Encoded(json) => read_object("configuration", json),
+        }
+    }
+}
+
+impl<'a> Configuration<'a> {
+    fn complete(&self, resource: &mut Resource<'a>) -> Result<(), SourceError> {
+        match resource.resource_type {
+            ResourceType::Instance => {
+                if let Some(state) = self.state {
+                    resource.lifecycle = lifecycle("configuration.state", state)?;
+                }
+                if let Some(tags) = self.tags.filter(|_| resource.tags.is_empty()) {
+                    let tags: Tags<'a> = read("configuration.tags", tags.get())?;
+                    resource.tags = tags.0.into_iter().map(|(key, value)| (key.0, value.0)).collect();
+                }
+                resource.metadata_options = self.metadata_options()?;
+                let open = resource.is_judged() && resource.metadata_options.is_none();
+                resource.gap = open.then_some(Gap::NoMetadataOptions);
+            }
+            ResourceType::LaunchConfiguration => resource.metadata_options = self.metadata_options()?,
+            ResourceType::LaunchTemplate => {
+                resource.metadata_options = self.launch_template_options()?;
+                resource.gap = self.is_other_version_default().then_some(Gap::WhichVersion);
+            }
+            ResourceType::Other(_) => {}
+        }
+        Ok(())
+    }
+
+    fn metadata_options(&self) -> Result<Option<MetadataOptions<'a>>, SourceError> {
+        self.metadata_options.map(|json| metadata_options("configuration.metadataOptions", json)).transpose()
+    }
+
+    fn launch_template_options(&self) -> Result<Option<MetadataOptions<'a>>, SourceError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct LaunchTemplateData<'a> {
+            #[serde(borrow)]
+            metadata_options: Option<&'a RawValue>,
+        }
+        const PATH: &str = "configuration.LaunchTemplateData";
+        let Some(json) = self.launch_template_data else { return Ok(None) };
+        let data: LaunchTemplateData<'a> = read_object(PATH, json.get())?;
+        data.metadata_options
+            .map(|json| metadata_options("configuration.LaunchTemplateData.MetadataOptions", json))
+            .transpose()
+    }
+
+    /// Whether the latest version is not the default one. The numbers are strings in most items, and
+    /// compare as they are written.
+    fn is_other_version_default(&self) -> bool {
+        let number = |raw: &'a RawValue| raw.get().trim_matches('"');
+        match (self.default_version_number.map(number), self.latest_version_number.map(number)) {
+            (Some(default), Some(latest)) => default != latest,
+            _ => false,
+        }
+    }
+}
+
+impl<'a> From<&'a aws_sdk_config::types::ConfigurationItem> for ConfigurationItem<'a> {
+    /// The same item as the SDK hands it out; its capture time stays behind.
+    fn from(item: &'a aws_sdk_config::types::ConfigurationItem) -> Self {
+        let text = |value: Option<&'a str>| value.map(|value| Text(Cow::Borrowed(value)));
+        let tags = item.tags().into_iter().flatten();
+        Self {
+            resource_type: text(item.resource_type().map(|name| name.as_str())),
+            resource_id: text(item.resource_id()),
+            aws_account_id: None,
+            account_id: text(item.account_id()),
+            aws_region: text(item.aws_region()),
+            configuration_item_status: text(item.configuration_item_status().map(|status| status.as_str())),
+            configuration_item_capture_time: None,
+            tags: Some(tags.map(|(key, value)| (key.as_str(), value.as_str())).collect()),
+            configuration: item
+                .configuration()
+                .map_or(Embedded::Absent, |json| Embedded::Encoded(Cow::Borrowed(json))),
+        }
+    }
+}
+
+/// A time as AWS writes it in JSON: ISO 8601, or seconds since 1970 with a fraction.
+///
+/// # Errors
+/// Where `json`, the value of `field`, is neither.
+pub(crate) fn parse_time(field: &'static str, json: &RawValue) -> Result<OffsetDateTime, SourceError> {
+    let invalid = || SourceError::Invalid {
+        field,
+        value: json.get().to_owned(),
+        expected: "a time such as \"2026-04-27T15:03:11.636Z\"",
+    };
+    if let Ok(Text(text)) = serde_json::from_str(json.get()) {
+        return OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| invalid());
+    }
+    let seconds: f64 = serde_json::from_str(json.get()).map_err(|_| invalid())?;
+    let milliseconds = (seconds * 1_000.0).round();
+    // Beyond these bounds the cast would saturate; the year 9999 is well inside.
+    if milliseconds.abs() > 253_402_300_799_999.0 {
+        return Err(invalid());
+    }
+    #[allow(clippy::cast_possible_truncation)] // bounded just above, and whole
+    OffsetDateTime::from_unix_timestamp_nanos(milliseconds as i128 * 1_000_000).map_err(|_| invalid())
+}
+
+fn present<'a>(text: Option<&'a Text<'a>>, field: &'static str) -> Result<Cow<'a, str>, SourceError> {
+    let text = text.filter(|text| !text.0.is_empty()).ok_or(SourceError::Missing(field))?;
+    Ok(text.reborrow())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::resource::HttpTokens;
+
+    const INSTANCE: &str = include_str!("../../../tests/fixtures/instance-required-item.json");
+    const HISTORY: &str = include_str!("../../../tests/fixtures/oversized-history-item.json");
+
+    fn item(json: &str) -> ConfigurationItem<'_> {
+        ConfigurationItem::from_json("item", json).expect("a configuration item")
+    }
+
+    #[test]
+    fn event_item_and_history_item_are_read_alike() {
+        for (json, id) in [(INSTANCE, "i-0123456789abcdef0"), (HISTORY, "i-0b16b16b16b16b16b")] {
+            let item = item(json);
+            let resource = item.resource(false).expect("a resource");
+            assert_eq!(resource.resource_type, ResourceType::Instance);
+            assert_eq!(resource.resource_id, id);
+            assert_eq!(resource.account_id.as_deref(), Some("123456789012"));
+            assert_eq!(resource.region.as_deref(), Some("us-east-1"));
+            let options = resource.metadata_options.expect("metadata options");
+            assert_eq!(options.http_tokens, HttpTokens::Required);
+            assert_eq!(options.hop_limit, Some(2));
+            assert_eq!(
+                item.capture_time().expect("a time").unix_timestamp_nanos(),
+                1_778_491_812_636_000_000
+            );
+        }
+    }
+
+    #[test]
+    fn capture_time_is_read_in_every_form_that_aws_writes() {
+        for (json, expected) in [
+            ("\"2026-05-11T09:30:12.636Z\"", Some(1_778_491_812_636)),
+            ("\"2026-05-11T11:30:12.636+02:00\"", Some(1_778_491_812_636)),
+            ("1778491812.636", Some(1_778_491_812_636)),
+            ("1778491812", Some(1_778_491_812_000)),
+            ("\"yesterday\"", None),
+            ("1e300", None),
+            ("-1e300", None),
+            ("{}", None),
+        ] {
+            let json = format!("{{\"configurationItemCaptureTime\":{json}}}");
+            let time = item(&json).capture_time().ok();
+            assert_eq!(time.map(|time| time.unix_timestamp_nanos() / 1_000_000), expected, "{json}");
+        }
+        assert!(item("{}").capture_time().is_err());
+    }
+
+    #[test]
+    fn tags_come_from_the_item_or_else_from_its_configuration() {
+        let json = |tags: &str| {
+            format!(
+                r#"{{"resourceType":"AWS::EC2::Instance","resourceId":"i-1","configurationItemStatus":"OK","tags":{tags},
+                "configuration":{{"tags":[{{"key":"from","value":"configuration"}},{{"key":"k","value":null}}]}}}}"#
+            )
+        };
+        for (tags, expected) in
+            [("{\"from\":\"item\"}", "item"), ("{}", "configuration"), ("null", "configuration")]
+        {
+            let json = json(tags);
+            let item = item(&json);
+            assert_eq!(item.resource(false).expect("a resource").tag("from"), Some(expected), "{tags}");
+        }
+    }
+
+    #[test]
+    fn what_other_types_hold_is_passed_over() {
+        let json = r#"{"configuration":{"state":"in-use","metadataOptions":7,"LaunchTemplateData":[1]},"resourceType":"AWS::EC2::Volume",
+            "resourceId":"vol-1","configurationItemStatus":"OK","relationships":"odd","new":{"field":[]}}"#;
+        let item = item(json);
+        let resource = item.resource(false).expect("a resource");
+        assert_eq!(resource.resource_type, ResourceType::Other("AWS::EC2::Volume".into()));
+    }
+
+    #[test]
+    fn a_malformed_part_is_named() {
+        for (configuration, message) in [
+            (
+                r#"{"metadataOptions":{"httpPutResponseHopLimit":"2"}}"#,
+                "configuration.metadataOptions.httpPutResponseHopLimit: ",
+            ),
+            (r#"{"metadataOptions":[]}"#, "configuration.metadataOptions: expected an object"),
+            (r#"{"state":"running"}"#, "configuration.state: expected an object"),
+            (r#""{\"state\":""#, "configuration.state: EOF"),
+        ] {
+            let json = format!(
+                r#"{{"resourceType":"AWS::EC2::Instance","resourceId":"i-1","configurationItemStatus":"OK","configuration":{configuration}}}"#
+            );
+            let error = item(&json).resource(false).expect_err(configuration).to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_json_makes_the_reader_panic(json in "[{}\\[\\]\",:a-zA-Z0-9 .-]{0,200}") {
+            if let Ok(item) = ConfigurationItem::from_json("item", &json) {
+                let _ = item.resource(false);
+                let _ = item.capture_time();
+            }
+        }
+    }
+}

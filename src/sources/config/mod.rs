@@ -1,0 +1,4 @@
+//! What AWS Config sends and records.
+
+pub mod configuration_item;
+pub mod event;

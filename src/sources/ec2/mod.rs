@@ -1,0 +1,4 @@
+//! What EC2 answers.
+
+pub mod lookup;
+pub mod region;
