@@ -1,11 +1,12 @@
-//! Tells the command line which commit it is built from, where there is one.
+//! Sets `IMDSV2_VERSION`, which `imdsv2 --version` prints: the package version and, when building from a
+//! checkout, the commit.
 
 use std::path::Path;
 use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    // It has a line for each commit and checkout.
+    // Git appends a line to this file on every commit and checkout.
     let log = git(&["rev-parse", "--git-path", "logs/HEAD"]);
     if let Some(log) = log.filter(|log| Path::new(log).exists()) {
         println!("cargo::rerun-if-changed={log}");
@@ -18,7 +19,7 @@ fn main() {
     println!("cargo::rustc-env=IMDSV2_VERSION={version}");
 }
 
-/// What git answers; `None` where there is no git, or no repository.
+/// Returns the trimmed output of a git command; `None` if git is not installed or this is not a repository.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
     let answer = String::from_utf8(output.stdout).ok()?;
