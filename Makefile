@@ -22,10 +22,10 @@ help: ## Show the targets
 
 test: $(VENV)/installed browser ## Install what the tests need, and run them all
 	cargo test --locked
-	$(VENV)/bin/pytest tests/runbooks
-	$(VENV)/bin/pytest tests/live
-	$(VENV)/bin/pytest tests/report
-	$(VENV)/bin/pytest tests/templates
+	$(VENV)/bin/pytest tests/python/runbooks
+	$(VENV)/bin/pytest tests/python/live
+	$(VENV)/bin/pytest tests/python/report
+	$(VENV)/bin/pytest tests/python/templates
 
 lint: fmt clippy deny templates ## Check formatting, code, dependencies and templates
 
@@ -106,19 +106,19 @@ deploy: ## Upload what `make package` made, and deploy the rule: BUCKET=..., and
 
 bench: ## Measure `evaluate` on a large snapshot, beside jq and Python
 	$(RELEASE) --bin imdsv2
-	python3 benches/evaluate_snapshot.py
+	python3 benchmarks/evaluate_snapshot.py
 
 bench-scheduled: target/bench/venv/installed ## Measure scheduled runs, beside a rule in Python
 	$(RELEASE) $(FUNCTION)
-	target/bench/venv/bin/python benches/scheduled_run.py
+	target/bench/venv/bin/python benchmarks/scheduled_run.py
 
 bench-scan: target/bench/venv/installed ## Measure a live scan, beside the AWS CLI and boto3
 	$(RELEASE) --bin imdsv2
-	target/bench/venv/bin/python benches/scan.py
+	target/bench/venv/bin/python benchmarks/scan.py
 
-target/bench/venv/installed: benches/requirements.txt
+target/bench/venv/installed: benchmarks/requirements.txt
 	python3 -m venv target/bench/venv
-	target/bench/venv/bin/pip install --quiet --disable-pip-version-check --requirement benches/requirements.txt
+	target/bench/venv/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	touch $@
 
 clean: ## Remove what was built

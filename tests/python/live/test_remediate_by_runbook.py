@@ -1,0 +1,111 @@
+"""`imdsv2 remediate --automation`: the runbook makes the changes, and is followed to the end."""
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+
+from live.cloud import HERE, OWN
+from support import automation_bridge, moto_gaps
+from support.journal import steps
+from support.repository import RUNBOOKS
+from support.runbook_executor import Execution, Runbook
+
+ENFORCE = RUNBOOKS / "EnforceImdsv2.yaml"
+ROLE = f"arn:aws:iam::{OWN}:role/remediation"
+BY_RUNBOOK = ("--automation", "EnforceImdsv2", "--automation-role", ROLE)
+
+
+@pytest.fixture
+def automation(cloud):
+    automation = automation_bridge.Automation(ENFORCE, cloud.client)
+    with automation_bridge.bridge(automation) as address:
+        cloud.services["SSM"] = address
+        yield automation
+
+
+def remediate(cloud, journal, *arguments):
+    run = cloud.imdsv2("remediate", "--yes", "--journal", str(journal), "--format", "json", *BY_RUNBOOK, *arguments)
+    return run, json.loads(run.stdout) if run.stdout else None
+
+
+def test_a_runbook_changes_every_instance_and_the_journal_undoes_it(cloud, automation, journal):
+    ids = cloud.instances(60)
+    before = cloud.options()
+    run, came = remediate(cloud, journal, *HERE, "--usage-days", "0", "--hop-limit", "2")
+    assert run.returncode == 0, run.stderr
+    assert came["summary"]["changed"] == 60
+    assert set(cloud.tokens().values()) == {"required"}
+    assert {found["HttpPutResponseHopLimit"] for found in cloud.options().values()} == {2}
+    assert [len(request["Targets"][0]["Values"]) for request in automation.requests] == [50, 10]
+    assert automation.requests[0]["Parameters"] == {
+        "AutomationAssumeRole": [ROLE], "UsageLookbackDays": ["0"], "OnUnknownUsage": ["Stop"], "Force": ["false"],
+        "HttpPutResponseHopLimit": ["2"],
+    }
+    assert automation.requests[0]["MaxConcurrency"] == "10"
+    assert set(steps(journal)) == set(ids)
+    assert cloud.imdsv2("restore", str(journal)).returncode == 0
+    assert cloud.options() == before
+
+
+def test_a_failure_ends_the_run_and_what_was_not_begun_is_told(cloud, automation, journal, monkeypatch):
+    ids = sorted(cloud.instances(3))
+    monkeypatch.setattr(moto_gaps.Switches, "refuse", ("UnauthorizedOperation", "no"))
+    monkeypatch.setattr(moto_gaps.Switches, "refuse_only", ids[1])
+    run, came = remediate(cloud, journal, *HERE, "--usage-days", "0", "--max-errors", "0")
+    assert run.returncode == 2
+    assert {each["instanceId"]: each["outcome"] for each in came["changes"]} == dict(
+        zip(ids, ("changed", "failed", "notBegun"), strict=True))
+    assert f"{ids[1]}: automation" in run.stderr
+    assert "UnauthorizedOperation" in run.stderr
+    assert steps(journal) == {ids[0]: ["changing", "changed"], ids[1]: ["changing", "failed"],
+                              ids[2]: ["changing", "failed"]}
+    assert cloud.tokens() == {ids[0]: "required", ids[1]: "optional", ids[2]: "optional"}
+
+
+def test_an_interrupt_has_the_run_begin_nothing_more(cloud, automation, journal):
+    cloud.instances(5)
+    automation.hold.clear()
+    process = subprocess.Popen(
+        *cloud.command("remediate", "--yes", "--journal", str(journal), *HERE, "--usage-days", "0", *BY_RUNBOOK),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **cloud.surroundings(),
+    )
+    while not automation.requests:
+        time.sleep(0.05)
+        assert process.poll() is None, process.communicate()
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1, stderr
+    assert "0 done, 0 failed, 5 not begun" in stderr
+    assert set(cloud.tokens().values()) == {"optional"}
+
+
+def test_a_runbook_without_a_parameter_that_is_needed_is_not_started(cloud, automation, journal, tmp_path):
+    cloud.instances(1)
+    automation.document = tmp_path / "Other.yaml"
+    automation.document.write_text(
+        ENFORCE.read_text().replace("HttpPutResponseHopLimit:\n    type", "SomethingElse:\n    type"))
+    run, came = remediate(cloud, journal, *HERE, "--usage-days", "0", "--hop-limit", "2")
+    assert run.returncode == 2
+    assert "EnforceImdsv2 has no parameter HttpPutResponseHopLimit, which it would need here" in run.stderr
+    assert automation.requests == []
+    assert set(cloud.tokens().values()) == {"optional"}
+
+
+def test_success_that_ec2_does_not_show_is_a_failure(cloud, automation, journal, monkeypatch):
+    (each,) = cloud.instances(1)
+    monkeypatch.setattr(Runbook, "run", lambda *_: Execution())
+    run, _ = remediate(cloud, journal, *HERE, "--usage-days", "0")
+    assert run.returncode == 2
+    assert "succeeded, but it is HttpTokens=optional" in run.stderr
+    assert steps(journal)[each] == ["changing", "failed"]
+
+
+def test_a_dry_run_starts_nothing(cloud, automation, journal):
+    cloud.instances(1)
+    run, came = remediate(cloud, journal, *HERE, "--usage-days", "0", "--dry-run")
+    assert run.returncode == 1
+    assert came["changes"][0]["detail"] == "require tokens, by EnforceImdsv2: not tried"
+    assert automation.requests == []

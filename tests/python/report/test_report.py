@@ -1,0 +1,174 @@
+"""`--format html`: what a person sees and does."""
+
+import base64
+import csv
+import random
+import subprocess
+import time
+
+from selenium.webdriver.common.by import By
+
+from report.page import item
+from support.repository import EXAMPLES
+
+ACCOUNTS, REGIONS = ("111111111111", "222222222222"), ("eu-west-1", "us-east-1", "us-west-2")
+
+
+def fleet(count, seed=1):
+    chance = random.Random(seed)
+    return [
+        item(number, chance.choice(ACCOUNTS), chance.choice(REGIONS), chance.choice(("optional", "required", "required")))
+        for number in chance.sample(range(10 * count), count)
+    ]
+
+
+def test_the_headline_and_the_counts_are_those_of_the_json(report):
+    page = report(*sorted(EXAMPLES.glob("*.json*")))
+    counts = [page.expected(compliance=each) for each in ("NON_COMPLIANT", "COMPLIANT", "NOT_APPLICABLE")]
+    assert page.one("h1").text == f"{counts[0]} of {sum(counts)} resources are non-compliant"
+    assert [int(text) for text in page.texts(".counts strong")] == counts
+    assert page.showing == f"Showing {sum(counts)} of {sum(counts)}"
+    assert page.texts("#failures li") == []
+
+
+def test_what_is_non_compliant_comes_first(report):
+    page = report(fleet(100))
+    found = page.column("Compliance")
+    assert found == sorted(found, key=["Non-compliant", "Compliant"].index)
+    assert len(found) == 100
+
+
+def test_every_column_sorts_both_ways(report):
+    page = report(fleet(100))
+    for title, key in [("Account", "accountId"), ("Region", "region"), ("Type", "resourceType"),
+                       ("Resource", "resourceId"), ("Finding", "annotation")]:
+        ordered = sorted(each[key] for each in page.evaluations)
+        for direction, expected in (("ascending", ordered), ("descending", ordered[::-1])):
+            page.sort(title)
+            assert page.column(title) == expected, f"{title}, {direction}"
+            assert page.one(f"th[aria-sort={direction}]").text == title
+    page.sort("Compliance")
+    assert page.column("Compliance")[0] == "Non-compliant"
+    page.sort("Compliance")
+    assert page.column("Compliance")[0] == "Compliant"
+
+
+def test_filters_narrow_the_table_and_its_count(report):
+    page = report(fleet(100))
+    page.choose("region", "eu-west-1")
+    expected = page.expected(region="eu-west-1")
+    assert page.showing == f"Showing {expected} of 100"
+    assert set(page.column("Region")) == {"eu-west-1"}
+    page.choose("accountId", ACCOUNTS[0])
+    page.choose("compliance", "NON_COMPLIANT")
+    wanted = {"region": "eu-west-1", "accountId": ACCOUNTS[0], "compliance": "NON_COMPLIANT"}
+    assert page.showing == f"Showing {page.expected(**wanted)} of 100"
+    page.one("button[type=reset]").click()
+    time.sleep(0.1)
+    assert page.showing == "Showing 100 of 100"
+
+
+def test_a_search_looks_at_every_column(report):
+    page = report(fleet(100))
+    one = page.evaluations[7]["resourceId"]
+    page.search(one.upper())
+    assert page.column("Resource") == [one]
+    page.search("still answers")
+    assert page.showing == f"Showing {page.expected(compliance='NON_COMPLIANT')} of 100"
+    page.search("nothing has this")
+    assert page.showing == "Showing 0 of 100"
+    assert page.column("Resource") == []
+
+
+def test_a_bar_and_a_count_are_filters_too(report):
+    page = report(fleet(100))
+    bar = page.one(".bar[data-value=us-west-2]")
+    expected, open_ = page.expected(region="us-west-2"), page.expected(region="us-west-2", compliance="NON_COMPLIANT")
+    assert bar.find_element(By.CSS_SELECTOR, ".number").text == f"{open_} of {expected}"
+    bar.click()
+    assert page.showing == f"Showing {expected} of 100"
+    assert page.one(".bar[data-value=us-west-2]").get_attribute("aria-pressed") == "true"
+    page.one(".counts .NON_COMPLIANT").click()
+    assert page.showing == f"Showing {open_} of 100"
+    page.one(".counts .NON_COMPLIANT").click()
+    bar.click()
+    assert page.showing == "Showing 100 of 100"
+
+
+def test_more_accounts_than_fit_are_a_click_away(report):
+    page = report([item(number, f"{number:012}", "us-east-1") for number in range(40)])
+    bars = ".bar[data-key=accountId]"
+    shown = [each for each in page.browser.find_elements(By.CSS_SELECTOR, bars) if each.is_displayed()]
+    assert len(shown) == 8
+    (more,) = [each for each in page.browser.find_elements(By.CSS_SELECTOR, ".link") if each.is_displayed()]
+    assert more.text == "and 32 more"
+    more.click()
+    assert all(each.is_displayed() for each in page.browser.find_elements(By.CSS_SELECTOR, bars))
+
+
+def test_what_a_resource_says_is_text_and_nothing_else(report):
+    hostile = "</script><img src=x onerror=\"document.title='owned'\"> \u202egnp.exe"
+    page = report([item(1, resourceId=hostile, awsRegion="<b>region</b>")])
+    shown = hostile.replace("\u202e", "\\u{202e}")
+    assert page.column("Resource") == [shown]
+    assert page.column("Region") == ["<b>region</b>"]
+    assert page.browser.find_elements(By.CSS_SELECTOR, "img, td b") == []
+    assert page.browser.title == "IMDSv2 report"
+
+
+def test_a_report_of_nothing_and_one_of_compliance_say_so(report):
+    assert report([]).one("h1").text == "Nothing was found"
+    assert report([item(1, tokens="required")]).one("h1").text == "Nothing is non-compliant among 1 resource"
+
+
+def test_what_could_not_be_read_stands_at_the_top(report, tmp_path):
+    (tmp_path / "broken.json").write_text('{"configurationItems": [{"resourceType": 1}]}')
+    page = report([item(1)], tmp_path / "broken.json")
+    assert page.one("#failures").is_displayed()
+    assert page.one("#failures strong").text == "This report is not complete."
+    assert page.texts("#failures li") == ["1 record or file could not be read"]
+
+
+def test_a_large_report_is_shown_page_by_page(report):
+    page = report([item(number, tokens="required") for number in range(100_000)])
+    assert page.showing == "Showing 100,000 of 100,000"
+    assert len(page.column("Resource")) == 200
+    assert page.one("#page").text == "Page 1 of 500"
+    first = page.column("Resource")
+    page.one("#next").click()
+    assert page.one("#page").text == "Page 2 of 500"
+    assert set(first).isdisjoint(page.column("Resource"))
+    page.search(f"i-{99_999:017x}")
+    assert page.column("Resource") == [f"i-{99_999:017x}"]
+    assert not page.one("#pages").is_displayed()
+
+
+def test_paper_has_all_that_passes_the_filters(report, tmp_path):
+    page = report(fleet(500))
+    page.choose("compliance", "NON_COMPLIANT")
+    pdf = page.browser.execute_cdp_cmd("Page.printToPDF", {})
+    (tmp_path / "report.pdf").write_bytes(base64.b64decode(pdf["data"]))
+    text = subprocess.run(["pdftotext", "-raw", tmp_path / "report.pdf", "-"], capture_output=True, text=True, check=True)
+    printed = "".join(text.stdout.split())
+    missing = [each["resourceId"] for each in page.evaluations
+               if (each["resourceId"] in printed) != (each["compliance"] == "NON_COMPLIANT")]
+    assert missing == []
+    assert "Search" not in text.stdout
+    assert "Non-compliant" in text.stdout
+
+
+def test_the_csv_has_what_is_shown(report, tmp_path):
+    page = report(fleet(50))
+    page.browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    page.choose("compliance", "NON_COMPLIANT")
+    page.one("#download").click()
+    file = tmp_path / "imdsv2.csv"
+    for _ in range(100):
+        if file.exists():
+            break
+        time.sleep(0.1)
+    with file.open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["resourceId"] for row in rows] == page.column("Resource")
+    assert {row["compliance"] for row in rows} == {"NON_COMPLIANT"}
+

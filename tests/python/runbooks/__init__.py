@@ -1,0 +1,1 @@
+"""The runbooks in ssm-documents/, executed against a moto server."""

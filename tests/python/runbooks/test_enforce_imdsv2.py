@@ -1,0 +1,254 @@
+"""EnforceImdsv2, run against EC2 and CloudWatch: each way through it."""
+
+import pytest
+
+from runbooks.cloud import GONE
+from support.runbook_executor import Refused
+
+
+def enforce(cloud, instance, **parameters):
+    return cloud.run("EnforceImdsv2", InstanceId=instance, **parameters)
+
+
+def assert_untouched(cloud, instance, **options):
+    assert cloud.changes == []
+    assert cloud.options(instance) | options == cloud.options(instance)
+
+
+def test_an_optional_instance_without_imdsv1_calls_is_enforced(cloud):
+    instance = cloud.instance(hop_limit=2)
+    cloud.known_not_to_call(instance)
+    run = enforce(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert run.outputs == {
+        "Before.Finding": "HttpTokens was optional on an instance that is running.",
+        "Before.HttpTokens": "optional",
+        "Before.HttpPutResponseHopLimit": 2,
+        "Before.HttpEndpoint": "enabled",
+        "Usage.Calls": 0,
+        "After.HttpTokens": "required",
+        "After.HttpPutResponseHopLimit": 2,
+        "After.HttpEndpoint": "enabled",
+        "After.State": "applied",
+    }
+    assert [change["request"] for change in cloud.changes] == [{"InstanceId": instance, "HttpTokens": "required"}]
+    assert "WaitUntilApplied" in run.steps
+
+
+def test_a_compliant_instance_is_left_alone(cloud):
+    instance = cloud.instance(tokens="required")
+    cloud.imdsv1_calls(instance, 5)
+    run = enforce(cloud, instance, HttpPutResponseHopLimit=2)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Before.Finding"] == "HttpTokens is required already: nothing to do."
+    assert cloud.calls == ["DescribeInstances"]
+    assert_untouched(cloud, instance, HttpTokens="required", HttpPutResponseHopLimit=1)
+
+
+def test_a_terminated_instance_is_left_alone(cloud):
+    instance = cloud.instance(state="terminated")
+    run = enforce(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Before.Finding"] == "The instance is terminated: nothing to do."
+    assert cloud.calls == ["DescribeInstances"]
+
+
+def test_a_vanished_instance_is_no_failure(cloud):
+    run = enforce(cloud, GONE)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Before.Finding"] == "The instance is gone: nothing to do."
+    assert cloud.calls == ["DescribeInstances"]
+
+
+def test_a_stopped_instance_is_changed_and_not_waited_for(cloud):
+    instance = cloud.instance(state="stopped")
+    run = enforce(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert "WaitUntilApplied" not in run.steps
+    assert run.outputs["After.HttpTokens"] == "required"
+    assert run.outputs["After.State"] == "pending"
+    assert run.outputs["Usage.Calls"] == 0
+
+
+def test_a_stopped_instance_that_used_imdsv1_before_is_not_changed(cloud):
+    instance = cloud.instance(state="stopped")
+    cloud.imdsv1_calls(instance, 3)
+    run = enforce(cloud, instance)
+    assert run.status == "Failed"
+    assert_untouched(cloud, instance, HttpTokens="optional")
+
+
+def test_a_disabled_endpoint_stays_disabled_and_only_tokens_are_set(cloud):
+    instance = cloud.instance(endpoint="disabled")
+    run = enforce(cloud, instance, HttpPutResponseHopLimit=2)
+    assert run.status == "Success", run.failures
+    assert [change["request"] for change in cloud.changes] == [{"InstanceId": instance, "HttpTokens": "required"}]
+    assert run.outputs["After.HttpEndpoint"] == "disabled"
+    assert run.outputs["After.HttpPutResponseHopLimit"] == 1
+
+
+def test_imdsv1_calls_stop_it_before_any_change(cloud):
+    instance = cloud.instance()
+    cloud.imdsv1_calls(instance, 7, days_ago=2)
+    cloud.imdsv1_calls(instance, 4, days_ago=13)
+    run = enforce(cloud, instance)
+    assert run.status == "Failed"
+    assert "Nothing was changed: there were 11 IMDSv1 calls on this instance in the last 14 days." in run.failures[0]
+    assert_untouched(cloud, instance, HttpTokens="optional")
+
+
+def test_what_broke_and_was_put_back_is_not_enforced_again(cloud):
+    instance = cloud.instance()
+    cloud.known_not_to_call(instance)
+    run = enforce(cloud, instance)
+    assert run.status == "Success", run.failures
+    cloud.imdsv1_calls(instance, 500, metric="MetadataNoTokenRejected")
+    options = {name: run.outputs[f"Before.{name}"] for name in ("HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint")}
+    assert cloud.run("RestoreMetadataOptions", InstanceId=instance, **options).status == "Success"
+    run = enforce(cloud, instance)
+    assert run.status == "Failed"
+    assert "there were 500 IMDSv1 calls" in run.failures[0]
+    assert cloud.options(instance)["HttpTokens"] == "optional"
+
+
+def test_data_of_less_than_half_of_the_lookback_is_not_enough(cloud):
+    instance = cloud.instance()
+    cloud.imdsv1_calls(instance, 0, days_ago=5)
+    run = enforce(cloud, instance)
+    assert run.status == "Failed"
+    assert "does not reach back half of the look-back" in run.failures[0]
+    assert enforce(cloud, instance, UsageLookbackDays=9).status == "Success"
+
+
+def test_options_that_are_told_late_are_waited_for(cloud):
+    instance = cloud.instance()
+    cloud.misbehave(stale_reads=4)
+    run = enforce(cloud, instance, OnUnknownUsage="Proceed")
+    assert run.status == "Success", run.failures
+    assert run.outputs["After.HttpTokens"] == "required"
+
+
+def test_calls_before_the_lookback_do_not_count(cloud):
+    instance = cloud.instance()
+    cloud.imdsv1_calls(instance, 7, days_ago=9)
+    for days_ago in (2, 1):
+        cloud.imdsv1_calls(instance, 0, days_ago)
+    run = enforce(cloud, instance, UsageLookbackDays=3)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Usage.Calls"] == 0
+
+
+def test_calls_of_another_instance_do_not_count(cloud):
+    instance = cloud.instance()
+    cloud.known_not_to_call(instance)
+    cloud.imdsv1_calls(cloud.instance(), 7)
+    assert enforce(cloud, instance).status == "Success"
+
+
+def test_unknown_usage_of_a_running_instance_stops_it(cloud):
+    instance = cloud.instance()
+    run = enforce(cloud, instance)
+    assert run.status == "Failed"
+    assert "its use of IMDSv1 is unknown" in run.failures[0]
+    assert_untouched(cloud, instance, HttpTokens="optional")
+
+
+def test_unknown_usage_is_accepted_on_request(cloud):
+    instance = cloud.instance()
+    run = enforce(cloud, instance, OnUnknownUsage="Proceed")
+    assert run.status == "Success", run.failures
+    assert run.outputs["Usage.Calls"] == 0
+
+
+def test_known_usage_stops_it_even_where_unknown_usage_is_accepted(cloud):
+    instance = cloud.instance()
+    cloud.imdsv1_calls(instance, 1)
+    assert enforce(cloud, instance, OnUnknownUsage="Proceed").status == "Failed"
+    assert_untouched(cloud, instance, HttpTokens="optional")
+
+
+@pytest.mark.parametrize("calls", [None, 9])
+def test_force_enforces_whatever_the_usage_is_and_tells_it(cloud, calls):
+    instance = cloud.instance()
+    if calls:
+        cloud.imdsv1_calls(instance, calls)
+    run = enforce(cloud, instance, Force=True)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Usage.Calls"] == (calls or 0)
+    assert run.outputs["After.HttpTokens"] == "required"
+
+
+def test_no_lookback_asks_cloudwatch_nothing(cloud):
+    instance = cloud.instance()
+    run = enforce(cloud, instance, UsageLookbackDays=0)
+    assert run.status == "Success", run.failures
+    assert "GetMetricStatistics" not in cloud.calls
+    assert "Usage.Calls" not in run.outputs
+
+
+def test_the_hop_limit_is_raised_where_asked(cloud):
+    instance = cloud.instance(hop_limit=1)
+    run = enforce(cloud, instance, OnUnknownUsage="Proceed", HttpPutResponseHopLimit=2)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Before.HttpPutResponseHopLimit"] == 1
+    assert run.outputs["After.HttpPutResponseHopLimit"] == 2
+
+
+@pytest.mark.parametrize("wanted", [0, 2, 3])
+def test_the_hop_limit_is_never_lowered(cloud, wanted):
+    instance = cloud.instance(hop_limit=3)
+    run = enforce(cloud, instance, OnUnknownUsage="Proceed", HttpPutResponseHopLimit=wanted)
+    assert run.status == "Success", run.failures
+    assert [change["request"] for change in cloud.changes] == [{"InstanceId": instance, "HttpTokens": "required"}]
+    assert run.outputs["After.HttpPutResponseHopLimit"] == 3
+
+
+def test_a_refused_change_fails_with_ec2s_reason(cloud):
+    instance = cloud.instance()
+    cloud.misbehave(refuse=("UnauthorizedOperation", "You are not authorized to perform this operation."))
+    run = enforce(cloud, instance, OnUnknownUsage="Proceed")
+    assert run.status == "Failed"
+    assert "UnauthorizedOperation" in run.failures[0]
+    assert run.steps[-1] == "RequireTokens"
+
+
+def test_a_change_that_does_not_come_fails_the_verification(cloud):
+    instance = cloud.instance()
+    cloud.misbehave(ignore_changes=["HttpTokens"])
+    run = enforce(cloud, instance, OnUnknownUsage="Proceed")
+    assert run.status == "Failed"
+    assert run.failures[0].startswith("VerifyTokens: timed out after 60 seconds")
+    assert "'optional', not one of ['required']" in run.failures[0]
+
+
+def test_a_change_that_stays_pending_times_out(cloud):
+    instance = cloud.instance()
+    cloud.misbehave(apply_after=10_000)
+    run = enforce(cloud, instance, OnUnknownUsage="Proceed")
+    assert run.status == "Failed"
+    assert run.failures[0].startswith("WaitUntilApplied: timed out after 300 seconds")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("InstanceId", "i-0"),
+        ("InstanceId", "i-0123456789abcdef0 i-0123456789abcdef1"),
+        ("UsageLookbackDays", "456"),
+        ("UsageLookbackDays", "-1"),
+        ("OnUnknownUsage", "stop"),
+        ("Force", "yes"),
+        ("HttpPutResponseHopLimit", "65"),
+        ("AutomationAssumeRole", "imdsv2-remediation"),
+        ("HopLimit", "2"),
+    ],
+)
+def test_a_wrong_parameter_starts_nothing(cloud, name, value):
+    with pytest.raises(Refused, match=name):
+        enforce(cloud, **{"instance": GONE, name: value} if name != "InstanceId" else {"instance": value})
+    assert cloud.calls == []
+
+
+@pytest.mark.parametrize("days", [0, 1, 9, 10, 99, 100, 399, 400, 449, 450, 455])
+def test_every_lookback_that_cloudwatch_keeps_is_accepted(cloud, days):
+    assert enforce(cloud, GONE, UsageLookbackDays=days).status == "Success"

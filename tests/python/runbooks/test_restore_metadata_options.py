@@ -1,0 +1,159 @@
+"""RestoreMetadataOptions, run against EC2: each way through it, and the way back from EnforceImdsv2."""
+
+from itertools import product
+
+import pytest
+
+from runbooks.cloud import GONE
+from support.runbook_executor import Refused
+
+OPTIONS = ("HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint")
+
+
+def restore(cloud, instance, tokens="optional", hop_limit=1, endpoint="enabled"):
+    return cloud.run(
+        "RestoreMetadataOptions",
+        InstanceId=instance,
+        HttpTokens=tokens,
+        HttpPutResponseHopLimit=hop_limit,
+        HttpEndpoint=endpoint,
+    )
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+@pytest.mark.parametrize(
+    ("tokens", "endpoint", "hop_limit", "wanted"),
+    product(["optional", "required"], ["enabled", "disabled"], [1, 2, 64], [0, 2]),
+)
+def test_enforce_then_restore_leaves_the_instance_as_it_was(cloud, tokens, endpoint, hop_limit, wanted, state):
+    instance = cloud.instance(tokens, endpoint, hop_limit, state)
+    before = cloud.describe(instance)
+    run = cloud.run("EnforceImdsv2", InstanceId=instance, OnUnknownUsage="Proceed", HttpPutResponseHopLimit=wanted)
+    assert run.status == "Success", run.failures
+    assert cloud.options(instance)["HttpTokens"] == "required"
+
+    run = cloud.run("RestoreMetadataOptions", InstanceId=instance, **{name: run.outputs[f"Before.{name}"] for name in OPTIONS})
+    assert run.status == "Success", run.failures
+    if state == "stopped":  # what was put back applies at the next start
+        before["MetadataOptions"]["State"] = cloud.options(instance)["State"]
+    assert cloud.describe(instance) == before
+
+
+def test_options_that_are_as_before_are_left_alone(cloud):
+    instance = cloud.instance(hop_limit=2)
+    run = restore(cloud, instance, hop_limit=2)
+    assert run.status == "Success", run.failures
+    assert run.outputs == {"Plan.Finding": "The options are as before already: nothing to do."}
+    assert cloud.changes == []
+
+
+def test_a_terminated_instance_is_left_alone(cloud):
+    run = restore(cloud, cloud.instance(tokens="required", state="terminated"))
+    assert run.status == "Success", run.failures
+    assert run.outputs == {"Plan.Finding": "The instance is terminated: nothing to do."}
+    assert cloud.changes == []
+
+
+def test_a_vanished_instance_is_no_failure(cloud):
+    run = restore(cloud, GONE)
+    assert run.status == "Success", run.failures
+    assert run.outputs == {"Plan.Finding": "The instance is gone: nothing to do."}
+
+
+def test_an_endpoint_that_was_enabled_since_is_disabled_again(cloud):
+    instance = cloud.instance(tokens="required")
+    run = restore(cloud, instance, endpoint="disabled")
+    assert run.status == "Success", run.failures
+    assert run.outputs == {"Plan.Finding": "Put back: HttpTokens, HttpEndpoint."}
+    assert cloud.options(instance)["HttpEndpoint"] == "disabled"
+    assert cloud.options(instance)["HttpTokens"] == "optional"
+
+
+def test_an_endpoint_alone_is_disabled_in_one_call(cloud):
+    instance = cloud.instance()
+    run = restore(cloud, instance, endpoint="disabled")
+    assert run.status == "Success", run.failures
+    assert [change["request"] for change in cloud.changes] == [{"InstanceId": instance, "HttpEndpoint": "disabled"}]
+
+
+def test_an_endpoint_that_was_disabled_since_is_not_switched_on(cloud):
+    instance = cloud.instance(tokens="required", endpoint="disabled")
+    run = restore(cloud, instance, endpoint="enabled")
+    assert run.status == "Failed"
+    assert "this runbook does not switch it on" in run.failures[0]
+    assert cloud.changes == []
+
+
+def test_tokens_are_never_required(cloud):
+    instance = cloud.instance(tokens="optional")
+    run = restore(cloud, instance, tokens="required")
+    assert run.status == "Failed"
+    assert "this runbook does not require tokens" in run.failures[0]
+    assert cloud.changes == []
+
+
+@pytest.mark.parametrize(
+    ("managed_by", "enforcer", "policy"),
+    [
+        ("account", "the account enforces IMDSv2 in this Region", ""),
+        ("declarative-policy", "a declarative policy of the organization enforces IMDSv2", "Ask security@example.com."),
+    ],
+)
+def test_enforcement_is_told_as_the_reason_of_a_refusal(cloud, managed_by, enforcer, policy):
+    instance = cloud.instance(tokens="required")
+    level = {"ManagedBy": managed_by, "HttpTokensEnforced": "enabled", "ManagedExceptionMessage": policy}
+    cloud.misbehave(defaults={("123456789012", "us-east-1"): level})
+    run = restore(cloud, instance)
+    assert run.status == "Failed"
+    assert "UnsupportedOperation" in run.failures[0]
+    assert enforcer in run.failures[1]
+    assert run.failures[1].endswith(policy or "Lift that first.")
+    assert cloud.options(instance)["HttpTokens"] == "required"
+
+
+def test_any_other_refusal_is_told_as_such(cloud):
+    instance = cloud.instance(tokens="required")
+    cloud.misbehave(refuse=("UnauthorizedOperation", "with an explicit deny in a service control policy"))
+    run = restore(cloud, instance)
+    assert run.status == "Failed"
+    assert "explicit deny in a service control policy" in run.failures[0]
+    assert "The account does not enforce IMDSv2" in run.failures[1]
+
+
+@pytest.mark.parametrize(
+    ("option", "step"),
+    [
+        ("HttpTokens", "VerifyTokens"),
+        ("HttpPutResponseHopLimit", "VerifyHopLimit"),
+        ("HttpEndpoint", "VerifyEndpoint"),
+    ],
+)
+def test_a_change_that_does_not_come_fails_the_verification(cloud, option, step):
+    instance = cloud.instance(tokens="required", hop_limit=2)
+    cloud.misbehave(ignore_changes=[option])
+    run = restore(cloud, instance, endpoint="disabled")
+    assert run.status == "Failed"
+    assert run.failures[0].startswith(f"{step}: timed out after 60 seconds")
+
+
+def test_a_change_that_stays_pending_times_out(cloud):
+    instance = cloud.instance(tokens="required")
+    cloud.misbehave(apply_after=10_000)
+    run = restore(cloud, instance)
+    assert run.status == "Failed"
+    assert run.failures[0].startswith("WaitUntilApplied: timed out after 300 seconds")
+
+
+def test_options_that_are_told_late_are_waited_for(cloud):
+    instance = cloud.instance(tokens="required")
+    cloud.misbehave(stale_reads=4)
+    run = restore(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert cloud.options(instance)["HttpTokens"] == "optional"
+
+
+@pytest.mark.parametrize(("name", "value"), [("tokens", ""), ("hop_limit", 0), ("hop_limit", 65), ("endpoint", "on")])
+def test_options_that_were_never_given_start_nothing(cloud, name, value):
+    with pytest.raises(Refused):
+        restore(cloud, GONE, **{name: value})
+    assert cloud.calls == []

@@ -1,0 +1,12 @@
+"""The paths of the repository that tests read."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLES = ROOT / "examples"
+FIXTURES = ROOT / "tests" / "fixtures"
+RUNBOOKS = ROOT / "ssm-documents"
+TEMPLATES = ROOT / "cloudformation"
+# The operations that the tests of the function and of the runbooks called: a file for each, such as bootstrap.txt.
+CALLS = ROOT / "target" / "calls"
+IMDSV2 = ROOT / "target" / "debug" / "imdsv2"

@@ -1,0 +1,1 @@
+"""The templates in cloudformation/, checked for what cfn-lint does not check."""

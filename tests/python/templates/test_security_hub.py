@@ -1,0 +1,141 @@
+"""Security Hub's automation rules do what they say to findings, and to no others."""
+
+import copy
+import json
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+
+from support.repository import FIXTURES
+from support.stack import Stack
+from support.templates import load, of_type
+
+TEMPLATE = load("security-hub.yaml")
+FINDINGS = json.loads((FIXTURES / "security-hub-findings.json").read_text())
+API = botocore.session.get_session().get_service_model("securityhub")
+EVERYTHING = {"SuppressDuplicates": "true", "Product": "Both"}
+OPEN = ("failed", "failed in a conformance pack")
+# Where the finding has what a criterion asks about
+# (https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_AutomationRulesFindingFilters.html).
+PATHS = {
+    "ComplianceStatus": ("Compliance", "Status"),
+    "ComplianceSecurityControlId": ("Compliance", "SecurityControlId"),
+    "WorkflowStatus": ("Workflow", "Status"),
+}
+COMPARISONS = {
+    "EQUALS": lambda found, wanted: found == wanted,
+    "PREFIX": lambda found, wanted: found.startswith(wanted),
+}
+
+
+def matches(criteria, finding):
+    """All fields have to match, each any of its filters."""
+    for field, filters in criteria.items():
+        found = finding
+        for key in PATHS.get(field, (field,)):
+            found = found.get(key, "")
+        if not any(COMPARISONS[each["Comparison"]](found, each["Value"]) for each in filters):
+            return False
+    return True
+
+
+def after(finding, parameters=None):
+    """The finding as the stack's automation rules leave it, and which of them applied."""
+    finding, applied = copy.deepcopy(finding), []
+    rules = Stack(TEMPLATE, parameters).resources("AWS::SecurityHub::AutomationRule")
+    for name, rule in sorted(rules.items(), key=lambda each: each[1]["RuleOrder"]):
+        if matches(rule["Criteria"], finding):
+            applied.append(name)
+            (action,) = rule["Actions"]
+            for field, value in action["FindingFieldsUpdate"].items():
+                finding[field] = finding[field] | value if isinstance(finding.get(field), dict) else value
+    return finding, applied
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_what_is_non_compliant_is_raised_and_says_what_to_do(name):
+    finding, applied = after(FINDINGS[name], EVERYTHING)
+    assert applied == ["RaiseSeverity"]
+    assert finding["Severity"]["Label"] == "HIGH"
+    assert finding["UserDefinedFields"]["imdsv2-guide"] in finding["Note"]["Text"]
+    assert finding["Workflow"]["Status"] == "NEW"
+
+
+def test_the_severity_is_the_parameters():
+    finding, _ = after(FINDINGS["failed"], {"Severity": "CRITICAL"})
+    assert finding["Severity"]["Label"] == "CRITICAL"
+
+
+def test_what_is_withdrawn_is_resolved():
+    finding, applied = after(FINDINGS["withdrawn"], EVERYTHING)
+    assert (applied, finding["Workflow"]["Status"]) == (["ResolveWithdrawn"], "RESOLVED")
+    again, applied = after(finding, EVERYTHING)
+    assert (again, applied) == (finding, []), "once is enough"
+
+
+def test_what_people_decided_stays():
+    suppressed = FINDINGS["withdrawn"] | {"Workflow": {"Status": "SUPPRESSED"}}
+    assert after(suppressed, EVERYTHING) == (suppressed, [])
+
+
+@pytest.mark.parametrize("name", ["passed", "failed by another rule"])
+def test_other_findings_are_left_as_they_are(name):
+    assert after(FINDINGS[name], EVERYTHING) == (FINDINGS[name], [])
+
+
+def test_duplicates_are_suppressed_when_asked():
+    control = FINDINGS["failed by the control EC2.8"]
+    assert after(control) == (control, [])
+    finding, applied = after(control, {"SuppressDuplicates": "true"})
+    assert (applied, finding["Workflow"]["Status"]) == (["SuppressDuplicateControls"], "SUPPRESSED")
+
+
+def test_the_insight_counts_what_is_open():
+    (insight,) = Stack(TEMPLATE).resources("AWS::SecurityHub::Insight").values()
+    assert {name for name, finding in FINDINGS.items() if matches(insight["Filters"], finding)} == set(OPEN)
+
+
+def test_the_rules_name_is_what_both_rules_names_begin_with():
+    begins = TEMPLATE["Parameters"]["RuleName"]["Default"]
+    assert load("rule.yaml")["Parameters"]["RuleName"]["Default"].startswith(begins)
+    (packed,) = of_type(load("conformance-pack.yaml"), "AWS::Config::ConfigRule").values()
+    assert packed["ConfigRuleName"].startswith(begins)
+
+
+@pytest.mark.parametrize(("product", "kinds"), [
+    ("SecurityHubCSPM", {"AutomationRule", "Insight"}),
+    ("SecurityHub", {"AutomationRuleV2"}),
+    ("Both", {"AutomationRule", "Insight", "AutomationRuleV2"}),
+])
+def test_each_product_gets_its_own(product, kinds):
+    stack = Stack(TEMPLATE, {"Product": product})
+    assert {kind for kind in ("AutomationRule", "AutomationRuleV2", "Insight")
+            if stack.resources(f"AWS::SecurityHub::{kind}")} == kinds
+
+
+@pytest.mark.parametrize(("severity", "expected"), [("LOW", 2), ("MEDIUM", 3), ("HIGH", 4), ("CRITICAL", 5)])
+def test_severities_are_those_of_ocsf(severity, expected):  # https://schema.ocsf.io/1.6.0/classes/compliance_finding
+    stack = Stack(TEMPLATE, {"Product": "SecurityHub", "Severity": severity})
+    (rule,) = stack.resources("AWS::SecurityHub::AutomationRuleV2").values()
+    (action,) = rule["Actions"]
+    assert action["FindingFieldsUpdate"]["SeverityId"] == expected
+
+
+@pytest.mark.parametrize("kind", ["AutomationRule", "AutomationRuleV2", "Insight"])
+def test_security_hub_takes_them(kind):
+    made = Stack(TEMPLATE, EVERYTHING).resources(f"AWS::SecurityHub::{kind}")
+    orders = [properties.get("RuleOrder") for properties in made.values()]
+    assert len(set(orders)) == len(orders)
+    for name, properties in made.items():
+        report = ParamValidator().validate(properties, API.operation_model(f"Create{kind}").input_shape)
+        assert not report.has_errors(), f"{name}: {report.generate_report()}"
+        assert kind == "Insight" or 1 <= properties["RuleOrder"] <= 1000
+        for text in notes(properties):
+            assert 1 <= len(text) <= 512, "https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_NoteUpdate.html"
+
+
+def notes(properties):
+    updates = [action["FindingFieldsUpdate"] for action in properties.get("Actions", [])]
+    return [update["Note"]["Text"] for update in updates if "Note" in update] + [
+        update["Comment"] for update in updates if "Comment" in update]

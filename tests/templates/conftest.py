@@ -1,9 +1,0 @@
-"""Runs a test that takes `template` once for each file in cloudformation/."""
-
-from template import templates
-
-
-def pytest_generate_tests(metafunc):
-    if "template" in metafunc.fixturenames:
-        found = templates()
-        metafunc.parametrize("template", found.values(), ids=found.keys())
