@@ -108,7 +108,7 @@ def test_the_stack_deploys_as_far_as_moto_goes(cloud):
     for name, document in RUNBOOKS.items():  # moto keeps the object that CloudFormation would write as text
         assert ssm.get_document(Name=f"imdsv2-{name}")["Content"] == document
     roles = {role["Description"]: role["AssumeRolePolicyDocument"] for role in iam.list_roles()["Roles"]}
-    trust = json.dumps(roles["What EnforceImdsv2 and RestoreMetadataOptions may do."])
+    trust = json.dumps(roles["Allows Automation to run EnforceImdsv2 and RestoreMetadataOptions."])
     assert "arn:aws:ssm:*:123456789012:automation-execution/*" in trust
 
     sqs = cloud.client("sqs")

@@ -99,7 +99,7 @@ def test_an_organization_without_a_role_is_refused():
                            ({"OrganizationId": "o-a1b2c3d4e5", "MemberRoleName": "role"}, False)]:
         stack = Stack(RULE, given)
         assert (stack.holds(rule["RuleCondition"]) and not stack.holds(assertion["Assert"])) == refused
-    (name,) = re.findall(r"member.yaml names that role ([\w-]+)\.", assertion["AssertDescription"])
+    (name,) = re.findall(r"The role in member.yaml is named ([\w-]+)\.", assertion["AssertDescription"])
     assert name == Stack(MEMBER, HERE).resources("AWS::IAM::Role")["EvaluatorRole"]["RoleName"]
 
 
