@@ -17,7 +17,7 @@ def test_defaults_that_were_never_set_require_tokens_and_nothing_else(cloud):
     run = enforce(cloud)
     assert run.status == "Success", run.failures
     assert run.outputs == {
-        "Before.Finding": "To set: HttpTokens.",
+        "Before.Finding": "Defaults to change: HttpTokens.",
         "Before.HttpTokens": "",
         "Before.HttpPutResponseHopLimit": 0,
         "Before.HttpTokensEnforced": "",
@@ -50,7 +50,7 @@ def test_defaults_that_are_as_wanted_are_left_alone(cloud):
     cloud.misbehave(defaults={HERE: {"HttpTokens": "required", "HttpPutResponseHopLimit": 2, "ManagedBy": "account"}})
     run = enforce(cloud, HttpPutResponseHopLimit=2)
     assert run.status == "Success", run.failures
-    assert run.outputs["Before.Finding"] == "The defaults are as wanted: nothing to do."
+    assert run.outputs["Before.Finding"] == "The defaults already have the requested values. No change is needed."
     assert cloud.calls == ["GetInstanceMetadataDefaults"]
 
 
@@ -65,7 +65,8 @@ def test_a_policy_that_says_otherwise_is_told_with_its_message(cloud):
     cloud.misbehave(defaults={HERE: level})
     run = enforce(cloud, HttpTokensEnforced="enabled")
     assert run.status == "Failed"
-    assert "a declarative policy of the organization manages the defaults, and leaves HttpTokens, HttpTokensEnforced" in run.failures[0]
+    assert "A declarative policy of the organization manages the account-level defaults" in run.failures[0]
+    assert "the requested value of HttpTokens, HttpTokensEnforced, so no default was changed" in run.failures[0]
     assert run.failures[0].endswith("Ask security@example.com.")
     assert cloud.calls == ["GetInstanceMetadataDefaults"]
 
@@ -74,7 +75,7 @@ def test_each_default_that_is_asked_for_is_verified(cloud):
     for name, value in (("HttpTokensEnforced", "enabled"), ("HttpPutResponseHopLimit", 2)):
         cloud.misbehave(ignore_changes=[name], defaults={})
         run = enforce(cloud, **{name: value})
-        assert run.failures == [f"Verify: Exception: {name} is not set after it was set to {value}."]
+        assert f"The default {name} was set to {value}, but EC2 reports that it is not set." in run.failures[0]
 
 
 @pytest.mark.parametrize("asked", [{}, {"HttpTokensEnforced": "enabled"}])
@@ -82,4 +83,4 @@ def test_a_change_that_does_not_come_fails_the_verification(cloud, asked):
     cloud.misbehave(ignore_changes=["HttpTokens", "HttpTokensEnforced"])
     run = enforce(cloud, **asked)
     assert run.status == "Failed"
-    assert run.failures == ["Verify: Exception: HttpTokens is not set after it was set to required."]
+    assert "The default HttpTokens was set to required, but EC2 reports that it is not set." in run.failures[0]

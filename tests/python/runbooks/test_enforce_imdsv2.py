@@ -21,7 +21,7 @@ def test_an_optional_instance_without_imdsv1_calls_is_enforced(cloud):
     run = enforce(cloud, instance)
     assert run.status == "Success", run.failures
     assert run.outputs == {
-        "Before.Finding": "HttpTokens was optional on an instance that is running.",
+        "Before.Finding": "HttpTokens was optional and the instance was running.",
         "Before.HttpTokens": "optional",
         "Before.HttpPutResponseHopLimit": 2,
         "Before.HttpEndpoint": "enabled",
@@ -40,7 +40,7 @@ def test_a_compliant_instance_is_left_alone(cloud):
     cloud.imdsv1_calls(instance, 5)
     run = enforce(cloud, instance, HttpPutResponseHopLimit=2)
     assert run.status == "Success", run.failures
-    assert run.outputs["Before.Finding"] == "HttpTokens is required already: nothing to do."
+    assert run.outputs["Before.Finding"] == "HttpTokens is already required. No change is needed."
     assert cloud.calls == ["DescribeInstances"]
     assert_untouched(cloud, instance, HttpTokens="required", HttpPutResponseHopLimit=1)
 
@@ -49,14 +49,14 @@ def test_a_terminated_instance_is_left_alone(cloud):
     instance = cloud.instance(state="terminated")
     run = enforce(cloud, instance)
     assert run.status == "Success", run.failures
-    assert run.outputs["Before.Finding"] == "The instance is terminated: nothing to do."
+    assert run.outputs["Before.Finding"] == "The instance is terminated. No change is needed."
     assert cloud.calls == ["DescribeInstances"]
 
 
 def test_a_vanished_instance_is_no_failure(cloud):
     run = enforce(cloud, GONE)
     assert run.status == "Success", run.failures
-    assert run.outputs["Before.Finding"] == "The instance is gone: nothing to do."
+    assert run.outputs["Before.Finding"] == "The instance no longer exists. No change is needed."
     assert cloud.calls == ["DescribeInstances"]
 
 
@@ -93,7 +93,7 @@ def test_imdsv1_calls_stop_it_before_any_change(cloud):
     cloud.imdsv1_calls(instance, 4, days_ago=13)
     run = enforce(cloud, instance)
     assert run.status == "Failed"
-    assert "Nothing was changed: there were 11 IMDSv1 calls on this instance in the last 14 days." in run.failures[0]
+    assert "The instance made 11 IMDSv1 calls in the last 14 days, so HttpTokens was not changed." in run.failures[0]
     assert_untouched(cloud, instance, HttpTokens="optional")
 
 
@@ -107,7 +107,7 @@ def test_what_broke_and_was_put_back_is_not_enforced_again(cloud):
     assert cloud.run("RestoreMetadataOptions", InstanceId=instance, **options).status == "Success"
     run = enforce(cloud, instance)
     assert run.status == "Failed"
-    assert "there were 500 IMDSv1 calls" in run.failures[0]
+    assert "The instance made 500 IMDSv1 calls" in run.failures[0]
     assert cloud.options(instance)["HttpTokens"] == "optional"
 
 
@@ -116,7 +116,7 @@ def test_data_of_less_than_half_of_the_lookback_is_not_enough(cloud):
     cloud.imdsv1_calls(instance, 0, days_ago=5)
     run = enforce(cloud, instance)
     assert run.status == "Failed"
-    assert "does not reach back half of the look-back" in run.failures[0]
+    assert "do not reach back half of the 14-day look-back period" in run.failures[0]
     assert enforce(cloud, instance, UsageLookbackDays=9).status == "Success"
 
 
@@ -149,7 +149,7 @@ def test_unknown_usage_of_a_running_instance_stops_it(cloud):
     instance = cloud.instance()
     run = enforce(cloud, instance)
     assert run.status == "Failed"
-    assert "its use of IMDSv1 is unknown" in run.failures[0]
+    assert "its IMDSv1 usage is unknown and HttpTokens was not changed" in run.failures[0]
     assert_untouched(cloud, instance, HttpTokens="optional")
 
 

@@ -97,15 +97,15 @@ def test_snapshots_are_not_lost(cloud):
     template = answer["LaunchTemplate"]["LaunchTemplateId"]
     run = enforce(cloud, template)
     assert run.status == "Failed"
-    assert "the default version starts disks from snap-0123456789abcdef0" in run.failures[0]
+    assert "The default version creates volumes from snap-0123456789abcdef0" in run.failures[0]
     assert len(versions(cloud, template)) == 1
 
 
 @pytest.mark.parametrize(
     ("options", "finding"),
     [
-        ({"HttpTokens": "required"}, "The default version requires IMDSv2 already: nothing to do."),
-        ({"HttpEndpoint": "disabled"}, "The default version launches with the IMDS endpoint disabled: nothing to do."),
+        ({"HttpTokens": "required"}, "The default version already requires IMDSv2. No change is needed."),
+        ({"HttpEndpoint": "disabled"}, "The default version disables the IMDS endpoint. No change is needed."),
     ],
 )
 def test_a_safe_template_is_left_alone(cloud, options, finding):

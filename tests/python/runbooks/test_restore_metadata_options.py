@@ -43,28 +43,28 @@ def test_options_that_are_as_before_are_left_alone(cloud):
     instance = cloud.instance(hop_limit=2)
     run = restore(cloud, instance, hop_limit=2)
     assert run.status == "Success", run.failures
-    assert run.outputs == {"Plan.Finding": "The options are as before already: nothing to do."}
+    assert run.outputs == {"Plan.Finding": "The instance already has these options. No change is needed."}
     assert cloud.changes == []
 
 
 def test_a_terminated_instance_is_left_alone(cloud):
     run = restore(cloud, cloud.instance(tokens="required", state="terminated"))
     assert run.status == "Success", run.failures
-    assert run.outputs == {"Plan.Finding": "The instance is terminated: nothing to do."}
+    assert run.outputs == {"Plan.Finding": "The instance is terminated. No change is needed."}
     assert cloud.changes == []
 
 
 def test_a_vanished_instance_is_no_failure(cloud):
     run = restore(cloud, GONE)
     assert run.status == "Success", run.failures
-    assert run.outputs == {"Plan.Finding": "The instance is gone: nothing to do."}
+    assert run.outputs == {"Plan.Finding": "The instance no longer exists. No change is needed."}
 
 
 def test_an_endpoint_that_was_enabled_since_is_disabled_again(cloud):
     instance = cloud.instance(tokens="required")
     run = restore(cloud, instance, endpoint="disabled")
     assert run.status == "Success", run.failures
-    assert run.outputs == {"Plan.Finding": "Put back: HttpTokens, HttpEndpoint."}
+    assert run.outputs == {"Plan.Finding": "Options to restore: HttpTokens, HttpEndpoint."}
     assert cloud.options(instance)["HttpEndpoint"] == "disabled"
     assert cloud.options(instance)["HttpTokens"] == "optional"
 
@@ -80,7 +80,7 @@ def test_an_endpoint_that_was_disabled_since_is_not_switched_on(cloud):
     instance = cloud.instance(tokens="required", endpoint="disabled")
     run = restore(cloud, instance, endpoint="enabled")
     assert run.status == "Failed"
-    assert "this runbook does not switch it on" in run.failures[0]
+    assert "this runbook does not enable it, so the instance was not changed" in run.failures[0]
     assert cloud.changes == []
 
 
@@ -88,7 +88,7 @@ def test_tokens_are_never_required(cloud):
     instance = cloud.instance(tokens="optional")
     run = restore(cloud, instance, tokens="required")
     assert run.status == "Failed"
-    assert "this runbook does not require tokens" in run.failures[0]
+    assert "this runbook does not set it to required, so the instance was not changed" in run.failures[0]
     assert cloud.changes == []
 
 
@@ -107,7 +107,7 @@ def test_enforcement_is_told_as_the_reason_of_a_refusal(cloud, managed_by, enfor
     assert run.status == "Failed"
     assert "UnsupportedOperation" in run.failures[0]
     assert enforcer in run.failures[1]
-    assert run.failures[1].endswith(policy or "Lift that first.")
+    assert run.failures[1].endswith(policy or "Disable the enforcement first.")
     assert cloud.options(instance)["HttpTokens"] == "required"
 
 

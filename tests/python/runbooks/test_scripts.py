@@ -45,7 +45,7 @@ def test_an_instance_on_its_way_out_is_left_alone(state):
 def test_an_instance_without_options_is_enforced_and_may_call():
     plan = before(reservations(), days=0, hop_limit=2)
     assert (plan["Do"], plan["MayCall"], plan["RaiseHopLimit"]) == ("Change", True, True)
-    assert plan["Finding"] == "HttpTokens was not set on an instance that is running."
+    assert plan["Finding"] == "HttpTokens was not set and the instance was running."
 
 
 @pytest.mark.parametrize("days", [1, 14, 455])
@@ -87,7 +87,7 @@ def test_usage_decides(answered, refused, may_call, unknown, force, calls):
         )
 
     if calls is None:
-        with pytest.raises(Exception, match="Nothing was changed"):
+        with pytest.raises(Exception, match="HttpTokens was not changed"):
             judge()
     else:
         assert judge() == {"Calls": calls}
@@ -98,4 +98,4 @@ def test_restoring_an_instance_that_is_stopping_does_not_wait():
         Reservations=reservations("stopping", HttpTokens="required", HttpEndpoint="enabled", HttpPutResponseHopLimit=1),
         HttpTokens="optional", HttpPutResponseHopLimit=1, HttpEndpoint="enabled",
     )
-    assert plan == {"Do": "PutBack", "Finding": "Put back: HttpTokens.", "SwitchEndpointOff": False, "AppliesNow": False}
+    assert plan == {"Do": "PutBack", "Finding": "Options to restore: HttpTokens.", "SwitchEndpointOff": False, "AppliesNow": False}
