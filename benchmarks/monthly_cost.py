@@ -1,13 +1,13 @@
-"""Works out what the rule costs a month, from prices and assumptions that stand here, as the table in the README.
+"""Works out what the rule costs a month, from the prices and assumptions here: the table in docs/cost.md.
 
-    monthly_cost.py                       the README's table
+    monthly_cost.py                       the table of the page
     monthly_cost.py --changes 60          with other assumptions: see --help
 """
 
 import argparse
 from dataclasses import dataclass
 
-# USD in us-east-1, without free tiers. Where each is from, and what of it could be confirmed, the README says.
+# USD in us-east-1, without free tiers. docs/cost.md says where each is from, and which are not confirmed.
 RECORDED_ITEM = 0.003
 EVALUATION_TIERS = ((100_000, 0.001), (400_000, 0.0008), (float("inf"), 0.0005))
 LAMBDA_REQUEST = 0.20 / 1e6
@@ -34,7 +34,7 @@ class Fleet:
 
     @property
     def memory_gb(self):
-        """128 MB, and for a scheduled run over a large fleet what the README says."""
+        """128 MB, and for a scheduled run over a large fleet what docs/scheduled-runs.md says."""
         return 1_769 / 1_024 if self.daily and self.instances > 10_000 else 128 / 1_024
 
     @property

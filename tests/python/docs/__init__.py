@@ -1,1 +1,1 @@
-"""README.md and docs/: links, commands, sessions, and the facts that they take from the code and the templates."""
+"""README.md and docs/: links, commands, console sessions, and facts that come from code and templates."""

@@ -1,4 +1,4 @@
-"""The account in which the console sessions run that need one: a stand-in with the instances that the pages show."""
+"""A stand-in for the AWS account in which console sessions run, with the instances that the pages show."""
 
 from docs.sessions import run, steps
 
@@ -8,7 +8,7 @@ QUIET, USED, REQUIRED = "i-0123456789abcdef0", "i-0fedcba9876543210", "i-0aaaaaa
 
 
 def furnish(cloud):
-    """Launches the instances: one that makes no IMDSv1 calls, one that does, and a compliant one. Returns their ids."""
+    """Launches one instance without IMDSv1 calls, one with, and a compliant one, and returns their ids."""
     quiet, used = sorted(cloud.instances(2, REGION))
     (required,) = cloud.instances(1, REGION, tokens="required")
     for days_ago in (13, 1):
@@ -20,7 +20,8 @@ def furnish(cloud):
 def play(cloud, block, directory):
     """What each step of a block prints, with the ids of the pages instead of the stand-in's."""
     launched = furnish(cloud)
-    settings = {key: str(value) for key, value in cloud.surroundings()["env"].items() if key.startswith("AWS_")}
+    environment = cloud.surroundings()["env"].items()
+    settings = {key: str(value) for key, value in environment if key.startswith("AWS_")}
     printed = []
     for step in steps(block):
         command = replace(step.command, launched.items())

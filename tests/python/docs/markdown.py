@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from support.repository import ROOT
 
-# The pages for users; each has a purpose, a last section "Verify", and blocks that say what they need.
+# The pages for users. test_docs.py states what each of them must have.
 MANUAL = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OTHERS = ("ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "examples/README.md")
 ALL = MANUAL + [ROOT / name for name in OTHERS if (ROOT / name).exists()]
@@ -97,7 +97,7 @@ def section(path, heading):
 
 
 def tables(lines):
-    """The tables among lines: each a list of rows, each a list of cells, without the two lines of the head."""
+    """The tables among lines: each a list of rows of cells, without the header."""
     found, rows = [], []
     for line in [*lines, ""]:
         if line.startswith("|"):

@@ -1,7 +1,8 @@
 """Console sessions in the documentation: commands, and what they print.
 
-A block of `console` is run as a reader would run it, from the root of the repository, with the built `imdsv2` and
-without credentials. Where its first line says that it needs an AWS account, it runs in a stand-in for one.
+A block of `console` is run as a reader would run it: from the root of the repository, with the built
+`imdsv2`, without credentials. If its first line says that it needs an AWS account, it runs against a
+stand-in.
 
     REWRITE_DOCS=1 pytest tests/python/docs -k session    writes what the commands print now into the pages
 """
@@ -20,7 +21,7 @@ ELLIPSIS = "..."
 # With this variable set, the tests write the pages instead of comparing them.
 REWRITE = "REWRITE_DOCS"
 BUILT = ROOT / "target" / "debug"
-# `cargo evaluate` without the build. test_the_alias_is_what_the_sessions_take_it_for compares it with Cargo's.
+# `cargo evaluate` without the build. test_sessions.py checks that Cargo's alias means the same.
 CARGO = f'#!/bin/sh\ntest "$1" = evaluate || exit 101\nexec {BUILT}/imdsv2 "$@"\n'
 
 
@@ -105,7 +106,7 @@ def shorten(expected, printed):
 
 
 def rewrite(page, block, printed):
-    """Writes into a page what the steps of a block printed. The lines before the block stay where they are."""
+    """Writes into a page what the steps of a block printed. The lines before the block do not move."""
     lines = page.read_text().splitlines()
     new = [line for line in block.lines[:1] if line == NEEDS_ACCOUNT]
     for step, output in zip(steps(block), printed, strict=True):

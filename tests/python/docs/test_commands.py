@@ -9,6 +9,7 @@ import subprocess
 from functools import cache
 
 import botocore.session
+import jmespath
 import pytest
 import yaml
 from botocore import xform_name
@@ -20,7 +21,9 @@ from support.templates import load
 # What the AWS CLI has beside the operations of the services' APIs, with the options that the pages use.
 CUSTOM = {
     ("s3", "cp"): {"--recursive", "--exclude", "--include"},
-    ("cloudformation", "deploy"): {"--stack-name", "--template-file", "--capabilities", "--parameter-overrides"},
+    ("cloudformation", "deploy"): {
+        "--capabilities", "--parameter-overrides", "--stack-name", "--template-file",
+    },
 }
 GLOBAL = {"--query", "--output", "--region", "--profile", "--cli-input-json", "--cli-binary-format"}
 SERVICES = {"configservice": "config"}
@@ -68,23 +71,49 @@ def starting_with(program, text):
 
 @cache
 def operations(service):
-    """The operations of a service, as the AWS CLI spells them, and the options of each."""
+    """The operations of a service, as the AWS CLI spells them."""
     model = botocore.session.get_session().get_service_model(SERVICES.get(service, service))
-    found = {}
-    for operation in map(model.operation_model, model.operation_names):
-        members = operation.input_shape.members if operation.input_shape else {}
-        found[xform_name(operation.name, "-")] = {f"--{xform_name(member, '-')}" for member in members}
-    return found
+    return {xform_name(name, "-"): model.operation_model(name) for name in model.operation_names}
 
 
 def wrong_in_aws(words):
-    """What the AWS CLI would not know in a command, if anything."""
+    """What the AWS CLI would not know in a command, or would print nothing for, if anything."""
     service, operation, *rest = words
-    known = CUSTOM.get((service, operation)) or operations(service).get(operation)
+    known = CUSTOM.get((service, operation))
     if known is None:
-        return f"{service} {operation}"
-    options = {word for word in rest if word.startswith("--")}
-    return sorted(options - known - GLOBAL)
+        model = operations(service).get(operation)
+        if model is None:
+            return f"{service} {operation}"
+        members = model.input_shape.members if model.input_shape else {}
+        known = {f"--{xform_name(member, '-')}" for member in members}
+        if "--query" in rest and not selects(rest[rest.index("--query") + 1], model.output_shape):
+            return "--query"
+    return sorted({word for word in rest if word.startswith("--")} - known - GLOBAL)
+
+
+def selects(query, shape):
+    """Whether a query finds all that it asks for in an answer of this shape."""
+    literal = re.search(r"'([^']+)'", query)
+    return not has_gap(jmespath.search(query, sample(shape, literal[1] if literal else "text")))
+
+
+def has_gap(found):
+    if isinstance(found, list):
+        return not found or any(map(has_gap, found))
+    return found is None
+
+
+def sample(shape, text, depth=8):
+    """An answer of a shape, with one element in each list, and this text in each string."""
+    if depth == 0:
+        return None
+    if shape.type_name == "structure":
+        return {name: sample(member, text, depth - 1) for name, member in shape.members.items()}
+    if shape.type_name == "list":
+        return [sample(shape.member, text, depth - 1)]
+    if shape.type_name == "map":
+        return {text: sample(shape.value, text, depth - 1)}
+    return text
 
 
 @pytest.mark.parametrize("page", MANUAL, ids=name)
@@ -96,7 +125,8 @@ def test_aws_has_these_operations_and_options(page):
 def test_the_check_of_aws_commands_is_shown_to_fail():
     assert wrong_in_aws(["ec2", "describe-instance"])
     assert wrong_in_aws(["ec2", "describe-instances", "--instances", "i-1"])
-    assert not wrong_in_aws(["ec2", "describe-instances", "--instance-ids", "i-1", "--query", "x"])
+    assert wrong_in_aws(["ec2", "describe-instances", "--query", "Reservations[].[OwnerId, Instance]"])
+    assert not wrong_in_aws(["ec2", "describe-instances", "--query", "Reservations[].OwnerId"])
 
 
 @cache
@@ -139,9 +169,9 @@ def test_make_has_these_targets(page):
 def test_templates_have_these_parameters(page):
     for words in commands(page, "aws"):
         if words[:2] == ["cloudformation", "deploy"] and "--parameter-overrides" in words:
-            template = words[words.index("--template-file") + 1]
-            given = [word for word in words[words.index("--parameter-overrides") + 1 :] if not word.startswith("--")]
-            assert_parameters(template.removeprefix("cloudformation/"), given, words)
+            template = words[words.index("--template-file") + 1].removeprefix("cloudformation/")
+            last = words[words.index("--parameter-overrides") + 1 :]
+            assert_parameters(template, [word for word in last if not word.startswith("--")], words)
 
 
 def assert_parameters(template, given, words):

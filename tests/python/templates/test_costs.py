@@ -1,4 +1,4 @@
-"""The README's table of costs is what the script works out, for what the stack has."""
+"""The table of costs in docs/cost.md is what the script calculates, for what the stack contains."""
 
 import monthly_cost as costs
 
@@ -8,9 +8,9 @@ from support.templates import load
 from templates.metrics import METRICS, OWN, alarm_metrics
 
 
-def test_the_readme_has_the_table_as_it_is_worked_out():
+def test_the_page_has_the_table_that_the_script_calculates():
     fleets = [costs.Fleet(size, daily) for size in (1_000, 100_000) for daily in (False, True)]
-    assert "\n".join(costs.table(fleets)) in (ROOT / "README.md").read_text()
+    assert "\n".join(costs.table(fleets)) in (ROOT / "docs" / "cost.md").read_text()
 
 
 def test_evaluations_are_priced_in_tiers():

@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from support.repository import ROOT
 from support.templates import found, is_conformance_pack, load, references
 
 RULE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # GetComplianceDetailsByConfigRule takes no longer one
@@ -62,8 +61,3 @@ def test_the_rules_name_is_one_that_aws_config_and_security_hub_can_show():
 def test_the_bucket_is_all_that_has_to_be_given():
     parameters = load("rule.yaml")["Parameters"]
     assert [name for name, rule in parameters.items() if "Default" not in rule] == ["CodeBucket"]
-
-
-def test_the_readme_names_every_parameter():
-    readme = (ROOT / "README.md").read_text()
-    assert [name for name in load("rule.yaml")["Parameters"] if f"`{name}`" not in readme] == []
