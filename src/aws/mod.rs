@@ -1,3 +1,15 @@
-//! Access to AWS.
+//! Access to AWS: clients, assumed roles, errors.
+//!
+//! Everything standard comes from the SDK: environment variables, profiles, `AWS_ENDPOINT_URL` and its
+//! per-service forms, the Region.
+//!
+//! - [`clients`]: the one place where clients are made, with timeouts, retries and TLS.
+//! - [`assume_role`]: the one place where roles are assumed.
+//! - [`error`]: [`ApiError`], a call to AWS that failed.
 
+pub mod assume_role;
 pub mod clients;
+pub mod error;
+
+pub use self::assume_role::RoleArn;
+pub use self::error::ApiError;

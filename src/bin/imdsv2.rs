@@ -1,4 +1,4 @@
-//! The command line; everything is in [`imdsv2_config_rule::cli`].
+//! The command line: see [`imdsv2_config_rule::cli`].
 
 use std::process::ExitCode;
 

@@ -1,40 +1,49 @@
-//! Work on many things, several at once, that ends when it is told to.
+//! Bounded, interruptible concurrency.
 
 use std::future::Future;
 
-use anyhow::Context;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
-use crate::cli::terminal::shutdown::Interrupt;
+use super::terminal::shutdown::Shutdown;
 
-/// Has `work` done on each of `things`, `at_once` of them side by side, and tells `done` what came of each. Once
-/// told to end, it finishes what is under way. Gives what was not begun.
-///
-/// # Errors
-/// Where a piece of work broke off.
-pub(crate) async fn side_by_side<T, R, F>(
-    things: Vec<T>,
-    at_once: u16,
-    interrupt: &Interrupt,
-    work: impl Fn(T) -> F,
-    mut done: impl FnMut(R),
-) -> anyhow::Result<Vec<T>>
-where
-    R: Send + 'static,
-    F: Future<Output = R> + Send + 'static,
-{
-    let mut waiting = things.into_iter();
-    let mut under_way = JoinSet::new();
-    loop {
-        while under_way.len() < usize::from(at_once)
-            && !interrupt.is_told()
-            && let Some(thing) = waiting.next()
-        {
-            under_way.spawn(work(thing));
-        }
-        match under_way.join_next().await {
-            Some(result) => done(result.context("a change broke off; the journal has how it was before")?),
-            None => return Ok(waiting.collect()),
+/// A limit on concurrent work, and what stops it.
+#[derive(Clone, Debug)]
+pub(crate) struct Concurrency {
+    /// The number of tasks that run at a time.
+    pub(crate) limit: u16,
+    /// After a request to shut down, no task is started.
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Concurrency {
+    /// Runs `work` on each of `items` concurrently, and passes every result to `done`. Returns the items that
+    /// were not started, because a shutdown was requested.
+    ///
+    /// # Errors
+    /// Returns an error if a task panics.
+    pub(crate) async fn run<T, R, F>(
+        &self,
+        items: Vec<T>,
+        work: impl Fn(T) -> F,
+        mut done: impl FnMut(R),
+    ) -> Result<Vec<T>, JoinError>
+    where
+        R: Send + 'static,
+        F: Future<Output = R> + Send + 'static,
+    {
+        let mut waiting = items.into_iter();
+        let mut running = JoinSet::new();
+        loop {
+            while running.len() < usize::from(self.limit)
+                && !self.shutdown.is_requested()
+                && let Some(item) = waiting.next()
+            {
+                running.spawn(work(item));
+            }
+            match running.join_next().await {
+                Some(result) => done(result?),
+                None => return Ok(waiting.collect()),
+            }
         }
     }
 }

@@ -1,9 +1,21 @@
-//! The command line, `imdsv2`.
+//! The command line, `imdsv2` (feature `offline`; `live` adds the commands that call AWS).
+//!
+//! - `commands`: one file or folder for each command.
+//! - `input`: files and standard input, split into records.
+//! - `fleet`: accounts, Regions and instances in AWS.
+//! - `journal`: the log of changes, from which they are undone.
+//! - `output`: one file for each output format.
+//! - `terminal`: messages, progress, Ctrl-C.
+//! - `exit`: exit statuses.
 
 mod commands;
+#[cfg(feature = "live")]
 mod concurrency;
+mod exit;
+#[cfg(feature = "live")]
 mod fleet;
 mod input;
+#[cfg(feature = "live")]
 mod journal;
 mod output;
 mod terminal;
@@ -14,11 +26,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use tokio::runtime::{self, Runtime};
 
-use self::commands::{evaluate, remediate, restore, scan};
+use self::commands::evaluate;
+#[cfg(feature = "live")]
+use self::commands::{remediate, restore, scan};
+use self::exit::Completion;
 
-/// Finds EC2 resources that still answer Instance Metadata Service version 1.
+/// Find EC2 resources that accept Instance Metadata Service version 1, and require version 2.
 #[derive(Debug, Parser)]
 #[command(name = "imdsv2", version = env!("IMDSV2_VERSION"), about, max_term_width = 100)]
 struct Cli {
@@ -29,10 +43,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Evaluate(evaluate::Args),
+    #[cfg(feature = "live")]
     Scan(scan::Args),
+    #[cfg(feature = "live")]
     Remediate(Box<remediate::Args>),
+    #[cfg(feature = "live")]
     Restore(restore::Args),
-    /// Print what a shell needs to complete commands and options
+    /// Print a shell completion script
     Completions {
         /// The shell
         shell: Shell,
@@ -44,74 +61,42 @@ enum Command {
     },
 }
 
-/// How a command ended, apart from failing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// Nothing is non-compliant.
-    Clean,
-    /// Something is non-compliant.
-    Findings,
-    /// Some of the input could not be read; the message is out already.
-    Incomplete,
-}
-
-/// Runs the command line: reads the arguments, does the work, and says how it ended by the exit status:
-/// 0 nothing is non-compliant, 1 something is, 2 an error.
+/// Runs the command line and returns its exit status: 0 if nothing is non-compliant, 1 if something is, 2 if
+/// there was an error.
 #[must_use]
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Evaluate(args) => evaluate::run(&args),
+        #[cfg(feature = "live")]
+        Command::Scan(args) => block_on(scan::run(&args)),
+        #[cfg(feature = "live")]
+        Command::Remediate(args) => block_on(remediate::run(&args)),
+        #[cfg(feature = "live")]
+        Command::Restore(args) => block_on(restore::run(&args)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "imdsv2", &mut io::stdout());
-            Ok(Outcome::Clean)
+            Ok(Completion::Clean)
         }
         Command::Man { command } => manual(command.as_deref()),
-        Command::Remediate(args) => runtime().and_then(|runtime| runtime.block_on(remediate::run(&args))),
-        Command::Restore(args) => runtime().and_then(|runtime| runtime.block_on(restore::run(&args))),
-        Command::Scan(args) => runtime().and_then(|runtime| runtime.block_on(scan::run(&args))),
     };
-    match result {
-        Ok(Outcome::Clean) => ExitCode::SUCCESS,
-        Ok(Outcome::Findings) => ExitCode::from(1),
-        Ok(Outcome::Incomplete) => ExitCode::from(2),
-        Err(error) if is_broken_pipe(&error) => ExitCode::from(BROKEN_PIPE),
-        Err(error) => {
-            complain(&format!("{error:#}"));
-            ExitCode::from(2)
-        }
-    }
+    exit::status(result)
 }
 
-fn manual(command: Option<&str>) -> anyhow::Result<Outcome> {
+fn manual(command: Option<&str>) -> anyhow::Result<Completion> {
     let mut cli = Cli::command();
     cli.build();
     let page = match command {
         None => cli,
         Some(name) => {
-            cli.find_subcommand(name).with_context(|| format!("there is no command {name}"))?.clone()
+            cli.find_subcommand(name).with_context(|| format!("unknown command \"{name}\""))?.clone()
         }
     };
     clap_mangen::Man::new(page).render(&mut io::stdout())?;
-    Ok(Outcome::Clean)
+    Ok(Completion::Clean)
 }
 
-fn runtime() -> anyhow::Result<Runtime> {
-    runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
-}
-
-/// What a shell reports of a program that SIGPIPE ended: the reader of the output wants no more.
-const BROKEN_PIPE: u8 = 141;
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
-    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(broken))
-}
-
-/// Says on standard error what went wrong.
-pub(crate) fn complain(message: &str) {
-    anstream::eprintln!(
-        "{}error:{} {message}",
-        terminal::messages::ERROR.render(),
-        terminal::messages::ERROR.render_reset()
-    );
+#[cfg(feature = "live")]
+fn block_on(command: impl Future<Output = anyhow::Result<Completion>>) -> anyhow::Result<Completion> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("cannot start the async runtime")?.block_on(command)
 }

@@ -1,6 +1,6 @@
-//! The rule: one event in, one summary out.
+//! The function: one event in, one summary out.
 //!
-//! This is the only place that wires reading, asking, deciding and reporting together.
+//! This is the straight line: decode the event, find the resource, judge it, report the evaluation.
 
 use std::future::Future;
 
@@ -9,38 +9,38 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::aws::clients::{AccountError, Accounts, Clients, FunctionIdentity};
-use crate::lambda::report::put::{self, HistoryError, ReportError};
-use crate::lambda::scheduled::{self, Interrupted, ScheduledRun};
+use super::accounts::{AccountClients, AccountError, Accounts, FunctionIdentity};
+use super::report::history::{self, HistoryError};
+use super::report::put::{ReportError, evaluation, put_evaluations};
+use super::scheduled::{self, ScheduledRun, ScheduledRunError};
 use crate::rule::resource::Resource;
 use crate::rule::verdict::{Summary, Verdict, evaluate};
 use crate::sources::SourceError;
-use crate::sources::config::configuration_item::ConfigurationItem;
 use crate::sources::config::event::{ConfigEvent, EventError, Trigger};
-use crate::sources::ec2::lookup::{self, Ec2Error};
+use crate::sources::ec2::{Ec2Error, lookup};
 
-/// What Lambda knows of an invocation.
+/// What Lambda knows about an invocation.
 #[derive(Clone, Copy, Debug)]
 pub struct Invocation<'a> {
-    /// The function's ARN, from which its own account is read.
+    /// The ARN of the function; its account and partition are read from it.
     pub function_arn: &'a str,
-    /// The time that it is.
+    /// The current time.
     pub now: OffsetDateTime,
-    /// When everything has to be done.
+    /// When the invocation must be complete.
     pub until: Instant,
 }
 
-/// Evaluates what `payload`, an event of AWS Config, is about, and reports the verdict, or all verdicts
-/// of a scheduled run.
+/// Evaluates the resource of `payload`, an event of AWS Config, and reports the evaluation; or all resources of
+/// the Region, if the event asks for a scheduled run.
 ///
 /// # Errors
-/// Where the event is malformed, AWS cannot be asked, or a verdict could not be reported. Nothing
-/// was reported then, except by a scheduled run, which says how far it came.
+/// Returns an error if the event is malformed, AWS does not respond, or an evaluation could not be reported.
+/// Nothing was reported then, except by a scheduled run, whose error says how far it came.
 pub async fn handle(
     accounts: &Accounts,
     payload: &Value,
     invocation: Invocation<'_>,
-) -> Result<Summary, RuleError> {
+) -> Result<Summary, InvocationError> {
     let event = ConfigEvent::new(payload)?;
     let function = FunctionIdentity::from_arn(invocation.function_arn)?;
     let clients = accounts.clients(event.account_id()?, &function).await?;
@@ -49,10 +49,10 @@ pub async fn handle(
 
 /// The straight line, with the clients of the right account.
 async fn evaluate_event(
-    clients: &Clients,
+    clients: &AccountClients,
     event: &ConfigEvent<'_>,
     invocation: Invocation<'_>,
-) -> Result<Summary, RuleError> {
+) -> Result<Summary, InvocationError> {
     let policy = event.policy()?;
     let result_token = event.result_token()?;
     let left_scope = event.left_scope()?;
@@ -75,28 +75,29 @@ async fn evaluate_event(
     let captured = item.capture_time()?;
     let resource = item.resource(left_scope)?;
 
-    let history;
+    let recorded;
     let full_item;
     let resource = if oversized && resource.is_judged() {
-        history = in_time(invocation, put::item_captured_at(&clients.config, &resource, captured)).await??;
-        full_item = ConfigurationItem::from(&history);
+        recorded =
+            in_time(invocation, history::item_captured_at(&clients.config, &resource, captured)).await??;
+        full_item = history::read(&recorded);
         full_item.resource(left_scope)?
     } else {
         resource
     };
-    let resource = in_time(invocation, lookup::fill_gap(&clients.ec2, resource)).await??;
+    let resource = in_time(invocation, lookup::fill_gap(&clients.resources.ec2, resource)).await??;
 
     let verdict = evaluate(&resource, &policy, invocation.now.date());
     let (resource_type, resource_id) = (resource.resource_type.name(), resource.resource_id.as_ref());
-    let evaluation = put::evaluation(resource_type, resource_id, &verdict, captured)?;
-    put::put_evaluations(&clients.config, vec![evaluation], result_token, invocation.until).await?;
+    let evaluation = evaluation(resource_type, resource_id, &verdict, captured)?;
+    put_evaluations(&clients.config, vec![evaluation], result_token, invocation.until).await?;
     log(&resource, &verdict);
     Ok(Summary::of(verdict.compliance))
 }
 
-/// `work`, unless Lambda's time limit comes first.
-async fn in_time<T>(invocation: Invocation<'_>, work: impl Future<Output = T>) -> Result<T, RuleError> {
-    tokio::time::timeout_at(invocation.until, work).await.map_err(|_| RuleError::OutOfTime)
+/// Runs `work`, unless Lambda's time limit is reached first.
+async fn in_time<T>(invocation: Invocation<'_>, work: impl Future<Output = T>) -> Result<T, InvocationError> {
+    tokio::time::timeout_at(invocation.until, work).await.map_err(|_| InvocationError::OutOfTime)
 }
 
 fn log(resource: &Resource<'_>, verdict: &Verdict) {
@@ -107,44 +108,45 @@ fn log(resource: &Resource<'_>, verdict: &Verdict) {
         region = resource.region.as_deref(),
         compliance = verdict.compliance.as_str(),
         annotation = verdict.annotation,
-        "reported"
+        "evaluation reported"
     );
 }
 
 /// Why an invocation failed.
 #[derive(Debug, thiserror::Error)]
-pub enum RuleError {
-    /// The event, or the rule's parameters in it, are wrong.
+pub enum InvocationError {
+    /// The event, or the rule parameters in it, are invalid.
     #[error(transparent)]
     Event(#[from] EventError),
-    /// The event's item is wrong.
-    #[error("the configuration item cannot be evaluated: {0}")]
+    /// The configuration item of the event is invalid.
+    #[error("cannot evaluate the configuration item: {0}")]
     Item(#[from] SourceError),
-    /// The event's account cannot be worked in.
+    /// The function cannot work in the account of the event.
     #[error(transparent)]
     Account(#[from] AccountError),
-    /// The item of an oversized notification could not be had.
+    /// The item of an oversized notification could not be read.
     #[error(transparent)]
     History(#[from] HistoryError),
-    /// EC2 could not be asked about the resource.
+    /// EC2 did not describe the resource.
     #[error(transparent)]
     Ec2(#[from] Ec2Error),
-    /// The verdict could not be put into AWS's words.
+    /// The evaluation lacks a field that AWS Config requires.
     #[error("the evaluation is incomplete: {0}")]
     Evaluation(#[from] BuildError),
-    /// The verdict was reached and not reported.
+    /// The evaluation was not reported.
     #[error(transparent)]
     Report(#[from] ReportError),
-    /// AWS did not answer in the time that Lambda gives.
-    #[error("Lambda's time limit came before AWS answered; nothing was reported")]
+    /// AWS did not respond within Lambda's time limit.
+    #[error("Lambda's time limit was reached before AWS responded; nothing was reported")]
     OutOfTime,
-    /// A scheduled run did not come to its end.
+    /// A scheduled run did not complete.
     #[error(transparent)]
-    Scheduled(#[from] Interrupted),
+    Scheduled(#[from] ScheduledRunError),
 }
 
-impl RuleError {
-    /// A name for the kind of error, for metrics and filters (`errorType` of the failed invocation).
+impl InvocationError {
+    /// Returns a name for the kind of error, for metrics and filters. It is the `errorType` of the failed
+    /// invocation.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -156,7 +158,7 @@ impl RuleError {
             Self::Ec2(_) => "Ec2NotReadable",
             Self::Evaluation(_) | Self::Report(_) => "EvaluationsNotReported",
             Self::OutOfTime => "OutOfTime",
-            Self::Scheduled(interrupted) => interrupted.kind(),
+            Self::Scheduled(error) => error.kind(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What an invocation tells CloudWatch of itself: a log line in the embedded metric format
+//! The metrics of an invocation: a log line in CloudWatch's embedded metric format
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
 
 use std::time::Duration;
@@ -9,19 +9,19 @@ use time::OffsetDateTime;
 use crate::rule::verdict::Summary;
 
 const NAMESPACE: &str = "imdsv2-config-rule";
-/// Not what is in the event: AWS Config invokes the function for rules of any name and account, and each value
-/// of a dimension is a metric to pay for.
+/// The only dimension. Rule name and account come from the event and may have any value, and CloudWatch charges
+/// for each value of a dimension as a metric.
 const DIMENSION: &str = "FunctionName";
 
-/// The metrics of an invocation of `function_name` that began at `began` and took `duration`, as one JSON object: how many
-/// verdicts of each kind it reported, where it came to an end (`summary`), and that it failed, where not.
-/// What `event`, its payload, says of the rule is beside them, for queries of the log.
+/// Returns the metrics of an invocation as one JSON object: the number of evaluations of each compliance type,
+/// or one failure if there is no `summary`. The object also has the rule name and account of `event`, for log
+/// queries.
 #[must_use]
 pub fn of_invocation(
     function_name: &str,
     event: &Value,
     summary: Option<&Summary>,
-    began: OffsetDateTime,
+    started: OffsetDateTime,
     duration: Duration,
 ) -> Value {
     let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
@@ -30,7 +30,7 @@ pub fn of_invocation(
     let counted = summary.copied().unwrap_or_default();
     json!({
         "_aws": {
-            "Timestamp": began.unix_timestamp() * 1000 + i64::from(began.millisecond()),
+            "Timestamp": started.unix_timestamp() * 1000 + i64::from(started.millisecond()),
             "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [[DIMENSION]], "Metrics": metrics}],
         },
         DIMENSION: function_name,
@@ -48,23 +48,24 @@ pub fn of_invocation(
 mod tests {
     use super::*;
 
-    const BEGAN: OffsetDateTime = time::macros::datetime!(2026-05-11 09:30:12.636 UTC);
+    const STARTED: OffsetDateTime = time::macros::datetime!(2026-05-11 09:30:12.636 UTC);
 
     fn metrics(event: &Value, summary: Option<&Summary>) -> Value {
-        of_invocation("evaluator", event, summary, BEGAN, Duration::from_micros(12_500))
+        of_invocation("evaluator", event, summary, STARTED, Duration::from_micros(12_500))
     }
 
     #[test]
-    fn every_metric_that_is_declared_has_a_value() {
+    fn every_declared_metric_has_a_value() {
         let summary = Summary { compliant: 3, non_compliant: 2, not_applicable: 1 };
         let line = metrics(&json!({"configRuleName": "rule"}), Some(&summary));
-        let told = &line["_aws"]["CloudWatchMetrics"][0];
+        let declared = &line["_aws"]["CloudWatchMetrics"][0];
         let value = |name: &str| {
-            let found = told["Metrics"].as_array().expect("metrics").iter().any(|each| each["Name"] == name);
+            let found =
+                declared["Metrics"].as_array().expect("metrics").iter().any(|each| each["Name"] == name);
             found.then(|| line[name].as_f64())
         };
         assert_eq!(line["_aws"]["Timestamp"], 1_778_491_812_636_i64);
-        assert_eq!(told["Dimensions"], json!([["FunctionName"]]));
+        assert_eq!(declared["Dimensions"], json!([["FunctionName"]]));
         assert_eq!((&line["FunctionName"], &line["configRuleName"]), (&json!("evaluator"), &json!("rule")));
         for (name, expected) in [
             ("Compliant", 3.0),
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_counts_even_of_an_event_without_a_rule() {
+    fn a_failure_counts_even_if_the_event_names_no_rule() {
         let line = metrics(&json!([]), None);
         assert_eq!((&line["Failed"], &line["Compliant"]), (&json!(1), &json!(0)));
         assert_eq!(line["configRuleName"], Value::Null);

@@ -1,6 +1,14 @@
-//! The Lambda function.
+//! The Lambda function behind the AWS Config rule (feature `lambda`).
+//!
+//! - [`handler`]: one event in, one summary out.
+//! - [`scheduled`]: the evaluation of a whole Region.
+//! - [`report`]: AWS Config's API: evaluations, results, history.
+//! - [`accounts`]: the accounts that the function works in.
+//! - [`metrics`]: the metrics of an invocation.
 
+pub mod accounts;
 pub mod handler;
 pub mod metrics;
 pub mod report;
 pub mod scheduled;
+mod stale;

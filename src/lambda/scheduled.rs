@@ -1,12 +1,9 @@
-//! A scheduled run: everything in the Region is judged and reported, and results of what is gone are
-//! withdrawn.
+//! A scheduled run: every resource of the Region is judged and reported, and stale results are withdrawn.
 //!
-//! Nothing is gathered first: pages of EC2 become verdicts, verdicts become batches, and batches leave
-//! while the next page comes. What grows with the fleet is one number for each resource, by which stale
-//! results are told from live ones, and the id of each result whose resource has not been listed yet.
+//! Nothing is collected first: pages of EC2 become verdicts, verdicts become batches, and batches are sent while
+//! the next page arrives. Memory grows only by a number for each resource, which distinguishes stale results from
+//! current ones, and by the id of each result whose resource has not been listed yet.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,154 +12,147 @@ use aws_sdk_config::primitives::DateTime;
 use time::{Date, OffsetDateTime};
 use tokio::time::Instant;
 
-use crate::aws::clients::Clients;
-use crate::lambda::report::batches::Reporter;
-use crate::lambda::report::put::{ReportError, date_time, evaluation};
-use crate::lambda::report::results::{ResultOf, ResultsError, each_result};
+use super::accounts::AccountClients;
+use super::report::batches::Reporter;
+use super::report::date_time;
+use super::report::put::{ReportError, evaluation};
+use super::report::results::{ResultsError, each_result};
+use super::stale::{StaleResult, StaleResults};
 use crate::rule::policy::Policy;
-use crate::rule::resource::{Lifecycle, Resource, ResourceType};
-use crate::rule::verdict::{Summary, Verdict, evaluate, evaluate_account};
-use crate::sources::ec2::lookup::Ec2Error;
+use crate::rule::resource::{Lifecycle, PowerState, Resource, ResourceType};
+use crate::rule::verdict::{Summary, Verdict, evaluate, evaluate_account_defaults};
+use crate::sources::ec2::Ec2Error;
 use crate::sources::ec2::region::{self, Visitor};
 
-/// What is kept of the time for a page that is being decoded: nobody looks at the clock meanwhile, and a
+/// The part of the time limit that is kept for a page being decoded, since the clock is not checked meanwhile. A
 /// function with little memory has a small share of a processor.
 const DECODING: Duration = Duration::from_secs(2);
-/// The type of the account itself, in AWS Config's words.
-const ACCOUNT: &str = "AWS::::Account";
 
-/// What is asked of a scheduled run.
+/// A scheduled run, as requested by AWS Config.
 #[derive(Clone, Copy, Debug)]
 pub struct ScheduledRun<'a> {
-    /// The account that is looked at.
+    /// The account to evaluate.
     pub account_id: &'a str,
-    /// The rule's name in AWS Config.
+    /// The name of the rule in AWS Config.
     pub rule_name: &'a str,
-    /// The token that goes back with the evaluations.
+    /// The token that is returned with the evaluations.
     pub result_token: &'a str,
-    /// The rule's parameters.
+    /// The rule parameters.
     pub policy: &'a Policy,
-    /// When AWS Config called for the run: all its evaluations are ordered by this time.
+    /// When AWS Config created the notification: the ordering timestamp of all evaluations.
     pub created: OffsetDateTime,
     /// The date in UTC, on which exemptions depend.
     pub today: Date,
-    /// When everything has to be done.
+    /// When the run must be complete.
     pub until: Instant,
 }
 
-/// Judges and reports every instance, launch template and launch configuration of the Region, as far as
-/// the policy judges their types, and its account-level defaults if the policy does. Once all are listed
-/// and reported, reports `NOT_APPLICABLE` for every older result of the rule whose resource is not among
-/// them.
+/// Judges and reports every resource of the Region whose type the policy includes, and the account-level
+/// defaults if the policy asks for them. Then reports `NOT_APPLICABLE` for every older result of the rule whose
+/// resource was not listed.
 ///
 /// # Errors
-/// Where the Region or the rule's results cannot be listed, evaluations cannot be reported, or the time
-/// runs out. What was reported by then is true, and nothing is withdrawn unless all were listed.
-pub async fn evaluate_region(clients: &Clients, run: ScheduledRun<'_>) -> Result<Summary, Interrupted> {
+/// Returns an error if resources or results cannot be listed, evaluations cannot be reported, or the time limit
+/// is reached. What was reported before is correct, and no result is withdrawn unless every list was complete.
+pub async fn evaluate_region(
+    clients: &AccountClients,
+    run: ScheduledRun<'_>,
+) -> Result<Summary, ScheduledRunError> {
     let run = ScheduledRun { until: run.until.checked_sub(DECODING).unwrap_or(run.until), ..run };
-    let mut progress = Progress {
+    let mut evaluator = RegionEvaluator {
         run,
         reporter: Reporter::new(&clients.config, run.result_token, run.until),
         summary: Summary::default(),
         judged: 0,
-        withdrawing: false,
+        withdrawal: Withdrawal::NotStarted,
     };
-    let work = tokio::time::timeout_at(run.until, progress.go(clients)).await;
+    let work = tokio::time::timeout_at(run.until, evaluator.evaluate(clients)).await;
     let mut outcome = work.unwrap_or(Err(Reason::OutOfTime));
     if let Err(Reason::Ec2(_) | Reason::Results(_)) = outcome {
-        // What was judged is true, whatever could not be listed.
-        let finished = tokio::time::timeout_at(run.until, progress.reporter.finish()).await;
-        tracing::debug!(?finished, "what was judged before the run broke off");
+        // The verdicts reached so far are correct, whatever could not be listed.
+        let finished = tokio::time::timeout_at(run.until, evaluator.reporter.finish()).await;
+        tracing::debug!(?finished, "reported the verdicts reached before the run failed");
     }
-    // What is under way may still arrive: only then is it known how far the run came.
-    let settled = progress.reporter.settle().await.map_err(Reason::from);
+    // Requests in flight may still be accepted: only then is it known how far the run came.
+    let settled = evaluator.reporter.settle().await.map_err(Reason::from);
     outcome = outcome.and(settled);
     if matches!(outcome, Err(Reason::Report(_))) && Instant::now() >= run.until {
         outcome = Err(Reason::OutOfTime);
     }
+    let (judged, reported) = (evaluator.judged, evaluator.reporter.reported());
     match outcome {
         Ok(()) => {
-            tracing::info!(
-                judged = progress.judged,
-                reported = progress.reporter.reported(),
-                "scheduled run"
-            );
-            Ok(progress.summary)
+            tracing::info!(judged, reported, "scheduled run completed");
+            Ok(evaluator.summary)
         }
-        Err(reason) => Err(Interrupted {
-            judged: progress.judged,
-            reported: progress.reporter.reported(),
-            withdrawal: if progress.withdrawing { "was not completed" } else { "had not begun" },
-            reason,
-        }),
+        Err(reason) => Err(ScheduledRunError { judged, reported, withdrawal: evaluator.withdrawal, reason }),
     }
 }
 
-struct Progress<'a> {
+/// Judges what is listed, and reports it.
+struct RegionEvaluator<'a> {
     run: ScheduledRun<'a>,
     reporter: Reporter,
     summary: Summary,
     judged: usize,
-    withdrawing: bool,
+    withdrawal: Withdrawal,
 }
 
-impl Progress<'_> {
-    async fn go(&mut self, clients: &Clients) -> Result<(), Reason> {
-        let stale = Arc::<Mutex<Stale>>::default();
+impl RegionEvaluator<'_> {
+    async fn evaluate(&mut self, clients: &AccountClients) -> Result<(), Reason> {
+        let stale = Arc::<Mutex<StaleResults>>::default();
         let (matched, created) = (Arc::clone(&stale), date_time(self.run.created));
         let results = each_result(&clients.config, self.run.rule_name, move |result| {
-            // A result that is newer than the run is of a change that the run may not have seen.
+            // A result that is newer than the run belongs to a change that the run may not have seen.
             if result.ordering_timestamp.is_none_or(|at| milliseconds(at) <= milliseconds(created)) {
-                lock(&matched).result_exists(result);
+                lock(&matched).result_exists(&result);
             }
         });
-        // Side by side: both are long lists of pages, each of which names the next.
+        // Concurrently: both are long lists of pages, each of which names the next.
         tokio::try_join!(self.list(clients, &stale), async { results.await.map_err(Reason::from) })?;
-
         self.reporter.finish().await?;
-
         let stale = std::mem::take(&mut *lock(&stale));
-        self.withdrawing = !stale.unmatched.is_empty();
-        for (resource_type, resource_id) in stale.gone() {
-            // Of a type that is not judged any more, it may well exist.
-            let judged = self.run.policy.judges(&resource_type);
-            let lifecycle = if judged { Lifecycle::Vanished } else { Lifecycle::Live };
-            let gone = Resource {
-                resource_type,
-                resource_id: resource_id.as_ref().into(),
-                account_id: None,
-                region: None,
-                lifecycle,
-                tags: Vec::new(),
-                metadata_options: None,
-                gap: None,
-            };
-            let verdict = evaluate(&gone, self.run.policy, self.run.today);
-            self.report(gone.resource_type.name(), &gone.resource_id, &verdict).await?;
-        }
-        Ok(self.reporter.finish().await?)
+        self.withdraw(stale).await
     }
 
-    async fn list(&mut self, clients: &Clients, stale: &Mutex<Stale>) -> Result<(), Reason> {
-        let policy = self.run.policy;
-        let mut judge = Judge { progress: self, stale };
+    async fn list(&mut self, clients: &AccountClients, stale: &Mutex<StaleResults>) -> Result<(), Reason> {
+        let (policy, resources) = (self.run.policy, &clients.resources);
+        let mut lister = Lister { evaluator: self, stale };
         if policy.judges(&ResourceType::Instance) {
-            region::each_instance(clients, &mut judge).await?;
+            region::each_instance(resources, &mut lister).await?;
         }
         if policy.judges(&ResourceType::LaunchTemplate) {
             let key = policy.exemption_tag_key.as_deref();
-            region::each_launch_template(clients, key, &mut judge).await?;
+            region::each_launch_template(resources, key, &mut lister).await?;
         }
         if policy.judges(&ResourceType::LaunchConfiguration) {
-            region::each_launch_configuration(clients, &mut judge).await?;
+            region::each_launch_configuration(resources, &mut lister).await?;
         }
         if policy.account_defaults {
-            let verdict = evaluate_account(&region::account_defaults(clients).await?);
-            lock(stale).resource_exists(ACCOUNT, self.run.account_id);
+            let verdict = evaluate_account_defaults(&region::account_defaults(resources).await?);
+            let (resource_type, account_id) = (ResourceType::ACCOUNT, self.run.account_id);
+            lock(stale).resource_exists(resource_type.name(), account_id);
             self.judged += 1;
-            self.report(ACCOUNT, self.run.account_id, &verdict).await?;
+            self.report(resource_type.name(), account_id, &verdict).await?;
         }
         Ok(())
+    }
+
+    async fn withdraw(&mut self, stale: StaleResults) -> Result<(), Reason> {
+        if stale.is_empty() {
+            return Ok(());
+        }
+        self.withdrawal = Withdrawal::Incomplete;
+        for StaleResult { resource_type, resource_id } in stale.into_results() {
+            // A resource of a type that the policy excludes may still exist.
+            let included = self.run.policy.judges(&resource_type);
+            let lifecycle = if included { Lifecycle::NotFound } else { Lifecycle::Exists };
+            let resource = Resource::existing(resource_type, resource_id.as_ref().into(), None);
+            let resource = Resource { lifecycle, ..resource };
+            let verdict = evaluate(&resource, self.run.policy, self.run.today);
+            self.report(resource.resource_type.name(), &resource.resource_id, &verdict).await?;
+        }
+        Ok(self.reporter.finish().await?)
     }
 
     async fn report(
@@ -178,81 +168,68 @@ impl Progress<'_> {
     }
 }
 
-/// Judges what is listed.
-struct Judge<'a, 'r> {
-    progress: &'a mut Progress<'r>,
-    stale: &'a Mutex<Stale>,
+/// Passes listed resources on to the evaluator.
+struct Lister<'a, 'r> {
+    evaluator: &'a mut RegionEvaluator<'r>,
+    stale: &'a Mutex<StaleResults>,
 }
 
-impl Visitor for Judge<'_, '_> {
+impl Visitor for Lister<'_, '_> {
     type Error = Reason;
 
-    async fn visit(&mut self, resource: Resource<'_>, _: bool) -> Result<(), Reason> {
+    async fn instance(&mut self, instance: Resource<'_>, _: PowerState) -> Result<(), Reason> {
+        self.launch_source(instance).await
+    }
+
+    async fn launch_source(&mut self, resource: Resource<'_>) -> Result<(), Reason> {
         let (resource_type, resource_id) = (resource.resource_type.name(), &resource.resource_id);
-        let verdict = evaluate(&resource, self.progress.run.policy, self.progress.run.today);
+        let verdict = evaluate(&resource, self.evaluator.run.policy, self.evaluator.run.today);
         lock(self.stale).resource_exists(resource_type, resource_id);
-        self.progress.judged += 1;
-        self.progress.report(resource_type, resource_id, &verdict).await
+        self.evaluator.judged += 1;
+        self.evaluator.report(resource_type, resource_id, &verdict).await
     }
 }
 
-/// AWS Config keeps milliseconds, and writes them as fractions of a second, which are not exact.
+/// Rounds to milliseconds: AWS Config keeps these, and returns them as inexact fractions of a second.
 fn milliseconds(time: DateTime) -> i128 {
     (time.as_nanos() + 500_000).div_euclid(1_000_000)
 }
 
-fn lock(stale: &Mutex<Stale>) -> MutexGuard<'_, Stale> {
+fn lock(stale: &Mutex<StaleResults>) -> MutexGuard<'_, StaleResults> {
     stale.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Which results are of resources that are gone, told while both are still being listed.
-///
-/// A resource that exists is kept as a hash of 64 bits. Where two of 100,000 hash alike, which happens to
-/// one fleet in thousands of millions, a stale result may stay until the next run; none is withdrawn wrongly.
-#[derive(Debug, Default)]
-struct Stale {
-    hasher: RandomState,
-    existing: HashSet<u64>,
-    /// Type and id of each result whose resource has not been listed yet.
-    unmatched: HashMap<u64, (ResourceType<'static>, Box<str>)>,
+/// How far the withdrawal of stale results came in a run that failed.
+#[derive(Clone, Copy, Debug)]
+enum Withdrawal {
+    NotStarted,
+    Incomplete,
 }
 
-impl Stale {
-    fn resource_exists(&mut self, resource_type: &str, resource_id: &str) {
-        let key = self.hasher.hash_one((resource_type, resource_id));
-        self.existing.insert(key);
-        self.unmatched.remove(&key);
-    }
-
-    fn result_exists(&mut self, result: ResultOf<'_>) {
-        let key = self.hasher.hash_one((result.resource_type, result.resource_id));
-        if !self.existing.contains(&key) {
-            let resource_type = ResourceType::from_name(result.resource_type.to_owned().into());
-            self.unmatched.insert(key, (resource_type, result.resource_id.into()));
-        }
-    }
-
-    /// Type and id of every result whose resource was not listed, once all are.
-    fn gone(self) -> impl Iterator<Item = (ResourceType<'static>, Box<str>)> {
-        self.unmatched.into_values()
+impl std::fmt::Display for Withdrawal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotStarted => "no stale results were withdrawn",
+            Self::Incomplete => "not all stale results were withdrawn",
+        })
     }
 }
 
-/// A run that did not come to its end, and how far it came.
+/// A scheduled run that did not complete, and how far it came.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the scheduled run ended early, with {judged} resources judged and {reported} evaluations reported; the \
-     withdrawal of stale results {withdrawal}: {reason}"
+    "the scheduled run stopped after {judged} resources were judged and {reported} evaluations reported; \
+     {withdrawal}: {reason}"
 )]
-pub struct Interrupted {
+pub struct ScheduledRunError {
     judged: usize,
     reported: usize,
-    withdrawal: &'static str,
+    withdrawal: Withdrawal,
     reason: Reason,
 }
 
-impl Interrupted {
-    /// A name for the kind of error.
+impl ScheduledRunError {
+    /// Returns a name for the kind of error.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.reason {
@@ -274,34 +251,6 @@ enum Reason {
     Evaluation(#[from] BuildError),
     #[error(transparent)]
     Report(#[from] ReportError),
-    #[error("Lambda's time limit came first; give the function more time or memory")]
+    #[error("Lambda's time limit was reached; raise the function's timeout or memory")]
     OutOfTime,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn result<'a>(resource_type: &'a str, resource_id: &'a str) -> ResultOf<'a> {
-        ResultOf { resource_type, resource_id, ordering_timestamp: None }
-    }
-
-    #[test]
-    fn a_result_is_stale_when_no_resource_of_its_type_and_id_exists() {
-        let mut stale = Stale::default();
-        stale.resource_exists("AWS::EC2::Instance", "i-before");
-        stale.result_exists(result("AWS::EC2::Instance", "i-before"));
-        stale.result_exists(result("AWS::EC2::Instance", "i-after"));
-        stale.result_exists(result("AWS::EC2::Instance", "i-after")); // as compliant and as non-compliant
-        stale.result_exists(result("AWS::EC2::Instance", "i-gone"));
-        stale.result_exists(result("AWS::EC2::LaunchTemplate", "i-before")); // same id, another type
-        stale.resource_exists("AWS::EC2::Instance", "i-after");
-        stale.resource_exists("AWS::EC2::Instance", "i-new");
-        stale.result_exists(result("AWS::EC2::Instance", "i-after"));
-        let mut gone: Vec<_> = stale.gone().collect();
-        gone.sort_by(|a, b| a.1.cmp(&b.1));
-        let expected =
-            [(ResourceType::LaunchTemplate, "i-before".into()), (ResourceType::Instance, "i-gone".into())];
-        assert_eq!(gone, expected);
-    }
 }

@@ -1,7 +1,13 @@
-//! What is decided, without I/O.
+//! What the rule decides, and nothing else: no SDK, no I/O, no clock.
+//!
+//! - [`policy`]: the rule parameters, parsed.
+//! - [`resource`]: what a verdict depends on, whatever it was read from.
+//! - [`verdict`]: [`verdict::evaluate`], the one function that judges a resource.
+//! - [`enforcement`]: [`enforcement::decide`], the one function that decides whether to enforce IMDSv2.
 
-#[cfg(feature = "cli")]
+mod annotation;
 pub mod enforcement;
+mod exemption;
 pub mod policy;
 pub mod resource;
 pub mod verdict;

@@ -1,29 +1,29 @@
-//! The rule's parameters, parsed once, at the edge.
+//! The rule parameters, parsed into a [`Policy`].
 //!
-//! The same JSON is the rule's `InputParameters` in AWS Config and `--parameters` on the command line.
+//! The same JSON object is `InputParameters` of the rule in AWS Config and `--parameters` on the command line.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::rule::resource::ResourceType;
+use super::resource::ResourceType;
 
 /// The longest tag key that AWS allows, in characters
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>).
 const MAX_TAG_KEY: usize = 128;
 
-/// What a resource has to satisfy. The default judges `HttpTokens` alone.
+/// What a resource must satisfy to comply. The default policy evaluates `HttpTokens` alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// `maxHopLimit`, 1 to 64: the highest `HttpPutResponseHopLimit` that complies. `None`: not judged.
+    /// `maxHopLimit`, 1 to 64: the highest `HttpPutResponseHopLimit` that complies. `None`: any.
     pub max_hop_limit: Option<u8>,
     /// `disabledEndpointCompliant`: an instance whose IMDS endpoint is disabled complies.
     pub disabled_endpoint_compliant: bool,
     /// `exemptionTagKey`: a resource with this tag is exempt through the date in the tag's value.
     pub exemption_tag_key: Option<String>,
-    /// `accountDefaults`: scheduled runs also judge the Region's account-level defaults.
+    /// `accountDefaults`: scheduled runs also evaluate the account-level defaults of the Region.
     pub account_defaults: bool,
-    /// `resourceTypes`: the types that are judged, which are those that a scheduled run lists.
+    /// `resourceTypes`: the types that are evaluated; a scheduled run lists these.
     pub resource_types: Vec<ResourceType<'static>>,
 }
 
@@ -43,11 +43,14 @@ impl Default for Policy {
     }
 }
 
-/// A parameter: its name, what it takes, and where its value goes.
+/// A rule parameter.
 struct Parameter {
     name: &'static str,
+    /// A description of the values that it accepts, for error messages.
     expected: &'static str,
+    /// Parses a value into the policy; `None` if the value is not accepted.
     set: fn(&mut Policy, &str) -> Option<()>,
+    /// Returns the value in the policy; `None` if the parameter is absent.
     get: fn(&Policy) -> Option<String>,
 }
 
@@ -90,8 +93,8 @@ const PARAMETERS: [Parameter; 5] = [
     },
     Parameter {
         name: "resourceTypes",
-        expected: "one or more of AWS::EC2::Instance, AWS::EC2::LaunchTemplate and \
-                   AWS::AutoScaling::LaunchConfiguration, with commas between them",
+        expected: "a comma-separated list of AWS::EC2::Instance, AWS::EC2::LaunchTemplate and \
+                   AWS::AutoScaling::LaunchConfiguration",
         set: |policy, value| {
             policy.resource_types = value.split(',').map(judged_type).collect::<Option<_>>()?;
             Some(())
@@ -109,18 +112,18 @@ fn judged_type(name: &str) -> Option<ResourceType<'static>> {
 }
 
 impl Policy {
-    /// Whether resources of this type are judged.
+    /// Returns whether the policy includes resources of this type.
     #[must_use]
     pub fn judges(&self, resource_type: &ResourceType<'_>) -> bool {
         self.resource_types.iter().any(|judged| judged == resource_type)
     }
 
-    /// Parses rule parameters: a JSON object of strings, as AWS Config hands them to a rule.
-    /// An empty text means the same as `{}`: every parameter has its default.
+    /// Parses rule parameters: a JSON object of strings, as AWS Config passes them to a rule. An empty string
+    /// means the same as `{}`: every parameter has its default.
     ///
     /// # Errors
-    /// Where the text is no such object, a key is not a parameter, or a value is out of range; the
-    /// error names the key, the value and what is allowed.
+    /// Returns an error if `json` is not such an object, a key is not a rule parameter, or a value is out of
+    /// range. The error names the key, the value and what is allowed.
     pub fn from_rule_parameters(json: &str) -> Result<Self, PolicyError> {
         if json.trim().is_empty() {
             return Ok(Self::default());
@@ -137,7 +140,7 @@ impl Policy {
         Ok(policy)
     }
 
-    /// The parameters that make this policy, with their values; those that have none are left out.
+    /// Returns the rule parameters that lead to this policy, by name. Absent parameters are omitted.
     #[must_use]
     pub fn rule_parameters(&self) -> BTreeMap<&'static str, String> {
         let value = |parameter: &Parameter| Some((parameter.name, (parameter.get)(self)?));
@@ -157,17 +160,17 @@ impl Policy {
     }
 }
 
-/// The known parameter that is spelt most like `name`.
+/// Returns the name of the rule parameter that is most similar to `name`.
 fn nearest(name: &str) -> &'static str {
-    let likeness = |known: &str| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
+    let similarity = |known: &str| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
     PARAMETERS
         .iter()
         .map(|parameter| parameter.name)
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+        .max_by(|a, b| similarity(a).total_cmp(&similarity(b)))
         .unwrap_or_default()
 }
 
-/// The start of a text, so that an error message stays readable whatever it quotes.
+/// Returns the start of a text, so that an error message stays readable whatever it quotes.
 fn shorten(text: &str) -> String {
     const LONGEST: usize = 100;
     match text.char_indices().nth(LONGEST) {
@@ -176,40 +179,40 @@ fn shorten(text: &str) -> String {
     }
 }
 
-/// Why rule parameters were refused.
+/// Why rule parameters were rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// The text is no JSON.
+    /// The text is not JSON.
     #[error(
         "ruleParameters is {text}, which is not JSON ({error}); expected an object of strings such as {{\"maxHopLimit\":\"2\"}}"
     )]
     NotJson {
         /// The text, shortened.
         text: String,
-        /// What the JSON reader says.
+        /// The error of the JSON parser.
         error: serde_json::Error,
     },
-    /// JSON, but no object.
+    /// The text is JSON, but not an object.
     #[error("ruleParameters is {0}; expected an object of strings such as {{\"maxHopLimit\":\"2\"}}")]
     NotAnObject(String),
-    /// A key that is no parameter of this rule.
+    /// A key is not a parameter of this rule.
     #[error(
-        "rule parameter \"{name}\" is not known; did you mean \"{nearest}\"? Known are maxHopLimit, disabledEndpointCompliant, exemptionTagKey, accountDefaults and resourceTypes"
+        "unknown rule parameter \"{name}\"; did you mean \"{nearest}\"? Valid names are maxHopLimit, disabledEndpointCompliant, exemptionTagKey, accountDefaults and resourceTypes"
     )]
     UnknownKey {
         /// The key, shortened.
         name: String,
-        /// The known key that looks most like it.
+        /// The most similar valid name.
         nearest: &'static str,
     },
-    /// A value that the parameter does not take.
+    /// A value is not accepted.
     #[error("rule parameter \"{name}\" is {value}; expected {expected}")]
     Value {
         /// The parameter.
         name: &'static str,
         /// Its value as JSON, shortened.
         value: String,
-        /// What would be right.
+        /// A description of the accepted values.
         expected: &'static str,
     },
 }
@@ -243,17 +246,17 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_tells_the_parameters_that_make_it() {
+    fn a_policy_returns_the_parameters_that_lead_to_it() {
         let all = r#"{"maxHopLimit":"2","exemptionTagKey":"until","resourceTypes":"AWS::EC2::Instance"}"#;
         for json in ["{}", all] {
             let policy = Policy::from_rule_parameters(json).expect("valid");
-            let told = serde_json::to_string(&policy.rule_parameters()).expect("text");
-            assert_eq!(Policy::from_rule_parameters(&told).expect("valid"), policy, "{told}");
+            let parameters = serde_json::to_string(&policy.rule_parameters()).expect("text");
+            assert_eq!(Policy::from_rule_parameters(&parameters).expect("valid"), policy, "{parameters}");
         }
     }
 
     #[test]
-    fn hop_limit_takes_exactly_1_to_64() {
+    fn hop_limit_accepts_exactly_1_to_64() {
         for good in ["1", "2", "64"] {
             let json = format!(r#"{{"maxHopLimit":"{good}"}}"#);
             assert!(Policy::from_rule_parameters(&json).is_ok(), "{json}");
@@ -286,7 +289,7 @@ mod tests {
         assert!(error(r#"{"exemptionTagKey":""}"#).contains("expected a tag key of 1 to 128 characters"));
         for bad in ["", "AWS::EC2::VPC", "AWS::EC2::Instance,", "instances"] {
             let message = error(&format!(r#"{{"resourceTypes":"{bad}"}}"#));
-            assert!(message.contains("expected one or more of AWS::EC2::Instance, "), "{message}");
+            assert!(message.contains("expected a comma-separated list of AWS::EC2::Instance, "), "{message}");
         }
         let long = "k".repeat(129);
         assert!(error(&format!(r#"{{"exemptionTagKey":"{long}"}}"#)).contains("1 to 128 characters"));
@@ -304,16 +307,14 @@ mod tests {
         ] {
             let message = error(&format!(r#"{{"{key}":"1"}}"#));
             assert!(
-                message.starts_with(&format!(
-                    r#"rule parameter "{key}" is not known; did you mean "{nearest}"?"#
-                )),
+                message.starts_with(&format!(r#"unknown rule parameter "{key}"; did you mean "{nearest}"?"#)),
                 "{message}"
             );
         }
     }
 
     #[test]
-    fn anything_but_an_object_is_refused() {
+    fn anything_but_an_object_is_rejected() {
         assert!(error("[]").starts_with("ruleParameters is []; expected an object of strings"));
         assert!(error("null").starts_with("ruleParameters is null; expected"));
         assert!(error("maxHopLimit=2").starts_with("ruleParameters is maxHopLimit=2, which is not JSON ("));

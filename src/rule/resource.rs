@@ -1,49 +1,85 @@
-//! What a verdict looks at, whatever it came from.
+//! What a verdict depends on, whatever it was read from.
 //!
-//! A [`Resource`] is a view: it borrows from the configuration item, the EC2 answer or the file that it
-//! was read from. Every source in [`crate::sources`] ends in this type, and [`crate::rule::verdict::evaluate`]
-//! starts from it, so that two ways of looking at one resource cannot lead to two verdicts.
+//! A [`Resource`] is a view: it borrows from the configuration item, the EC2 response or the file that it
+//! was read from. Every reader in [`crate::sources`] returns this type, and
+//! [`evaluate`](crate::rule::verdict::evaluate) takes it, so two readers of the same resource cannot lead to
+//! different verdicts.
 
 use std::borrow::Cow;
+use std::fmt;
 
-/// A resource as far as IMDSv2 goes.
+/// A resource, reduced to what matters for IMDSv2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource<'a> {
-    /// Its CloudFormation type name, such as `AWS::EC2::Instance`.
+    /// The CloudFormation type, such as `AWS::EC2::Instance`.
     pub resource_type: ResourceType<'a>,
-    /// The id that AWS Config knows it by. For a launch configuration that is its ARN.
+    /// The id under which AWS Config records the resource. For a launch configuration it is the ARN.
     pub resource_id: Cow<'a, str>,
-    /// The account that owns it, where the source tells.
+    /// The account that owns the resource, if the source names it.
     pub account_id: Option<Cow<'a, str>>,
-    /// The Region it is in, where the source tells.
+    /// The Region that the resource is in, if the source names it.
     pub region: Option<Cow<'a, str>>,
-    /// Whether there is something to judge at all.
+    /// Whether the resource exists and can be evaluated.
     pub lifecycle: Lifecycle<'a>,
-    /// Its tags, as key and value.
-    pub tags: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    /// Its metadata options; `None` where the source holds none.
+    /// The tags of the resource.
+    pub tags: Vec<Tag<'a>>,
+    /// The metadata options; `None` if the source holds none.
     pub metadata_options: Option<MetadataOptions<'a>>,
-    /// What the source leaves open, and only EC2 can tell.
+    /// What the source does not record, and only EC2 knows.
     pub gap: Option<Gap>,
 }
 
-impl Resource<'_> {
-    /// The value of the tag `key`, if the resource has it. Tag keys are case-sensitive.
+impl<'a> Resource<'a> {
+    /// Returns an existing resource without tags, of which neither account nor Region is known.
     #[must_use]
-    pub fn tag(&self, key: &str) -> Option<&str> {
-        let (_, value) = self.tags.iter().find(|(name, _)| name == key)?;
-        Some(value)
+    pub fn existing(
+        resource_type: ResourceType<'a>,
+        resource_id: Cow<'a, str>,
+        metadata_options: Option<MetadataOptions<'a>>,
+    ) -> Self {
+        Self {
+            resource_type,
+            resource_id,
+            account_id: None,
+            region: None,
+            lifecycle: Lifecycle::Exists,
+            tags: Vec::new(),
+            metadata_options,
+            gap: None,
+        }
     }
 
-    /// Whether a verdict would depend on the resource's configuration: it exists, and the rule judges
-    /// resources of its type.
+    /// Returns the value of the tag `key`, if the resource has it. Tag keys are case-sensitive.
+    #[must_use]
+    pub fn tag(&self, key: &str) -> Option<&str> {
+        let tag = self.tags.iter().find(|tag| tag.key == key)?;
+        Some(&tag.value)
+    }
+
+    /// Returns whether a verdict depends on the configuration of the resource: it exists, and its type is
+    /// one that the rule can evaluate.
     #[must_use]
     pub fn is_judged(&self) -> bool {
-        self.lifecycle == Lifecycle::Live && !matches!(self.resource_type, ResourceType::Other(_))
+        self.lifecycle == Lifecycle::Exists && !matches!(self.resource_type, ResourceType::Other(_))
+    }
+
+    /// Returns whether the metadata options require session tokens, that is, whether IMDSv1 is refused.
+    #[must_use]
+    pub fn requires_tokens(&self) -> bool {
+        self.metadata_options.as_ref().is_some_and(|options| options.http_tokens == HttpTokens::Required)
     }
 }
 
-/// The resource types that the rule judges, and all the others.
+/// A tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag<'a> {
+    /// The key.
+    pub key: Cow<'a, str>,
+    /// The value.
+    pub value: Cow<'a, str>,
+}
+
+/// The resource types that the rule evaluates, and all others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ResourceType<'a> {
     /// `AWS::EC2::Instance`
@@ -52,12 +88,15 @@ pub enum ResourceType<'a> {
     LaunchTemplate,
     /// `AWS::AutoScaling::LaunchConfiguration`
     LaunchConfiguration,
-    /// Any other type, by its name. The rule does not judge it.
+    /// Any other type, by its name. The rule does not evaluate it.
     Other(Cow<'a, str>),
 }
 
 impl<'a> ResourceType<'a> {
-    /// The type named `name`.
+    /// The type of an account, which carries the account-level defaults of a Region.
+    pub const ACCOUNT: ResourceType<'static> = ResourceType::Other(Cow::Borrowed("AWS::::Account"));
+
+    /// Returns the type named `name`.
     #[must_use]
     pub fn from_name(name: Cow<'a, str>) -> Self {
         match name.as_ref() {
@@ -68,7 +107,7 @@ impl<'a> ResourceType<'a> {
         }
     }
 
-    /// The name that AWS Config and CloudFormation use.
+    /// Returns the name that AWS Config and CloudFormation use.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -80,133 +119,258 @@ impl<'a> ResourceType<'a> {
     }
 }
 
-/// Whether a resource is there to be judged.
+/// Whether a resource exists and can be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lifecycle<'a> {
-    /// It exists: AWS Config recorded it as `OK` or `ResourceDiscovered`, or EC2 lists it.
-    Live,
-    /// AWS Config gave it another `configurationItemStatus`: deleted, or of a type that is not recorded.
-    /// Any status that is not known to mean "exists" is here
+    /// AWS Config recorded it as `OK` or `ResourceDiscovered`, or EC2 lists it.
+    Exists,
+    /// AWS Config recorded another `configurationItemStatus`: deleted, or of a type that is not recorded.
+    /// Every status that is not known to mean "exists" ends here
     /// (<https://docs.aws.amazon.com/config/latest/developerguide/evaluate-config_develop-rules-delete.html>).
     NotRecorded(Cow<'a, str>),
     /// It left the scope of the rule (`eventLeftScope`).
     LeftScope,
-    /// An instance that is `shutting-down` or `terminated`: it never runs again.
-    Ending(Cow<'a, str>),
-    /// EC2 does not know its id any more.
-    Vanished,
+    /// An instance that is `shutting-down` or `terminated` and never runs again; the state is kept.
+    Terminated(Cow<'a, str>),
+    /// EC2 no longer knows its id.
+    NotFound,
 }
 
 impl<'a> Lifecycle<'a> {
-    /// What AWS Config's `configurationItemStatus` says.
+    /// Reads AWS Config's `configurationItemStatus`.
     #[must_use]
     pub fn from_item_status(status: Cow<'a, str>) -> Self {
         match status.as_ref() {
-            "OK" | "ResourceDiscovered" => Self::Live,
+            "OK" | "ResourceDiscovered" => Self::Exists,
             _ => Self::NotRecorded(status),
         }
     }
 
-    /// What the name of an EC2 instance state says
+    /// Reads the name of an EC2 instance state
     /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceState.html>).
     #[must_use]
-    pub fn from_instance_state(name: Cow<'a, str>) -> Self {
-        match name.as_ref() {
-            "shutting-down" | "terminated" => Self::Ending(name),
-            _ => Self::Live,
+    pub fn from_instance_state(state: Cow<'a, str>) -> Self {
+        match state.as_ref() {
+            "shutting-down" | "terminated" => Self::Terminated(state),
+            _ => Self::Exists,
         }
     }
 }
 
-/// The instance metadata options that a verdict depends on
+/// The metadata options of an instance, or of what launches instances
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceMetadataOptionsResponse.html>).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataOptions<'a> {
     /// `HttpTokens`
     pub http_tokens: HttpTokens<'a>,
-    /// `HttpEndpoint` is `disabled`: the instance serves no metadata at all.
-    pub endpoint_disabled: bool,
-    /// `HttpPutResponseHopLimit`: how many network hops a token may travel, 1 to 64.
+    /// `HttpEndpoint`
+    pub http_endpoint: HttpEndpoint,
+    /// `HttpPutResponseHopLimit`, in network hops.
     pub hop_limit: Option<i64>,
-    /// `State` is `pending`: a change is accepted and not yet in effect.
-    pub pending: bool,
+    /// `State`: whether the options are in effect.
+    pub state: OptionsState,
 }
 
 impl<'a> MetadataOptions<'a> {
-    /// Options from the API's own words; an absent word is an option that is not set.
+    /// Reads the values that AWS's APIs use. Absent values are options that were not set.
     #[must_use]
-    pub fn from_words(
+    pub fn from_api(
         http_tokens: Option<Cow<'a, str>>,
         http_endpoint: Option<&str>,
         hop_limit: Option<i64>,
         state: Option<&str>,
     ) -> Self {
         Self {
-            http_tokens: http_tokens.map_or(HttpTokens::Unset, HttpTokens::from_word),
-            endpoint_disabled: http_endpoint == Some("disabled"),
+            http_tokens: HttpTokens::from_api(http_tokens),
+            http_endpoint: HttpEndpoint::from_api(http_endpoint),
             hop_limit,
-            pending: state == Some("pending"),
+            state: if state == Some("pending") { OptionsState::Pending } else { OptionsState::Applied },
         }
     }
 }
 
-/// Whether a session token is required, that is, whether IMDSv1 is closed.
+impl MetadataOptions<'_> {
+    /// Returns a copy that borrows nothing.
+    #[must_use]
+    pub fn to_owned_options(&self) -> MetadataOptions<'static> {
+        let Self { http_tokens, http_endpoint, hop_limit, state } = self;
+        let http_tokens = match http_tokens {
+            HttpTokens::Required => HttpTokens::Required,
+            HttpTokens::Optional => HttpTokens::Optional,
+            HttpTokens::Unset => HttpTokens::Unset,
+            HttpTokens::Other(value) => HttpTokens::Other(value.clone().into_owned().into()),
+        };
+        MetadataOptions { http_tokens, http_endpoint: *http_endpoint, hop_limit: *hop_limit, state: *state }
+    }
+}
+
+/// Whether IMDS requires a session token, that is, whether it refuses IMDSv1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HttpTokens<'a> {
-    /// `required`: IMDSv2 only.
+    /// `required`: only IMDSv2 is accepted.
     Required,
-    /// `optional`: IMDSv1 is answered too.
+    /// `optional`: IMDSv1 is accepted too.
     Optional,
-    /// No value at all.
+    /// No value.
     Unset,
-    /// A word that is neither; never taken for `required`.
+    /// Any other value. It is never taken for `required`.
     Other(Cow<'a, str>),
 }
 
 impl<'a> HttpTokens<'a> {
-    fn from_word(word: Cow<'a, str>) -> Self {
-        match word.as_ref() {
-            "required" => Self::Required,
-            "optional" => Self::Optional,
-            _ => Self::Other(word),
+    /// Reads the value that AWS's APIs use, exactly: case and white space matter.
+    #[must_use]
+    pub fn from_api(value: Option<Cow<'a, str>>) -> Self {
+        match value.as_deref() {
+            None => Self::Unset,
+            Some("required") => Self::Required,
+            Some("optional") => Self::Optional,
+            Some(_) => Self::Other(value.unwrap_or_default()),
+        }
+    }
+
+    /// Returns the value that AWS's APIs use; empty if it is not set.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Required => "required",
+            Self::Optional => "optional",
+            Self::Unset => "",
+            Self::Other(value) => value,
         }
     }
 }
 
-/// The account-level defaults of a Region, from which instances start whose launch does not say otherwise
+/// Whether the IMDS endpoint serves metadata at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpEndpoint {
+    /// `enabled`
+    Enabled,
+    /// `disabled`: no version of IMDS is served.
+    Disabled,
+    /// No value, or an unknown one. Like EC2 itself, the rule takes it for enabled.
+    Unset,
+}
+
+impl HttpEndpoint {
+    /// Reads the value that AWS's APIs use.
+    #[must_use]
+    pub fn from_api(value: Option<&str>) -> Self {
+        match value {
+            Some("enabled") => Self::Enabled,
+            Some("disabled") => Self::Disabled,
+            _ => Self::Unset,
+        }
+    }
+
+    /// Returns the value that AWS's APIs use; empty if it is not set.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Unset => "",
+        }
+    }
+}
+
+/// Whether metadata options are in effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionsState {
+    /// They are in effect.
+    Applied,
+    /// EC2 accepted a change that is not in effect yet. On a stopped instance it takes effect at the next
+    /// start.
+    Pending,
+}
+
+/// Whether an instance runs, and so whether software on it can call IMDS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerState {
+    /// Any state in which software may run, an unknown one included.
+    Running,
+    /// `stopped`: nothing runs on it.
+    Stopped,
+}
+
+impl PowerState {
+    /// Reads the name of an EC2 instance state.
+    #[must_use]
+    pub fn from_instance_state(state: Option<&str>) -> Self {
+        if state == Some("stopped") { Self::Stopped } else { Self::Running }
+    }
+}
+
+/// The account-level defaults of a Region, which apply to every launch that does not set an option itself
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceMetadataDefaultsResponse.html>).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountDefaults<'a> {
     /// `HttpTokens`
     pub http_tokens: HttpTokens<'a>,
-    /// `HttpTokensEnforced` is `enabled`: EC2 refuses launches and changes that leave IMDSv1 open.
-    pub enforced: bool,
-    /// `ManagedBy` is `declarative-policy`: the organization sets them, and the account cannot.
-    pub managed_by_policy: bool,
+    /// `HttpTokensEnforced` is `enabled`: EC2 refuses launches and changes that would allow IMDSv1.
+    pub http_tokens_enforced: bool,
+    /// `ManagedBy`
+    pub managed_by: DefaultsManager,
 }
 
 impl<'a> AccountDefaults<'a> {
-    /// Defaults from the API's own words; an absent word is a default that is not set.
+    /// Reads the values that AWS's APIs use. Absent values are defaults that are not set.
     #[must_use]
-    pub fn from_words(
+    pub fn from_api(
         http_tokens: Option<Cow<'a, str>>,
         http_tokens_enforced: Option<&str>,
         managed_by: Option<&str>,
     ) -> Self {
         Self {
-            http_tokens: http_tokens.map_or(HttpTokens::Unset, HttpTokens::from_word),
-            enforced: http_tokens_enforced == Some("enabled"),
-            managed_by_policy: managed_by == Some("declarative-policy"),
+            http_tokens: HttpTokens::from_api(http_tokens),
+            http_tokens_enforced: http_tokens_enforced == Some("enabled"),
+            managed_by: match managed_by {
+                Some("declarative-policy") => DefaultsManager::DeclarativePolicy,
+                _ => DefaultsManager::Account,
+            },
         }
     }
 }
 
-/// What a record leaves open about a resource.
+/// Who sets the account-level defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultsManager {
+    /// The account itself.
+    Account,
+    /// A declarative policy of the organization; the account cannot change them.
+    DeclarativePolicy,
+}
+
+/// What a record does not hold, although a verdict depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {
-    /// An instance item without `metadataOptions`: recorded before AWS Config knew them.
+    /// An instance item without `metadataOptions`: AWS Config recorded it before it knew them.
     NoMetadataOptions,
-    /// A launch template whose latest version is not its default: the item holds the data of one
-    /// version and does not say of which.
-    WhichVersion,
+    /// A launch template whose latest version is not its default version: the item holds the data of one
+    /// version and does not name it.
+    UnknownVersion,
+}
+
+/// An EC2 instance, named so that it is unique across accounts and Regions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceKey {
+    /// The account and Region of the instance.
+    pub location: Location,
+    /// The instance id.
+    pub instance_id: String,
+}
+
+/// An account and a Region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Location {
+    /// The account id.
+    pub account_id: String,
+    /// The Region, such as `eu-central-1`.
+    pub region: String,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "account {}, {}", self.account_id, self.region)
+    }
 }

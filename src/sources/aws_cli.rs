@@ -1,7 +1,7 @@
 //! The JSON that `aws ec2 describe-instances` prints.
 //!
-//! It differs from a configuration item in casing, and names neither the Region nor, on the instance,
-//! the account (<https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-instances.html>).
+//! It differs from a configuration item in the spelling of its keys, and an instance names neither its Region nor
+//! its account (<https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-instances.html>).
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -10,7 +10,7 @@ use super::fields::{Tags, Text, lifecycle, metadata_options};
 use super::{SourceError, read_object};
 use crate::rule::resource::{Gap, Lifecycle, Resource, ResourceType};
 
-/// A reservation: instances that were launched together, and whose they are.
+/// A reservation: instances that were launched together, and their owner.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Reservation<'a> {
@@ -47,12 +47,12 @@ impl<'a> Reservation<'a> {
     /// Reads a reservation from JSON.
     ///
     /// # Errors
-    /// Where the text is none; the error names the field.
+    /// Returns an error that names the field, if `json` is not a reservation.
     pub fn from_json(json: &'a str) -> Result<Self, SourceError> {
         read_object("reservation", json)
     }
 
-    /// The resources in the reservation, each by itself: one that is malformed does not hide the others.
+    /// Returns the instances of the reservation, each on its own: a malformed one does not hide the others.
     pub fn resources(&self) -> impl Iterator<Item = Result<Resource<'_>, SourceError>> {
         self.instances.iter().map(|instance| instance.resource_of(self.owner_id.as_ref()))
     }
@@ -62,15 +62,15 @@ impl<'a> Instance<'a> {
     /// Reads an instance from JSON.
     ///
     /// # Errors
-    /// Where the text is none; the error names the field.
+    /// Returns an error that names the field, if `json` is not an instance.
     pub fn from_json(json: &'a str) -> Result<Self, SourceError> {
         read_object("instance", json)
     }
 
-    /// The resource that this instance is, of an account that is not known.
+    /// Returns the instance as a resource whose account is not known.
     ///
     /// # Errors
-    /// Where it has no `InstanceId`, or where what a verdict depends on is malformed.
+    /// Returns an error if the instance has no `InstanceId`, or if a field that a verdict depends on is malformed.
     pub fn resource(&self) -> Result<Resource<'_>, SourceError> {
         self.resource_of(None)
     }
@@ -86,7 +86,7 @@ impl<'a> Instance<'a> {
             resource_id: id.reborrow(),
             account_id: owner.map(Text::reborrow),
             region: zone.and_then(|zone| region_of(&zone.0)).map(Into::into),
-            lifecycle: state.unwrap_or(Lifecycle::Live),
+            lifecycle: state.unwrap_or(Lifecycle::Exists),
             tags: self.tags.as_ref().map(Tags::reborrow).unwrap_or_default(),
             gap: options.is_none().then_some(Gap::NoMetadataOptions),
             metadata_options: options,
@@ -94,8 +94,8 @@ impl<'a> Instance<'a> {
     }
 }
 
-/// The Region of a zone: `us-east-1` of `us-east-1a`, of the Local Zone `us-west-2-lax-1a`, and of the
-/// Wavelength Zone `us-east-1-wl1-bos-wlz-1`. It is what stands before the first number, and that number
+/// Returns the Region of a zone: `us-east-1` of the Availability Zone `us-east-1a`, `us-west-2` of the Local Zone
+/// `us-west-2-lax-1a`, `us-east-1` of the Wavelength Zone `us-east-1-wl1-bos-wlz-1`. It ends with the first number
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html>).
 fn region_of(zone: &str) -> Option<&str> {
     let number = zone.find(|c: char| c.is_ascii_digit())?;

@@ -1,4 +1,4 @@
-//! Fields as AWS writes them, borrowed from the input wherever it allows that.
+//! Fields as AWS writes them, borrowed from the input when possible.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,28 +8,28 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{SourceError, read_object};
-use crate::rule::resource::{Lifecycle, MetadataOptions};
+use crate::rule::resource::{Lifecycle, MetadataOptions, Tag};
 
-/// A string that borrows from the input unless it holds escapes. (`Cow` alone never borrows when it
-/// stands inside an `Option`.)
+/// A string that borrows from the input unless it contains escapes. (Inside an `Option`, a plain `Cow` never
+/// borrows.)
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 impl Text<'_> {
-    /// The same text, for a shorter time.
+    /// Borrows the text.
     pub(crate) fn reborrow(&self) -> Cow<'_, str> {
         Cow::Borrowed(&self.0)
     }
 }
 
-/// Tags, either as a map (a configuration item's own `tags`) or as a list of keys and values
-/// (`configuration.tags`, and every EC2 call).
+/// Tags, either as a map (`tags` of a configuration item) or as a list of keys and values
+/// (`configuration.tags`, and every EC2 response).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tags<'a>(pub(crate) Vec<(Text<'a>, Text<'a>)>);
 
 impl Tags<'_> {
-    pub(crate) fn reborrow(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
-        self.0.iter().map(|(key, value)| (key.reborrow(), value.reborrow())).collect()
+    pub(crate) fn reborrow(&self) -> Vec<Tag<'_>> {
+        self.0.iter().map(|(key, value)| Tag { key: key.reborrow(), value: value.reborrow() }).collect()
     }
 }
 
@@ -69,22 +69,22 @@ impl<'de> Visitor<'de> for TagsVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         #[derive(Deserialize)]
-        struct Tag<'a> {
+        struct Pair<'a> {
             #[serde(borrow, alias = "Key")]
             key: Option<Text<'a>>,
             #[serde(borrow, alias = "Value")]
             value: Option<Text<'a>>,
         }
         let mut tags = Vec::new();
-        while let Some(tag) = list.next_element::<Tag<'de>>()? {
+        while let Some(tag) = list.next_element::<Pair<'de>>()? {
             tags.extend(tag.key.zip(tag.value));
         }
         Ok(Tags(tags))
     }
 }
 
-/// The JSON in a field that AWS Config writes either as an object (events, snapshots) or as a string
-/// of JSON (history).
+/// A field that AWS Config writes either as an object (events, snapshots) or as a string that contains JSON
+/// (history).
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Embedded<'a, T> {
     /// Absent or null.
@@ -92,7 +92,7 @@ pub(crate) enum Embedded<'a, T> {
     Absent,
     /// An object.
     Object(T),
-    /// A string, expected to hold an object.
+    /// A string, expected to contain an object.
     Encoded(Cow<'a, str>),
 }
 
@@ -108,7 +108,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EmbeddedVisitor<T> {
     type Value = Embedded<'de, T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object, or a string that holds one")
+        f.write_str("an object, or a string that contains one")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
@@ -128,8 +128,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EmbeddedVisitor<T> {
     }
 }
 
-/// Metadata options in any of AWS's casings: lowerCamel in an instance's and a launch configuration's
-/// item, Pascal in a launch template's item and in EC2's own answers. Unknown options are passed over.
+/// Metadata options in any of AWS's spellings: lower camel case in the items of instances and launch
+/// configurations, Pascal case in those of launch templates and in EC2's responses. Unknown options are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct OptionsFields<'a> {
@@ -143,13 +143,13 @@ struct OptionsFields<'a> {
     state: Option<Text<'a>>,
 }
 
-/// Reads metadata options; `path` is where they stand in the record.
+/// Reads metadata options. `path` is their place in the record, for errors.
 pub(crate) fn metadata_options<'a>(
     path: &str,
     json: &'a RawValue,
 ) -> Result<MetadataOptions<'a>, SourceError> {
     let fields: OptionsFields<'a> = read_object(path, json.get())?;
-    Ok(MetadataOptions::from_words(
+    Ok(MetadataOptions::from_api(
         fields.http_tokens.map(|text| text.0),
         fields.http_endpoint.as_ref().map(|text| text.0.as_ref()),
         fields.http_put_response_hop_limit,
@@ -157,7 +157,7 @@ pub(crate) fn metadata_options<'a>(
     ))
 }
 
-/// Reads an instance's state, `{"code", "name"}` or `{"Code", "Name"}`, as a lifecycle.
+/// Reads the state of an instance, `{"code", "name"}` or `{"Code", "Name"}`.
 pub(crate) fn lifecycle<'a>(path: &str, json: &'a RawValue) -> Result<Lifecycle<'a>, SourceError> {
     #[derive(Deserialize)]
     struct State<'a> {
@@ -165,5 +165,5 @@ pub(crate) fn lifecycle<'a>(path: &str, json: &'a RawValue) -> Result<Lifecycle<
         name: Option<Text<'a>>,
     }
     let state: State<'a> = read_object(path, json.get())?;
-    Ok(state.name.map_or(Lifecycle::Live, |name| Lifecycle::from_instance_state(name.0)))
+    Ok(state.name.map_or(Lifecycle::Exists, |name| Lifecycle::from_instance_state(name.0)))
 }

@@ -1,9 +1,13 @@
-//! Where resources come from: each module reads one shape of input and ends in a [`Resource`].
+//! Where resources come from. Each file reads one shape of input, and returns a
+//! [`Resource`](crate::rule::resource::Resource).
 //!
-//! [`Resource`]: crate::rule::resource::Resource
+//! - [`config`]: what AWS Config sends and records: events, configuration items.
+//! - [`ec2`]: what EC2 and EC2 Auto Scaling return (feature `live` or `lambda`).
+//! - [`aws_cli`]: what the AWS CLI prints.
 
 pub mod aws_cli;
 pub mod config;
+#[cfg(feature = "aws")]
 pub mod ec2;
 mod fields;
 
@@ -12,33 +16,33 @@ use serde::Deserialize;
 /// Why a record could not be read as a resource.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// A field that every such record has is absent or null.
+    /// A required field is absent or null.
     #[error("{0} is missing")]
     Missing(&'static str),
-    /// A field holds what it should not.
+    /// A field has an invalid value.
     #[error("{field} is {value}; expected {expected}")]
     Invalid {
         /// The path to the field.
         field: &'static str,
-        /// Its value, as it stands in the record.
+        /// The value, as it stands in the record.
         value: String,
-        /// What would be right.
+        /// A description of valid values.
         expected: &'static str,
     },
-    /// The record, or JSON inside it, does not have the shape that it should.
+    /// The record, or JSON inside it, does not have the expected shape.
     #[error("{field}: {error}")]
     Shape {
-        /// The path to the part that is wrong.
+        /// The path to the part that does not fit.
         field: String,
-        /// What the JSON reader says.
+        /// The error of the JSON parser.
         error: serde_json::Error,
     },
 }
 
-/// Reads `json` as a `T` that is an object. (Left to itself, serde takes a list for a struct, too.)
+/// Reads `json` as a `T` that is an object. (By itself, serde also accepts an array for a struct.)
 ///
 /// # Errors
-/// Where it is none: the error has the path to the part that is wrong, below `root`.
+/// Returns an error if `json` is not a `T`. The error has the path to the part that does not fit, below `root`.
 pub(crate) fn read_object<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Result<T, SourceError> {
     if json.trim_ascii_start().starts_with('{') {
         read(root, json)
@@ -51,12 +55,12 @@ pub(crate) fn read_object<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> 
 /// Reads `json` as a `T`.
 ///
 /// # Errors
-/// Where it is none: the error has the path to the part that is wrong, below `root`.
+/// Returns an error if `json` is not a `T`. The error has the path to the part that does not fit, below `root`.
 pub(crate) fn read<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Result<T, SourceError> {
-    // The plain reader first: it is several times as fast as the one that keeps track of the path.
+    // The plain parser first: it is several times as fast as the one that tracks the path.
     serde_json::from_str(json).or_else(|_| {
-        let mut reader = serde_json::Deserializer::from_str(json);
-        serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let mut parser = serde_json::Deserializer::from_str(json);
+        serde_path_to_error::deserialize(&mut parser).map_err(|error| {
             let path = error.path().to_string();
             let field = match path.as_str() {
                 "." => root.to_owned(),

@@ -1,4 +1,4 @@
-//! `imdsv2 evaluate`: the rule's verdicts on recorded resources, offline.
+//! `imdsv2 evaluate`: verdicts on recorded resources, offline.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,10 +8,12 @@ use clap::Parser;
 use serde_json::Value;
 use time::{Date, OffsetDateTime};
 
+use crate::cli::exit::Completion;
+use crate::cli::input::detect::{InputRecord, RecordKind};
 use crate::cli::input::files::{self, Input};
-use crate::cli::input::split::{self, Kind, Position, Record};
-use crate::cli::output::{self, Evaluation, Format, Output};
-use crate::cli::{Outcome, complain};
+use crate::cli::input::split::{self, Position};
+use crate::cli::output::{self, Finding, Format, Output};
+use crate::cli::terminal::messages;
 use crate::rule::policy::Policy;
 use crate::rule::resource::Resource;
 use crate::rule::verdict::{Summary, evaluate};
@@ -22,9 +24,9 @@ use crate::sources::config::event::{ConfigEvent, EventError, Trigger};
 
 /// Judge recorded resources, without an AWS account
 ///
-/// Takes AWS Config's Lambda events and configuration items, its snapshot and history files (gzip or
+/// Reads AWS Config's Lambda events and configuration items, its snapshot and history files (compressed or
 /// not), the output of `aws configservice get-resource-config-history` and of
-/// `aws ec2 describe-instances`, and lines or arrays of these. What an input is, is recognised.
+/// `aws ec2 describe-instances`, and lines or arrays of these. The kind of an input is detected.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
@@ -34,80 +36,76 @@ Examples:
 
 Exit status: 0 nothing is non-compliant, 1 something is, 2 an error.")]
 pub(crate) struct Args {
-    /// Files, directories (their .json, .jsonl and .ndjson files, .gz too), or - for standard input,
-    /// which is also what is read where none is named
+    /// Files, directories (their .json, .jsonl and .ndjson files, also with .gz), or - for standard input
+    /// [default: standard input]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
 
-    /// How to show the verdicts
+    /// The output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 
-    /// Where to write them instead of standard output
+    /// The output file [default: standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// The rule's parameters, as a JSON object of strings. They go before those in an event
+    /// The rule parameters, as a JSON object of strings. They take precedence over those of an event
     #[arg(long, value_name = "JSON", value_parser = Policy::from_rule_parameters)]
     parameters: Option<Policy>,
 
-    /// End with status 0 even where something is non-compliant
+    /// Exit with status 0 even if something is non-compliant
     #[arg(long)]
     exit_zero: bool,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
     let inputs = files::expand(&args.paths)?;
     let default = Policy::default();
     let shown = args.parameters.as_ref().unwrap_or(&default);
     let mut output = output::open(args.format, args.output.as_deref(), false, shown)?;
     let mut evaluator = Evaluator {
-        given: args.parameters.as_ref(),
+        parameters: args.parameters.as_ref(),
         default: default.clone(),
         today: OffsetDateTime::now_utc().date(),
         output: output.as_mut(),
         summary: Summary::default(),
-        unread: 0,
+        unreadable: 0,
     };
     for input in &inputs {
         evaluator.input(input).context("cannot write the output")?;
     }
-    let Evaluator { summary, unread, .. } = evaluator;
-    let failures = unread_inputs(unread);
-    output.finish(&summary, &failures).context("cannot write the output")?;
-    Ok(match (unread, summary.non_compliant) {
-        (1.., _) => Outcome::Incomplete,
-        (0, 1..) if !args.exit_zero => Outcome::Findings,
-        (0, _) => Outcome::Clean,
-    })
+    let Evaluator { summary, unreadable, .. } = evaluator;
+    output.finish(&summary, &unreadable_inputs(unreadable)).context("cannot write the output")?;
+    let findings = usize::try_from(summary.non_compliant).unwrap_or(usize::MAX);
+    Ok(Completion::of(unreadable, findings).exit_zero(args.exit_zero))
 }
 
-/// What the output says of what could not be read; standard error has each by itself.
-fn unread_inputs(unread: u64) -> Vec<String> {
-    match unread {
+/// What a report says about unreadable input. Each error was printed on standard error.
+fn unreadable_inputs(count: usize) -> Vec<String> {
+    match count {
         0 => Vec::new(),
         1 => vec!["1 record or file could not be read".to_owned()],
-        _ => vec![format!("{unread} records or files could not be read")],
+        _ => vec![format!("{count} records or files could not be read")],
     }
 }
 
-/// Takes records in, puts verdicts out.
+/// Judges records, and writes the findings.
 struct Evaluator<'a> {
     /// The policy of the command line, if any.
-    given: Option<&'a Policy>,
+    parameters: Option<&'a Policy>,
     default: Policy,
     today: Date,
     output: &'a mut dyn Output,
     summary: Summary,
-    /// How many records, or whole inputs, could not be read.
-    unread: u64,
+    /// The number of records or files that could not be read.
+    unreadable: usize,
 }
 
 impl Evaluator<'_> {
-    /// Judges every record of an input. What cannot be read is reported, and the work goes on.
+    /// Judges every record of an input. Unreadable ones are reported, and the work goes on.
     ///
     /// # Errors
-    /// Where the output cannot be written.
+    /// Returns an error if the output cannot be written.
     fn input(&mut self, input: &Input) -> io::Result<()> {
         match input.open() {
             Ok(reader) => split::for_each(reader, &mut |position, record| {
@@ -117,41 +115,41 @@ impl Evaluator<'_> {
                     Ok(Err(Failure::Record(problem))) => problem.to_string(),
                     Err(problem) => problem,
                 };
-                self.report_unread(input, Some(position), &problem);
+                self.report_unreadable(input, Some(position), &problem);
                 Ok(())
             }),
             Err(error) => {
-                self.report_unread(input, None, &error.to_string());
+                self.report_unreadable(input, None, &error.to_string());
                 Ok(())
             }
         }
     }
 
-    fn report_unread(&mut self, input: &Input, position: Option<Position>, problem: &str) {
-        self.unread += 1;
+    fn report_unreadable(&mut self, input: &Input, position: Option<Position>, problem: &str) {
+        self.unreadable += 1;
         match position {
             Some(Position { record, byte }) => {
-                complain(&format!("{input}: record {record} (at byte {byte}): {problem}"));
+                messages::error(&format!("{input}: record {record} (at byte {byte}): {problem}"));
             }
-            None => complain(&format!("{input}: {problem}")),
+            None => messages::error(&format!("{input}: {problem}")),
         }
     }
 
-    fn record(&mut self, record: &Record<'_>) -> Result<(), Failure> {
+    fn record(&mut self, record: &InputRecord<'_>) -> Result<(), Failure> {
         match record {
-            Record::Item(item) => self.resource(&item.resource(false)?, None),
-            Record::Reservation(reservation) => self.reservation(reservation),
-            Record::Other(kind, json) => match kind {
-                Kind::Event => self.event(json),
-                Kind::Notification => {
+            InputRecord::Item(item) => self.resource(&item.resource(false)?, None),
+            InputRecord::Reservation(reservation) => self.reservation(reservation),
+            InputRecord::Other(kind, json) => match kind {
+                RecordKind::Event => self.event(json),
+                RecordKind::Notification => {
                     self.trigger(&Trigger::from_notification("notification", json)?, false, None)
                 }
-                Kind::Item => {
+                RecordKind::Item => {
                     self.resource(&ConfigurationItem::from_json("item", json)?.resource(false)?, None)
                 }
-                Kind::Reservation => self.reservation(&Reservation::from_json(json)?),
-                Kind::Instance => self.resource(&Instance::from_json(json)?.resource()?, None),
-                Kind::Unknown => Err(RecordError::Unknown.into()),
+                RecordKind::Reservation => self.reservation(&Reservation::from_json(json)?),
+                RecordKind::Instance => self.resource(&Instance::from_json(json)?.resource()?, None),
+                RecordKind::Unknown => Err(RecordError::Unknown.into()),
             },
         }
     }
@@ -160,7 +158,7 @@ impl Evaluator<'_> {
         reservation.resources().try_for_each(|resource| self.resource(&resource?, None))
     }
 
-    /// An event brings the rule's own parameters with it; those of the command line go before them.
+    /// An event carries the parameters of its rule. Those of the command line take precedence.
     fn event(&mut self, json: &str) -> Result<(), Failure> {
         let payload: Value = serde_json::from_str(json)
             .map_err(|error| SourceError::Shape { field: "event".to_owned(), error })?;
@@ -189,18 +187,18 @@ impl Evaluator<'_> {
     }
 
     fn resource(&mut self, resource: &Resource<'_>, policy: Option<&Policy>) -> Result<(), Failure> {
-        let policy = self.given.or(policy).unwrap_or(&self.default);
+        let policy = self.parameters.or(policy).unwrap_or(&self.default);
         let verdict = evaluate(resource, policy, self.today);
         self.summary.count(verdict.compliance);
-        self.output.evaluation(&Evaluation::new(resource, &verdict)).map_err(Failure::Output)
+        self.output.finding(&Finding::new(resource, &verdict)).map_err(Failure::Output)
     }
 }
 
 /// What ends the work on a record.
 enum Failure {
-    /// There is no verdict; the next record may have one.
+    /// The record has no verdict; the next one may have one.
     Record(RecordError),
-    /// The verdict cannot be written; nor can any other.
+    /// The output cannot be written.
     Output(io::Error),
 }
 
@@ -214,17 +212,18 @@ impl<E: Into<RecordError>> From<E> for Failure {
 #[derive(Debug, thiserror::Error)]
 enum RecordError {
     #[error(
-        "not recognised; expected an AWS Config event, a configuration item, a snapshot or history file, or \
+        "unknown record: expected an AWS Config event, a configuration item, a snapshot or history file, or \
          the output of `aws ec2 describe-instances`"
     )]
     Unknown,
     #[error(
-        "an oversized notification does not carry the item; evaluate the output of `aws configservice \
-         get-resource-config-history --resource-type {resource_type} --resource-id {resource_id}` instead"
+        "an oversized notification does not contain the configuration item: evaluate the output of `aws \
+         configservice get-resource-config-history --resource-type {resource_type} --resource-id {resource_id}` \
+         instead"
     )]
     Oversized { resource_type: String, resource_id: String },
     #[error(
-        "a scheduled notification is about no resource in particular; evaluate the output of `aws ec2 \
+        "a scheduled notification does not contain a resource: evaluate the output of `aws ec2 \
          describe-instances` instead"
     )]
     Scheduled,

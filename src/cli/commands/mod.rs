@@ -1,6 +1,9 @@
-//! The commands.
+//! The commands: a file or folder for each.
 
 pub(crate) mod evaluate;
+#[cfg(feature = "live")]
 pub(crate) mod remediate;
+#[cfg(feature = "live")]
 pub(crate) mod restore;
+#[cfg(feature = "live")]
 pub(crate) mod scan;

@@ -1,4 +1,4 @@
-//! `imdsv2 restore`: undoes what a journal says was done.
+//! `imdsv2 restore`: undoes the changes in a journal.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -8,26 +8,30 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 
-use crate::cli::concurrency::side_by_side;
-use crate::cli::fleet::accounts::{Place, Selection};
-use crate::cli::fleet::instance::{self, Options};
+use super::remediate::no_credentials;
+use crate::cli::concurrency::Concurrency;
+use crate::cli::exit::Completion;
+use crate::cli::fleet::accounts::{AccountRegion, Selection};
+use crate::cli::fleet::instance::{self, has_settings_of};
 use crate::cli::journal::{self, Entry, Journal, Step};
-use crate::cli::output::changes::{Change, ChangeFormat, Changes, Outcome as Came};
+use crate::cli::output::changes::{Change, ChangeFormat, ChangeReport, ChangeStatus};
+use crate::cli::terminal::messages;
 use crate::cli::terminal::progress::Progress;
-use crate::cli::terminal::shutdown::Interrupt;
-use crate::cli::{Outcome, complain};
+use crate::cli::terminal::shutdown::Shutdown;
+use crate::rule::resource::{HttpEndpoint, HttpTokens, InstanceKey, Location, MetadataOptions};
 
-/// Undo what a journal of `imdsv2 remediate` says was done
+/// Undo the changes in a journal of `imdsv2 remediate`
 ///
-/// Puts the options back that an instance had before it was changed, and verifies them. It never switches
-/// the IMDS endpoint on. It can be interrupted and run again: what is restored already is passed over.
+/// Sets the metadata options that an instance had before it was changed, and verifies them. The IMDS
+/// endpoint is never enabled. The command can be interrupted and run again: instances that are restored
+/// already are not changed.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
   imdsv2 restore imdsv2-20261123T180000Z.jsonl
   imdsv2 restore --accounts-file roles.txt monday.jsonl
 
-Exit status: 0 everything is as it was, 2 an error.")]
+Exit status: 0 every instance has its previous options, 2 an error.")]
 pub(crate) struct Args {
     /// The journal
     #[arg(value_name = "JOURNAL")]
@@ -36,136 +40,129 @@ pub(crate) struct Args {
     #[command(flatten)]
     selection: Selection,
 
-    /// How many instances are changed at once
+    /// The number of instances to change concurrently
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     concurrency: u16,
 
-    /// How to show what came of each instance
+    /// The output format
     #[arg(long, value_enum, default_value_t = ChangeFormat::Table)]
     format: ChangeFormat,
 
-    /// Where to write it instead of standard output
+    /// The output file [default: standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-/// An account, a Region and an instance in it.
-type Key = (String, String, String);
+pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
+    let changes = unrestored(journal::read(&args.journal)?);
+    if changes.is_empty() {
+        messages::note(&format!("{}: nothing to restore", args.journal.display()));
+    }
+    let regions = changes.keys().map(|key| key.location.region.clone()).collect();
+    let fleet = args.selection.fleet_in(regions).await?;
+    for failure in &fleet.unreachable {
+        messages::error(failure);
+    }
+    let regions =
+        fleet.regions.into_iter().map(|region| (region.location.clone(), Arc::new(region))).collect();
 
-pub(crate) async fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let before = unrestored(journal::read(&args.journal)?);
-    if before.is_empty() {
-        anstream::eprintln!("{}: nothing to restore", args.journal.display());
+    let mut report = ChangeReport::open(args.format, args.output.as_deref())?;
+    let written = restore_all(args, changes, &regions, &mut report).await?;
+    written.and_then(|()| report.finish(None)).context("cannot write the output")?;
+    let not_started = report.count(ChangeStatus::NotStarted);
+    if not_started > 0 {
+        messages::note(&format!("{not_started} not started. To continue: run the same command again."));
     }
-    let regions = before.keys().map(|(_, region, _)| region.clone()).collect();
-    let places = args.selection.places_in(regions).await?;
-    for closed in &places.closed {
-        complain(closed);
-    }
-    let closed = places.closed.len();
-    let key = |place: &Place| (place.account_id.to_string(), place.region.to_string());
-    let places: HashMap<_, _> = places.open.into_iter().map(|place| (key(&place), Arc::new(place))).collect();
-
-    let mut changes = Changes::open(args.format, args.output.as_deref())?;
-    let written = restore_all(args, before, &places, &mut changes).await?;
-    written.and_then(|()| changes.finish(None)).context("cannot write the output")?;
-    let undone = closed + changes.count(Came::Failed) + changes.count(Came::NotBegun);
-    if changes.count(Came::NotBegun) > 0 {
-        anstream::eprintln!("{} not begun. To go on: the same command.", changes.count(Came::NotBegun));
-    }
-    Ok(if undone > 0 { Outcome::Incomplete } else { Outcome::Clean })
+    let errors = fleet.unreachable.len() + report.count(ChangeStatus::Failed) + not_started;
+    Ok(Completion::of(errors, 0))
 }
 
-/// Restores what can be, several instances at once. Where the output cannot be written, what is under way is
-/// finished; that is what the inner result tells.
+/// Restores instances concurrently. If the output cannot be written, no more are started; the inner result is
+/// that error.
 async fn restore_all(
     args: &Args,
-    before: BTreeMap<Key, Before>,
-    places: &HashMap<(String, String), Arc<Place>>,
-    changes: &mut Changes,
+    changes: BTreeMap<InstanceKey, Before>,
+    regions: &HashMap<Location, Arc<AccountRegion>>,
+    report: &mut ChangeReport,
 ) -> anyhow::Result<io::Result<()>> {
-    if before.is_empty() {
+    if changes.is_empty() {
         return Ok(Ok(()));
     }
-    let (journal, interrupt) = (Arc::new(Journal::append(&args.journal)?), Interrupt::listen());
-    let progress = Progress::over_instances(before.len());
+    let journal = Arc::new(Journal::append(&args.journal)?);
+    let concurrency = Concurrency { limit: args.concurrency, shutdown: Shutdown::listen() };
+    let progress = Progress::over_instances(changes.len());
     let mut written = Ok(());
-    let mut tell = |change: Change| {
-        let told = progress.aside(|| {
-            if change.outcome == Came::Failed {
-                complain(&format!("{}: {}", change.instance_id, change.detail));
+    let mut add = |change: Change| {
+        let added = progress.suspend(|| {
+            if change.status == ChangeStatus::Failed {
+                messages::error(&format!("{}: {}", change.instance.instance_id, change.detail));
             }
-            changes.add(&change)
+            report.add(&change)
         });
         progress.step();
-        if told.is_err() && written.is_ok() {
-            interrupt.tell();
-            written = told;
+        if added.is_err() && written.is_ok() {
+            concurrency.shutdown.request();
+            written = added;
         }
     };
-    let work = |(key, before): (Key, Before)| {
-        let place = places.get(&(key.0.clone(), key.1.clone())).cloned();
+    let restore = |(instance, before): (InstanceKey, Before)| {
+        let region = regions.get(&instance.location).cloned();
         let journal = Arc::clone(&journal);
         async move {
-            let (outcome, detail) = match place {
-                None => (Came::Failed, format!("no credentials for account {}: give --role-arn", key.0)),
-                Some(place) => match restore_one(&place, &key, &before, &journal).await {
-                    Ok((outcome, detail)) => (outcome, detail.to_owned()),
-                    Err(error) => (Came::Failed, error),
+            let (status, detail) = match region {
+                None => (ChangeStatus::Failed, no_credentials(&instance.location.account_id)),
+                Some(region) => match restore_instance(&region, &instance, &before, &journal).await {
+                    Ok((status, detail)) => (status, detail.to_owned()),
+                    Err(error) => (ChangeStatus::Failed, error),
                 },
             };
-            change(key, outcome, detail)
+            Change { instance, status, detail }
         }
     };
-    let all = before.into_iter().collect();
-    for (key, _) in side_by_side(all, args.concurrency, &interrupt, work, &mut tell).await? {
-        tell(change(key, Came::NotBegun, "not begun".to_owned()));
+    let not_started = concurrency.run(changes.into_iter().collect(), restore, &mut add).await;
+    let not_started = not_started.context("the restoration of an instance panicked")?;
+    for (instance, _) in not_started {
+        add(Change { instance, status: ChangeStatus::NotStarted, detail: "not started".to_owned() });
     }
     progress.finish();
     Ok(written)
 }
 
-fn change((account_id, region, instance_id): Key, outcome: Came, detail: String) -> Change {
-    Change { account_id, region, instance_id, outcome, detail }
-}
-
-/// Restores an instance, and writes that into the journal.
-async fn restore_one(
-    place: &Place,
-    (account_id, region, instance_id): &Key,
+/// Restores an instance, and writes that to the journal.
+async fn restore_instance(
+    region: &AccountRegion,
+    instance: &InstanceKey,
     before: &Before,
     journal: &Journal,
-) -> Result<(Came, &'static str), String> {
-    let restored = restore(place, instance_id, before).await?;
-    let entry = Entry {
-        time: String::new(),
-        account_id: account_id.clone(),
-        region: region.clone(),
-        instance_id: instance_id.clone(),
-        step: Step::Restored,
-    };
-    journal.write(entry).map_err(|error| format!("the journal: {error}"))?;
+) -> Result<(ChangeStatus, &'static str), String> {
+    let restored = restore(region, &instance.instance_id, before).await?;
+    let written = journal.write(instance, Step::Restored);
+    written.map_err(|error| format!("cannot write to the journal: {error}"))?;
     Ok(restored)
 }
 
-/// How an instance was: tokens, the hop limit if it was changed, and the endpoint.
+/// The options of an instance before it was changed.
 struct Before {
-    http_tokens: String,
+    http_tokens: HttpTokens<'static>,
+    http_endpoint: HttpEndpoint,
+    /// The hop limit, if it was changed.
     hop_limit: Option<i32>,
-    http_endpoint: String,
 }
 
-/// The changes that are not restored yet, each with how the instance was before the first of them.
-fn unrestored(entries: Vec<Entry>) -> BTreeMap<Key, Before> {
+/// Returns the changes that are not restored yet, with the options from before the first change of each instance.
+fn unrestored(entries: Vec<Entry>) -> BTreeMap<InstanceKey, Before> {
     let mut changes = BTreeMap::new();
-    for entry in entries {
-        let key = (entry.account_id, entry.region, entry.instance_id);
-        match entry.step {
-            Step::Changing { http_tokens, http_put_response_hop_limit: hop_limit, http_endpoint } => {
-                changes.entry(key).or_insert(Before { http_tokens, hop_limit, http_endpoint });
+    for (instance, step) in entries.into_iter().map(Entry::into_parts) {
+        match step {
+            Step::Changing { http_tokens, http_put_response_hop_limit, http_endpoint } => {
+                changes.entry(instance).or_insert_with(|| Before {
+                    http_tokens: tokens_before(http_tokens),
+                    http_endpoint: HttpEndpoint::from_api(Some(&http_endpoint)),
+                    hop_limit: http_put_response_hop_limit,
+                });
             }
             Step::Restored => {
-                changes.remove(&key);
+                changes.remove(&instance);
             }
             Step::Changed | Step::Failed { .. } => {}
         }
@@ -173,31 +170,40 @@ fn unrestored(entries: Vec<Entry>) -> BTreeMap<Key, Before> {
     changes
 }
 
-async fn restore(place: &Place, instance_id: &str, before: &Before) -> Result<(Came, &'static str), String> {
-    let ec2 = &place.clients.ec2;
-    let Some(now) = instance::look(ec2, instance_id).await? else {
-        return Ok((Came::Unneeded, "gone: nothing to do"));
+/// An instance without a value accepted IMDSv1, which is what `optional` means.
+fn tokens_before(value: String) -> HttpTokens<'static> {
+    if value.is_empty() { HttpTokens::Optional } else { HttpTokens::from_api(Some(value.into())) }
+}
+
+async fn restore(
+    region: &AccountRegion,
+    instance_id: &str,
+    before: &Before,
+) -> Result<(ChangeStatus, &'static str), String> {
+    let ec2 = &region.resources.ec2;
+    let current = instance::describe(ec2, instance_id).await.map_err(|error| error.to_string())?;
+    let Some(current) = current.map(|current| current.options) else {
+        return Ok((ChangeStatus::Unchanged, "unchanged: the instance no longer exists"));
     };
-    let now = now.options;
-    let wanted = Options {
-        // An instance without a word for it answered IMDSv1, which is what this one means.
-        http_tokens: if before.http_tokens.is_empty() {
-            "optional".to_owned()
-        } else {
-            before.http_tokens.clone()
-        },
-        hop_limit: before.hop_limit.unwrap_or(now.hop_limit),
-        http_endpoint: now.http_endpoint.clone(),
+    let wanted = MetadataOptions {
+        http_tokens: before.http_tokens.clone(),
+        hop_limit: before.hop_limit.map(i64::from).or(current.hop_limit),
+        ..current.clone()
     };
-    if now == wanted {
-        return Ok((Came::Unneeded, "as it was already"));
+    if has_settings_of(&current, &wanted) {
+        return Ok((ChangeStatus::Unchanged, "unchanged: the instance already has its previous options"));
     }
-    if now.http_endpoint == "disabled" && before.http_endpoint != "disabled" {
+    let is_disabled = current.http_endpoint == HttpEndpoint::Disabled;
+    if is_disabled && before.http_endpoint != HttpEndpoint::Disabled {
         return Err(
-            "its IMDS endpoint was disabled since, and is not switched on here; left as it is".to_owned()
+            "the IMDS endpoint was disabled after the change, and is never enabled by this command; \
+                    the instance was not changed"
+                .to_owned(),
         );
     }
-    instance::set(ec2, instance_id, &wanted.http_tokens, before.hop_limit, false).await?;
-    instance::settle(ec2, instance_id, &wanted).await?;
-    Ok((Came::Restored, "as it was"))
+    let modified = instance::modify(ec2, instance_id, &wanted.http_tokens, before.hop_limit).await;
+    modified.map_err(|error| error.to_string())?;
+    let verified = instance::wait_until_applied(ec2, instance_id, &wanted).await;
+    verified.map_err(|error| error.to_string())?;
+    Ok((ChangeStatus::Restored, "restored: the instance has its previous options"))
 }

@@ -1,79 +1,103 @@
-//! Where the command line works: accounts, and Regions in them.
+//! The accounts and Regions that a command works in.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use anyhow::{Context, bail};
-use aws_config::sts::AssumeRoleProvider;
+use anyhow::Context;
 use aws_config::{Region, SdkConfig};
-use aws_sdk_config::config::SharedCredentialsProvider;
 use clap::Args;
 
-use crate::aws::clients::{self, Clients, explain};
+use super::regions::enabled_regions;
+use crate::aws::assume_role::assume_role;
+use crate::aws::clients::{self, ResourceClients};
+use crate::aws::{ApiError, RoleArn};
+use crate::rule::resource::{InstanceKey, Location};
 
-/// Where to ask which Regions there are, if nothing says so: every account of the partition has it.
+/// The Region to ask for Regions if none is configured: every account of the partition has it.
 const FALLBACK_REGION: &str = "us-east-1";
-/// The name that CloudTrail shows for what is done with an assumed role.
+/// The session name that CloudTrail shows for calls with an assumed role.
 const SESSION_NAME: &str = "imdsv2";
 
-/// Which accounts and Regions.
+/// The options that select accounts and Regions.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Where")]
+#[command(next_help_heading = "Accounts and Regions")]
 pub(crate) struct Selection {
-    /// A Region; may be repeated. Without it: all that are enabled in the account
+    /// A Region; may be repeated [default: all Regions that are enabled in the account]
     #[arg(long = "region", value_name = "REGION")]
     regions: Vec<String>,
 
-    /// A profile of the AWS configuration files. Without it: the credentials that the environment gives
+    /// A profile of the AWS configuration files [default: the credentials of the environment]
     #[arg(long, value_name = "PROFILE")]
     profile: Option<String>,
 
-    /// A role to assume, to work in its account instead of one's own; may be repeated
+    /// A role to assume, to work in its account instead of your own; may be repeated
     #[arg(long = "role-arn", value_name = "ARN")]
-    role_arns: Vec<String>,
+    role_arns: Vec<RoleArn>,
 
-    /// A file with a role ARN on each line; empty lines, and those that begin with #, are passed over
+    /// A file with a role ARN on each line; empty lines and lines that begin with # are ignored
     #[arg(long, value_name = "FILE")]
     accounts_file: Option<PathBuf>,
 }
 
-/// An account in a Region.
+/// An account in a Region, with the clients to work there.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) account_id: Arc<str>,
-    pub(crate) region: Arc<str>,
-    pub(crate) clients: Clients,
-    pub(crate) sdk: SdkConfig,
+pub(crate) struct AccountRegion {
+    pub(crate) location: Location,
+    pub(crate) resources: ResourceClients,
+    sdk: SdkConfig,
 }
 
-/// The places of a selection, and the accounts that could not be entered, each with the reason.
+impl AccountRegion {
+    fn new(account_id: &str, region: &str, sdk: &SdkConfig) -> Self {
+        let sdk = sdk.to_builder().region(Region::new(region.to_owned())).build();
+        let location = Location { account_id: account_id.to_owned(), region: region.to_owned() };
+        Self { location, resources: ResourceClients::new(&sdk), sdk }
+    }
+
+    /// Returns a client of CloudWatch.
+    pub(crate) fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
+        clients::cloudwatch(&self.sdk)
+    }
+
+    /// Returns a client of Systems Manager.
+    pub(crate) fn ssm(&self) -> aws_sdk_ssm::Client {
+        clients::ssm(&self.sdk)
+    }
+
+    /// Names an instance in this account and Region.
+    pub(crate) fn key(&self, instance_id: &str) -> InstanceKey {
+        InstanceKey { location: self.location.clone(), instance_id: instance_id.to_owned() }
+    }
+}
+
+/// The accounts and Regions of a selection.
 #[derive(Debug, Default)]
-pub(crate) struct Places {
-    pub(crate) open: Vec<Place>,
-    pub(crate) closed: Vec<String>,
+pub(crate) struct Fleet {
+    pub(crate) regions: Vec<AccountRegion>,
+    /// The accounts that could not be entered, each with the reason.
+    pub(crate) unreachable: Vec<String>,
 }
 
 impl Selection {
     /// Enters the accounts, and finds their Regions.
     ///
     /// # Errors
-    /// Where the accounts file cannot be read. An account that cannot be entered is in the answer.
-    pub(crate) async fn places(&self) -> anyhow::Result<Places> {
+    /// Returns an error if the accounts file cannot be read. Accounts that cannot be entered are in the result.
+    pub(crate) async fn fleet(&self) -> anyhow::Result<Fleet> {
         self.enter(&self.regions).await
     }
 
-    /// The same, in the Regions given; `--region` narrows them.
+    /// Enters the accounts in `regions`, or in those of them that `--region` names.
     ///
     /// # Errors
-    /// As for [`Self::places`].
-    pub(crate) async fn places_in(&self, regions: BTreeSet<String>) -> anyhow::Result<Places> {
-        let asked = |region: &String| self.regions.is_empty() || self.regions.contains(region);
-        let regions: Vec<_> = regions.into_iter().filter(asked).collect();
-        if regions.is_empty() { Ok(Places::default()) } else { self.enter(&regions).await }
+    /// As for [`Self::fleet`].
+    pub(crate) async fn fleet_in(&self, regions: BTreeSet<String>) -> anyhow::Result<Fleet> {
+        let is_selected = |region: &String| self.regions.is_empty() || self.regions.contains(region);
+        let regions: Vec<_> = regions.into_iter().filter(is_selected).collect();
+        if regions.is_empty() { Ok(Fleet::default()) } else { self.enter(&regions).await }
     }
 
-    async fn enter(&self, regions: &[String]) -> anyhow::Result<Places> {
+    async fn enter(&self, regions: &[String]) -> anyhow::Result<Fleet> {
         let mut loader = clients::sdk_defaults();
         if let Some(profile) = &self.profile {
             loader = loader.profile_name(profile);
@@ -83,69 +107,46 @@ impl Selection {
         let own = own.to_builder().region(region).build();
 
         let roles = self.roles()?;
-        let mut places = Places::default();
+        let mut fleet = Fleet::default();
         if roles.is_empty() {
-            places.enter(&own, regions, "the account of the credentials").await;
+            fleet.enter(&own, regions, "the account of the credentials").await;
         }
         for role in &roles {
-            let provider =
-                AssumeRoleProvider::builder(role).session_name(SESSION_NAME).configure(&own).build().await;
-            let assumed =
-                own.to_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build();
-            places.enter(&assumed, regions, role).await;
+            let assumed = assume_role(&own, role, SESSION_NAME).await;
+            fleet.enter(&assumed, regions, &role.to_string()).await;
         }
-        Ok(places)
+        Ok(fleet)
     }
 
-    fn roles(&self) -> anyhow::Result<Vec<String>> {
+    fn roles(&self) -> anyhow::Result<Vec<RoleArn>> {
         let mut roles = self.role_arns.clone();
         if let Some(path) = &self.accounts_file {
             roles.extend(read_roles(path)?);
-        }
-        for role in &roles {
-            if !(role.starts_with("arn:") && role.contains(":role/")) {
-                bail!("\"{role}\" is no role; expected arn:<partition>:iam::<account>:role/<name>");
-            }
         }
         Ok(roles)
     }
 }
 
-fn read_roles(path: &Path) -> anyhow::Result<Vec<String>> {
+fn read_roles(path: &Path) -> anyhow::Result<Vec<RoleArn>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    Ok(lines.map(str::to_owned).collect())
+    let roles = lines.map(str::parse).collect::<Result<_, _>>();
+    roles.with_context(|| format!("{}", path.display()))
 }
 
-impl Places {
+impl Fleet {
     async fn enter(&mut self, sdk: &SdkConfig, regions: &[String], name: &str) {
         match Self::of_account(sdk, regions).await {
-            Ok(places) => self.open.extend(places),
-            Err(reason) => self.closed.push(format!("{name}: {reason}")),
+            Ok(regions) => self.regions.extend(regions),
+            Err(error) => self.unreachable.push(format!("{name}: {error}")),
         }
     }
 
-    async fn of_account(sdk: &SdkConfig, regions: &[String]) -> Result<Vec<Place>, String> {
-        let identity = aws_sdk_sts::Client::new(sdk).get_caller_identity().send().await;
-        let identity = identity.map_err(|error| format!("GetCallerIdentity: {}", explain(&error)))?;
-        let account_id: Arc<str> = identity.account().unwrap_or_default().into();
+    async fn of_account(sdk: &SdkConfig, regions: &[String]) -> Result<Vec<AccountRegion>, ApiError> {
+        let identity = clients::sts(sdk).get_caller_identity().send().await;
+        let identity = identity.map_err(|error| ApiError::new("GetCallerIdentity", &error))?;
+        let account_id = identity.account().unwrap_or_default();
         let regions = if regions.is_empty() { enabled_regions(sdk).await? } else { regions.to_vec() };
-        let place = |region: String| {
-            let sdk = sdk.to_builder().region(Region::new(region.clone())).build();
-            let account_id = Arc::clone(&account_id);
-            Place { account_id, region: region.into(), clients: Clients::new(&sdk), sdk }
-        };
-        Ok(regions.into_iter().map(place).collect())
+        Ok(regions.iter().map(|region| AccountRegion::new(account_id, region, sdk)).collect())
     }
-}
-
-/// The Regions that are enabled in the account
-/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRegions.html>).
-async fn enabled_regions(sdk: &SdkConfig) -> Result<Vec<String>, String> {
-    let answer = aws_sdk_ec2::Client::new(sdk).describe_regions().send().await;
-    let answer = answer.map_err(|error| format!("DescribeRegions: {}", explain(&error)))?;
-    let names = answer.regions.into_iter().flatten().filter_map(|region| region.region_name);
-    let mut names: Vec<_> = names.collect();
-    names.sort();
-    Ok(names)
 }

@@ -1,130 +1,168 @@
-//! One instance: how it is, changing its metadata options, and waiting until EC2 has applied the change.
+//! One instance: described, changed, verified.
 
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::error::ProvideErrorMetadata;
-use aws_sdk_ec2::operation::modify_instance_metadata_options::builders::ModifyInstanceMetadataOptionsFluentBuilder;
-use aws_sdk_ec2::types::{HttpTokensState, Instance, InstanceMetadataOptionsState, InstanceStateName};
+use aws_sdk_ec2::types::{HttpTokensState, Instance as SdkInstance, InstanceStateName};
 use tokio::time::{Instant, sleep};
 
-use crate::aws::clients::explain;
+use crate::aws::ApiError;
+use crate::rule::resource::{HttpTokens, Lifecycle, MetadataOptions, OptionsState};
+use crate::sources::ec2::convert;
 
-/// How long EC2 is given to apply a change.
-const PATIENCE: Duration = Duration::from_mins(5);
-/// For how long EC2 may tell of the options before: it is consistent in the end.
-const STALE: Duration = Duration::from_secs(15);
-/// The first pause between two looks, and the longest; it doubles.
+/// How long to wait until EC2 has applied a change.
+const TIMEOUT: Duration = Duration::from_mins(5);
+/// How long EC2 may return the options from before a change: it is eventually consistent.
+const CONSISTENCY_DELAY: Duration = Duration::from_secs(15);
+/// The first pause between two descriptions, and the longest; it doubles.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
-/// The metadata options of an instance, in EC2's words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Options {
-    pub(crate) http_tokens: String,
-    pub(crate) http_endpoint: String,
-    pub(crate) hop_limit: i32,
-}
-
-/// An instance as it is.
+/// An instance as it is now.
 #[derive(Clone, Debug)]
-pub(crate) struct Now {
-    pub(crate) options: Options,
-    /// A change is accepted and not in effect yet.
-    pending: bool,
-    /// Changes apply while it runs; on a stopped one at its next start.
-    applies_now: bool,
+pub(crate) struct CurrentInstance {
+    pub(crate) options: MetadataOptions<'static>,
+    /// Whether changes take effect now. On a stopped instance they take effect at its next start.
+    applies_changes: bool,
 }
 
-/// How the instance is; `None` where it is gone or never runs again
+/// Describes an instance. Returns `None` if it no longer exists or is terminated
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>).
 ///
 /// # Errors
-/// Where EC2 does not answer.
-pub(crate) async fn look(client: &Client, instance_id: &str) -> Result<Option<Now>, String> {
-    let answer = client.describe_instances().instance_ids(instance_id).include_managed_resources(true);
-    let answer = match answer.send().await {
-        Ok(answer) => answer,
-        Err(error) if error.code() == Some("InvalidInstanceID.NotFound") => return Ok(None),
-        Err(error) => return Err(format!("DescribeInstances: {}", explain(&error))),
-    };
-    let mut instances = answer.reservations.into_iter().flatten().filter_map(|each| each.instances).flatten();
-    Ok(instances.next().and_then(|instance| now(&instance)))
+/// Returns an error if EC2 does not respond.
+pub(crate) async fn describe(
+    client: &Client,
+    instance_id: &str,
+) -> Result<Option<CurrentInstance>, ApiError> {
+    let request = client.describe_instances().instance_ids(instance_id).include_managed_resources(true);
+    match request.send().await.map_err(|error| ApiError::new("DescribeInstances", &error)) {
+        Ok(response) => {
+            let reservations = response.reservations.into_iter().flatten();
+            let instance = reservations.filter_map(|reservation| reservation.instances).flatten().next();
+            Ok(instance.as_ref().and_then(current))
+        }
+        Err(error) if error.has_code("InvalidInstanceID.NotFound") => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
-fn now(instance: &Instance) -> Option<Now> {
+fn current(instance: &SdkInstance) -> Option<CurrentInstance> {
     let state = instance.state().and_then(|state| state.name());
-    if matches!(state, Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated)) {
-        return None;
-    }
-    let options = instance.metadata_options();
-    let word = |word: Option<&str>| word.unwrap_or_default().to_owned();
-    Some(Now {
-        options: Options {
-            http_tokens: word(options.and_then(|o| o.http_tokens()).map(HttpTokensState::as_str)),
-            http_endpoint: word(options.and_then(|o| o.http_endpoint()).map(|endpoint| endpoint.as_str())),
-            hop_limit: options.and_then(|o| o.http_put_response_hop_limit()).unwrap_or_default(),
-        },
-        pending: options.and_then(|o| o.state()) == Some(&InstanceMetadataOptionsState::Pending),
-        applies_now: matches!(state, Some(InstanceStateName::Pending | InstanceStateName::Running)),
+    let options = convert::instance_options(instance);
+    (convert::lifecycle(instance) == Lifecycle::Exists).then(|| CurrentInstance {
+        options: options.unwrap_or(MetadataOptions::from_api(None, None, None, None)),
+        applies_changes: matches!(state, Some(InstanceStateName::Pending | InstanceStateName::Running)),
     })
 }
 
-/// Sets `HttpTokens`, and the hop limit if given; never the endpoint. With `dry_run`, only asks EC2 whether
-/// that would be allowed
+/// Sets `HttpTokens`, and the hop limit if given, but never the endpoint
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyInstanceMetadataOptions.html>).
 ///
 /// # Errors
-/// Where EC2 refuses.
-pub(crate) async fn set(
+/// Returns an error if EC2 refuses the change.
+pub(crate) async fn modify(
     client: &Client,
     instance_id: &str,
-    http_tokens: &str,
+    http_tokens: &HttpTokens<'_>,
     hop_limit: Option<i32>,
-    dry_run: bool,
-) -> Result<(), String> {
-    let request: ModifyInstanceMetadataOptionsFluentBuilder = client
-        .modify_instance_metadata_options()
-        .instance_id(instance_id)
-        .http_tokens(HttpTokensState::from(http_tokens))
-        .set_http_put_response_hop_limit(hop_limit)
-        .set_dry_run(dry_run.then_some(true));
-    match request.send().await {
-        Ok(_) => Ok(()),
-        Err(error) if dry_run && error.code() == Some("DryRunOperation") => Ok(()),
-        Err(error) => Err(format!("ModifyInstanceMetadataOptions: {}", explain(&error))),
+) -> Result<(), ApiError> {
+    send(client, instance_id, http_tokens, hop_limit, None).await
+}
+
+/// Asks EC2 whether [`modify`] would be allowed, and changes nothing.
+///
+/// # Errors
+/// Returns an error if EC2 would refuse the change.
+pub(crate) async fn check_modify(
+    client: &Client,
+    instance_id: &str,
+    http_tokens: &HttpTokens<'_>,
+    hop_limit: Option<i32>,
+) -> Result<(), ApiError> {
+    match send(client, instance_id, http_tokens, hop_limit, Some(true)).await {
+        Err(error) if error.has_code("DryRunOperation") => Ok(()),
+        result => result,
     }
 }
 
-/// Waits until a change is in effect, and verifies it: `wanted` is how the instance has to be. A stopped
-/// instance is not waited for.
+async fn send(
+    client: &Client,
+    instance_id: &str,
+    http_tokens: &HttpTokens<'_>,
+    hop_limit: Option<i32>,
+    dry_run: Option<bool>,
+) -> Result<(), ApiError> {
+    let request = client
+        .modify_instance_metadata_options()
+        .instance_id(instance_id)
+        .http_tokens(HttpTokensState::from(http_tokens.as_str()))
+        .set_http_put_response_hop_limit(hop_limit)
+        .set_dry_run(dry_run);
+    let response = request.send().await;
+    response.map(|_| ()).map_err(|error| ApiError::new("ModifyInstanceMetadataOptions", &error))
+}
+
+/// Waits until a change is in effect, and verifies it: `wanted` are the options that the instance must have. It
+/// does not wait for a stopped instance.
 ///
 /// # Errors
-/// Where the change is not in effect in five minutes, is another one, or EC2 does not answer.
-pub(crate) async fn settle(client: &Client, instance_id: &str, wanted: &Options) -> Result<(), String> {
-    let (until, stale_until) = (Instant::now() + PATIENCE, Instant::now() + STALE);
+/// Returns an error if the change is not in effect within five minutes, the instance has other options, or EC2
+/// does not respond.
+pub(crate) async fn wait_until_applied(
+    client: &Client,
+    instance_id: &str,
+    wanted: &MetadataOptions<'_>,
+) -> Result<(), VerifyError> {
+    let start = Instant::now();
     let mut pause = PAUSES.0;
     loop {
-        let Some(now) = look(client, instance_id).await? else {
-            return Err("the instance is gone".to_owned());
+        let Some(CurrentInstance { options, applies_changes }) = describe(client, instance_id).await? else {
+            return Err(VerifyError::Gone);
         };
-        let found = now.options;
-        if found == *wanted && !(now.pending && now.applies_now) {
+        let is_pending = options.state == OptionsState::Pending && applies_changes;
+        let is_wanted = has_settings_of(&options, wanted);
+        if is_wanted && !is_pending {
             return Ok(());
         }
-        if found != *wanted && Instant::now() > stale_until {
-            return Err(format!("it is {found}, and should be {wanted}"));
+        if !is_wanted && start.elapsed() > CONSISTENCY_DELAY {
+            return Err(VerifyError::Different {
+                found: describe_options(&options),
+                wanted: describe_options(wanted),
+            });
         }
-        if Instant::now() + pause > until {
-            return Err("EC2 has not applied the change in five minutes".to_owned());
+        if start.elapsed() + pause > TIMEOUT {
+            return Err(VerifyError::Timeout);
         }
         sleep(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }
 }
 
-impl std::fmt::Display for Options {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { http_tokens, http_endpoint, hop_limit } = self;
-        write!(f, "HttpTokens={http_tokens}, HttpEndpoint={http_endpoint}, hop limit {hop_limit}")
-    }
+/// Returns whether `options` have the same settings as `others`, whatever is in effect already.
+pub(crate) fn has_settings_of(options: &MetadataOptions<'_>, others: &MetadataOptions<'_>) -> bool {
+    options.http_tokens == others.http_tokens
+        && options.http_endpoint == others.http_endpoint
+        && options.hop_limit == others.hop_limit
+}
+
+fn describe_options(options: &MetadataOptions<'_>) -> String {
+    format!(
+        "HttpTokens={}, HttpEndpoint={}, HttpPutResponseHopLimit={}",
+        options.http_tokens.as_str(),
+        options.http_endpoint.as_str(),
+        options.hop_limit.unwrap_or_default()
+    )
+}
+
+/// Why a change could not be verified.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VerifyError {
+    #[error("the instance no longer exists")]
+    Gone,
+    #[error("the instance has {found}; expected {wanted}")]
+    Different { found: String, wanted: String },
+    #[error("EC2 did not apply the change within five minutes")]
+    Timeout,
+    #[error(transparent)]
+    Api(#[from] ApiError),
 }

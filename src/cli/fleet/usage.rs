@@ -1,4 +1,4 @@
-//! Whether software on an instance still uses IMDSv1, as CloudWatch counts it.
+//! IMDSv1 calls, as CloudWatch counts them.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -7,122 +7,132 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{self, Dimension, MetricDataQuery, MetricStat};
 
-use crate::aws::clients::explain;
+use crate::aws::ApiError;
 use crate::rule::enforcement::Usage;
 
-/// A metric of an instance.
+/// A metric of an instance
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/viewing_metrics_with_cloudwatch.html>).
 struct Metric {
-    /// What the ids of its series begin with.
+    /// The first letter of the ids of its series.
     prefix: char,
     name: &'static str,
     /// Whether it counts IMDSv1 calls.
-    counts: bool,
+    counts_calls: bool,
 }
 
-const ANSWERED: Metric = Metric { prefix: 'a', name: "MetadataNoToken", counts: true };
-const REFUSED: Metric = Metric { prefix: 'r', name: "MetadataNoTokenRejected", counts: true };
-/// Every running instance has it: where there is this without refusals, there were none.
-const RUNNING: Metric = Metric { prefix: 'c', name: "CPUUtilization", counts: false };
+/// IMDSv1 calls that were answered.
+const NO_TOKEN: Metric = Metric { prefix: 'a', name: "MetadataNoToken", counts_calls: true };
+/// IMDSv1 calls that were refused, because tokens were required.
+const NO_TOKEN_REJECTED: Metric = Metric { prefix: 'r', name: "MetadataNoTokenRejected", counts_calls: true };
+/// Every running instance has it: where it has data and `NO_TOKEN_REJECTED` has none, nothing was refused.
+const CPU_UTILIZATION: Metric = Metric { prefix: 'c', name: "CPUUtilization", counts_calls: false };
 
-/// IMDSv1 calls that were answered, and, while tokens were required, refused: the latter are of instances
-/// whose enforcement was undone.
-const CALLS: [Metric; 2] = [ANSWERED, REFUSED];
-/// Whether a change that was made refuses calls.
-const REFUSALS: [Metric; 2] = [REFUSED, RUNNING];
-/// How many instances fit in a call: AWS takes 500 series
+/// The metrics of all IMDSv1 calls. Refused ones are of instances whose enforcement was undone.
+const CALLS: [Metric; 2] = [NO_TOKEN, NO_TOKEN_REJECTED];
+/// The metrics that show whether a change refuses calls.
+const REFUSALS: [Metric; 2] = [NO_TOKEN_REJECTED, CPU_UTILIZATION];
+/// The number of instances in a request: CloudWatch accepts 500 series
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>).
 const INSTANCES: usize = 500 / CALLS.len();
 const DAY: Duration = Duration::from_hours(24);
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// An instance that is asked about: its id, and whether it may make calls as it is.
-pub(crate) type Candidate<'a> = (&'a str, bool);
+/// An instance whose usage is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) instance_id: &'a str,
+    /// Whether software on the instance may be calling IMDS. If not, missing data means that there are no calls.
+    pub(crate) may_call: bool,
+}
 
-/// The usage of each candidate in the last `days`, in their order: the sum of both metrics
-/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/viewing_metrics_with_cloudwatch.html>).
+/// Returns how each candidate used IMDSv1 in the last `days` days, in the order of the candidates.
 ///
 /// # Errors
-/// Where CloudWatch does not answer.
-pub(crate) async fn look_up(
+/// Returns an error if CloudWatch does not respond.
+pub(crate) async fn imdsv1_usage(
     client: &Client,
     candidates: &[Candidate<'_>],
     days: u16,
-) -> Result<Vec<Usage>, String> {
+) -> Result<Vec<Usage>, ApiError> {
     let mut usages = Vec::with_capacity(candidates.len());
     for candidates in candidates.chunks(INSTANCES) {
-        let now = SystemTime::now();
-        let half_way = DateTime::from(now - DAY * u32::from(days) / 2);
-        let days = now - DAY * u32::from(days);
-        let mut data = data(client, &CALLS, candidates, (days, now), DAY).await?;
-        usages.extend(candidates.iter().enumerate().map(
-            |(number, (_, may_call))| match data.remove(&number) {
-                Some(data) if data.calls > 0 => Usage::InUse(data.calls),
-                Some(data) if data.oldest <= half_way => Usage::Safe,
-                _ if *may_call => Usage::Unknown,
-                _ => Usage::Safe,
-            },
-        ));
+        let end = SystemTime::now();
+        let half_way = DateTime::from(end - DAY * u32::from(days) / 2);
+        let period = Period { start: end - DAY * u32::from(days), end, granularity: DAY };
+        let mut data = metric_data(client, &CALLS, candidates, &period).await?;
+        usages.extend(candidates.iter().enumerate().map(|(number, candidate)| match data.remove(&number) {
+            Some(data) if data.calls > 0 => Usage::InUse(data.calls),
+            Some(data) if data.oldest <= half_way => Usage::NotInUse,
+            _ if candidate.may_call => Usage::Unknown,
+            _ => Usage::NotInUse,
+        }));
     }
     Ok(usages)
 }
 
-/// What each candidate, in their order, was refused since then: calls, none, or unknown, where CloudWatch has no
-/// data at all of an instance that may make calls.
+/// Returns the IMDSv1 calls that each candidate was refused since `start`, in the order of the candidates. The
+/// usage is unknown if CloudWatch has no data at all of an instance that may call IMDS.
 ///
 /// # Errors
-/// Where CloudWatch does not answer.
-pub(crate) async fn refused(
+/// Returns an error if CloudWatch does not respond.
+pub(crate) async fn refused_calls(
     client: &Client,
     candidates: &[Candidate<'_>],
-    since: SystemTime,
-) -> Result<Vec<Usage>, String> {
+    start: SystemTime,
+) -> Result<Vec<Usage>, ApiError> {
     let mut usages = Vec::with_capacity(candidates.len());
     for candidates in candidates.chunks(INSTANCES) {
-        let mut data = data(client, &REFUSALS, candidates, (since, SystemTime::now()), MINUTE).await?;
-        usages.extend(candidates.iter().enumerate().map(
-            |(number, (_, may_call))| match data.remove(&number) {
-                Some(data) if data.calls > 0 => Usage::InUse(data.calls),
-                None if *may_call => Usage::Unknown,
-                _ => Usage::Safe,
-            },
-        ));
+        let period = Period { start, end: SystemTime::now(), granularity: MINUTE };
+        let mut data = metric_data(client, &REFUSALS, candidates, &period).await?;
+        usages.extend(candidates.iter().enumerate().map(|(number, candidate)| match data.remove(&number) {
+            Some(data) if data.calls > 0 => Usage::InUse(data.calls),
+            None if candidate.may_call => Usage::Unknown,
+            _ => Usage::NotInUse,
+        }));
     }
     Ok(usages)
+}
+
+/// The period that data is requested for.
+struct Period {
+    start: SystemTime,
+    end: SystemTime,
+    /// The period of each data point.
+    granularity: Duration,
 }
 
 /// What CloudWatch has of an instance.
-struct Data {
+struct MetricData {
     calls: u64,
     oldest: DateTime,
 }
 
-/// What CloudWatch has of each candidate, by its number; nothing where it has no data.
-async fn data(
+/// Returns what CloudWatch has of each candidate, by its number. Candidates without data are absent.
+async fn metric_data(
     client: &Client,
     metrics: &[Metric],
     candidates: &[Candidate<'_>],
-    (start, end): (SystemTime, SystemTime),
-    period: Duration,
-) -> Result<HashMap<usize, Data>, String> {
-    let queries = candidates.iter().enumerate().flat_map(|(number, (instance_id, _))| {
-        metrics.iter().map(move |metric| metric.query(number, instance_id, period))
+    period: &Period,
+) -> Result<HashMap<usize, MetricData>, ApiError> {
+    let queries = candidates.iter().enumerate().flat_map(|(number, candidate)| {
+        metrics.iter().map(move |metric| metric.query(number, candidate.instance_id, period.granularity))
     });
     let mut pages = client
         .get_metric_data()
         .set_metric_data_queries(Some(queries.collect()))
-        .start_time(DateTime::from(start))
-        .end_time(DateTime::from(end))
+        .start_time(DateTime::from(period.start))
+        .end_time(DateTime::from(period.end))
         .into_paginator()
         .send();
     let mut found = HashMap::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| format!("GetMetricData: {}", explain(&error)))?;
+        let page = page.map_err(|error| ApiError::new("GetMetricData", &error))?;
         for series in page.metric_data_results.into_iter().flatten() {
             let Some((metric, number)) = series.id().and_then(|id| series_of(metrics, id)) else { continue };
             let Some(oldest) = series.timestamps().iter().min().copied() else { continue };
-            let data = found.entry(number).or_insert(Data { calls: 0, oldest });
+            let data = found.entry(number).or_insert(MetricData { calls: 0, oldest });
             data.oldest = data.oldest.min(oldest);
-            if metric.counts {
+            if metric.counts_calls {
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // counts; `as` saturates
                 let calls = series.values().iter().sum::<f64>().ceil() as u64;
                 data.calls += calls;
@@ -133,18 +143,18 @@ async fn data(
 }
 
 impl Metric {
-    /// The query for this metric of an instance; its id tells both.
-    fn query(&self, number: usize, instance_id: &str, period: Duration) -> MetricDataQuery {
+    /// Returns the query for this metric of an instance. Its id encodes both.
+    fn query(&self, number: usize, instance_id: &str, granularity: Duration) -> MetricDataQuery {
         let instance = Dimension::builder().name("InstanceId").value(instance_id).build();
         let metric =
             types::Metric::builder().namespace("AWS/EC2").metric_name(self.name).dimensions(instance).build();
-        let seconds = i32::try_from(period.as_secs()).unwrap_or(i32::MAX);
+        let seconds = i32::try_from(granularity.as_secs()).unwrap_or(i32::MAX);
         let stat = MetricStat::builder().metric(metric).period(seconds).stat("Sum").build();
         MetricDataQuery::builder().id(format!("{}{number}", self.prefix)).metric_stat(stat).build()
     }
 }
 
-/// The metric that a series is of, and the number of its instance.
+/// Returns the metric of a series, and the number of its instance.
 fn series_of<'a>(metrics: &'a [Metric], id: &str) -> Option<(&'a Metric, usize)> {
     let metric = metrics.iter().find(|metric| id.starts_with(metric.prefix))?;
     Some((metric, id.strip_prefix(metric.prefix)?.parse().ok()?))

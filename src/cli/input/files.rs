@@ -1,4 +1,4 @@
-//! Inputs of the command line: files, directories, standard input; gzip or not.
+//! Files, directories and standard input, decompressed.
 
 use std::fmt;
 use std::fs::File;
@@ -9,14 +9,14 @@ use anyhow::{Context, bail, ensure};
 use flate2::read::MultiGzDecoder;
 use walkdir::WalkDir;
 
-use crate::cli::input::read_ahead::ReadAhead;
+use super::read_ahead::ReadAhead;
 
-/// The endings of the files that are read in a directory.
-const ENDINGS: [&str; 3] = [".json", ".jsonl", ".ndjson"];
-/// What every gzip stream begins with (RFC 1952).
+/// The extensions of the files that are read in a directory.
+const EXTENSIONS: [&str; 3] = [".json", ".jsonl", ".ndjson"];
+/// The first bytes of every gzip stream (RFC 1952).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Something to read records from.
+/// A source of records.
 #[derive(Debug)]
 pub(crate) enum Input {
     File(PathBuf),
@@ -24,7 +24,7 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    /// Opens the input, decompressed.
+    /// Opens the input for reading, decompressed.
     pub(crate) fn open(&self) -> io::Result<Box<dyn Read>> {
         match self {
             Self::File(path) => decompressed(File::open(path)?),
@@ -42,16 +42,13 @@ impl fmt::Display for Input {
     }
 }
 
-/// The inputs that the arguments name. A directory stands for the JSON files in it, in order.
+/// Returns the inputs that the arguments name. A directory stands for the JSON files in it, in order.
 ///
 /// # Errors
-/// Where a path does not exist or cannot be listed, or a directory holds no JSON file.
+/// Returns an error if a path does not exist or cannot be listed, or if a directory contains no JSON file.
 pub(crate) fn expand(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
     if paths.is_empty() {
-        ensure!(
-            !io::stdin().is_terminal(),
-            "there is nothing to evaluate; name a file, a directory, or - for standard input"
-        );
+        ensure!(!io::stdin().is_terminal(), "no input: pass a file, a directory, or - for standard input");
         return Ok(vec![Input::Stdin]);
     }
     let mut inputs = Vec::new();
@@ -76,10 +73,7 @@ fn files_in(directory: &Path) -> anyhow::Result<Vec<Input>> {
         }
     }
     if files.is_empty() {
-        bail!(
-            "there is no file in {} that ends in .json, .jsonl or .ndjson, or one of these and .gz",
-            directory.display()
-        );
+        bail!("{} contains no .json, .jsonl or .ndjson file (each may end in .gz)", directory.display());
     }
     Ok(files)
 }
@@ -87,14 +81,14 @@ fn files_in(directory: &Path) -> anyhow::Result<Vec<Input>> {
 fn is_json(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
+    EXTENSIONS.iter().any(|extension| name.ends_with(extension))
 }
 
-/// Whether an input is compressed is read off its first bytes: standard input has no name to tell.
+/// Detects compression by the first bytes: standard input has no file name.
 fn decompressed(mut input: impl Read + Send + 'static) -> io::Result<Box<dyn Read>> {
     let mut start = Vec::with_capacity(GZIP_MAGIC.len());
     input.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut start)?;
-    let compressed = start == GZIP_MAGIC;
+    let is_compressed = start == GZIP_MAGIC;
     let whole = io::Cursor::new(start).chain(input);
-    Ok(if compressed { Box::new(ReadAhead::new(MultiGzDecoder::new(whole))?) } else { Box::new(whole) })
+    Ok(if is_compressed { Box::new(ReadAhead::new(MultiGzDecoder::new(whole))?) } else { Box::new(whole) })
 }

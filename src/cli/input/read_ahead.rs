@@ -1,15 +1,15 @@
-//! Reads an input on a thread of its own, so that it is decompressed while it is evaluated.
+//! Reads an input on a thread of its own, so that decompression overlaps with evaluation.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-/// How much is handed over at once.
+/// The size of a chunk, in bytes.
 const CHUNK: usize = 64 * 1024;
-/// How many chunks may wait: enough that neither side does, for long.
-const WAITING: usize = 16;
+/// The number of chunks in the queue: enough that neither thread waits for long.
+const QUEUE: usize = 16;
 
-/// An input that is read ahead of its reader.
+/// An input that is read ahead of its consumer.
 pub(crate) struct ReadAhead {
     chunks: Receiver<io::Result<Vec<u8>>>,
     current: io::Cursor<Vec<u8>>,
@@ -19,16 +19,16 @@ impl ReadAhead {
     /// Starts to read `input`.
     ///
     /// # Errors
-    /// Where the system has no thread to give.
+    /// Returns an error if the system cannot start a thread.
     pub(crate) fn new(input: impl Read + Send + 'static) -> io::Result<Self> {
-        let (sender, chunks) = sync_channel(WAITING);
-        thread::Builder::new().name("read-ahead".to_owned()).spawn(move || hand_over(input, &sender))?;
+        let (sender, chunks) = sync_channel(QUEUE);
+        thread::Builder::new().name("read-ahead".to_owned()).spawn(move || send_chunks(input, &sender))?;
         Ok(Self { chunks, current: io::Cursor::default() })
     }
 }
 
-/// Ends with the input, with its first error, or when nobody wants more.
-fn hand_over(mut input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
+/// Sends chunks until the input ends or fails, or the consumer is dropped.
+fn send_chunks(mut input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
     loop {
         let mut chunk = Vec::with_capacity(CHUNK);
         let result = input.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
@@ -39,7 +39,7 @@ fn hand_over(mut input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
             Ok(0) => return,
             Ok(_) => {}
             Err(error) => {
-                // Where nobody listens any more, nobody misses the error.
+                // If the consumer was dropped, nobody needs the error.
                 let _ = sender.send(Err(error));
                 return;
             }

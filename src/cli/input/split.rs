@@ -1,82 +1,36 @@
-//! Splits JSON of any size into records, holding one at a time.
+//! The records of an input, in order.
 //!
-//! An input is a sequence of JSON values (one, or one a line). Arrays are opened, and so are the
-//! documents that AWS wraps its lists in; everything else is a record. What a record is, is recognised
-//! by its keys.
+//! An input is a sequence of JSON values: one, or one on each line. Arrays are opened, and so are the documents
+//! that AWS wraps its lists in; everything else is a record.
 
-use std::borrow::Cow;
 use std::io::{self, Read};
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use super::detect::{InputRecord, KnownList};
+use super::scan::{BrokenElement, Parsed, Scan, scan_members, separators};
+use super::window::Window;
 
-use crate::cli::input::window::Window;
-use crate::sources::aws_cli::Reservation;
-use crate::sources::config::configuration_item::ConfigurationItem;
-
-const INPUT_ENDS: &str = "the input ends inside this record";
-/// How deep lists may lie within lists before an input is taken for nonsense.
+const ENDS_IN_RECORD: &str = "the input ends inside this record";
+/// The deepest nesting of lists.
 const MAX_DEPTH: usize = 32;
 
-/// One record of an input.
-#[allow(clippy::large_enum_variant)] // there is one at a time, and most are of the large variant
-pub(crate) enum Record<'a> {
-    /// A configuration item in a list of them.
-    Item(ConfigurationItem<'a>),
-    /// A reservation in the answer of `DescribeInstances`.
-    Reservation(Reservation<'a>),
-    /// Anything else, as JSON, and what its keys say that it is.
-    Other(Kind, &'a str),
-}
-
-/// What an object is, by its keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The event of a Lambda invocation by AWS Config.
-    Event,
-    /// A notification of AWS Config, which an event carries as a string.
-    Notification,
-    /// A configuration item.
-    Item,
-    /// An instance as `DescribeInstances` shows it.
-    Instance,
-    /// A reservation, with instances.
-    Reservation,
-    /// Nothing that is known.
-    Unknown,
-}
-
-impl Kind {
-    fn by_key(key: &str) -> Option<Self> {
-        match key {
-            "invokingEvent" => Some(Self::Event),
-            "messageType" => Some(Self::Notification),
-            "configurationItemStatus" | "resourceType" => Some(Self::Item),
-            "InstanceId" => Some(Self::Instance),
-            "Instances" => Some(Self::Reservation),
-            _ => None,
-        }
-    }
-}
-
-/// Where a record stands in its input.
+/// The place of a record in its input.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Position {
-    /// Its number, from 1.
+    /// The number of the record, from 1.
     pub(crate) record: u64,
-    /// The number of bytes before it.
+    /// The number of bytes before the record.
     pub(crate) byte: u64,
 }
 
-/// Takes each record with its position, or a sentence on why it cannot be read.
-pub(crate) type Visit<'v> = dyn FnMut(Position, Result<Record<'_>, String>) -> io::Result<()> + 'v;
+/// Receives each record with its position, or an explanation why it cannot be read.
+pub(crate) type Visit<'v> = dyn FnMut(Position, Result<InputRecord<'_>, String>) -> io::Result<()> + 'v;
 
-/// Calls `visit` with every record of `input`, in order.
+/// Calls `visit` for every record of `input`, in order.
 ///
 /// # Errors
-/// The first error that `visit` returns; it ends the work.
+/// Returns the first error of `visit`, which ends the work.
 pub(crate) fn for_each<R: Read>(input: R, visit: &mut Visit<'_>) -> io::Result<()> {
-    let mut splitter = Splitter { window: Window::new(input), lists: vec![List::Values], record: 0, visit };
+    let mut splitter = Splitter { window: Window::new(input), open: vec![Open::Values], record: 0, visit };
     match splitter.run() {
         Ok(()) => Ok(()),
         Err(Stop::Visit(error)) => Err(error),
@@ -87,16 +41,14 @@ pub(crate) fn for_each<R: Read>(input: R, visit: &mut Visit<'_>) -> io::Result<(
     }
 }
 
-/// What the reader is inside of.
+/// What the splitter is inside of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum List {
+enum Open {
     /// The input itself, or an array of anything.
     Values,
-    /// `configurationItems`
-    Items,
-    /// `Reservations`
-    Reservations,
-    /// An object, behind the list in it.
+    /// A list whose elements are known.
+    Known(KnownList),
+    /// An object, after the list in it.
     Members,
 }
 
@@ -104,14 +56,14 @@ enum List {
 enum Stop {
     /// The input cannot be read further.
     Input(String),
-    /// The visitor gave up.
+    /// The visitor failed.
     Visit(io::Error),
 }
 
 struct Splitter<'v, R> {
     window: Window<R>,
-    /// The lists that are open, the outermost first.
-    lists: Vec<List>,
+    /// What is open, the outermost first.
+    open: Vec<Open>,
     record: u64,
     visit: &'v mut Visit<'v>,
 }
@@ -120,24 +72,24 @@ impl<R: Read> Splitter<'_, R> {
     fn run(&mut self) -> Result<(), Stop> {
         self.skip_byte_order_mark()?;
         if self.peek()?.is_none() {
-            return Err(Stop::Input("there is nothing in it".to_owned()));
+            return Err(Stop::Input("the input is empty".to_owned()));
         }
-        while let Some(list) = self.lists.last().copied() {
-            match (list, self.peek()?) {
-                (_, None) if self.lists.len() == 1 => return Ok(()),
+        while let Some(open) = self.open.last().copied() {
+            match (open, self.peek()?) {
+                (_, None) if self.open.len() == 1 => return Ok(()),
                 (_, None) => return Err(Stop::Input("the input ends inside a list".to_owned())),
-                (List::Members, _) => self.members()?,
-                (_, Some(b']')) if self.lists.len() > 1 => self.close(1),
-                (List::Values, Some(b'[')) => self.open(List::Values, 1)?,
-                (List::Values, Some(b'{')) => self.object()?,
-                (List::Items | List::Reservations, Some(b'{')) => self.element(list)?,
+                (Open::Members, _) => self.members()?,
+                (_, Some(b']')) if self.open.len() > 1 => self.close(1),
+                (Open::Values, Some(b'[')) => self.enter(Open::Values, 1)?,
+                (Open::Values, Some(b'{')) => self.object()?,
+                (Open::Known(list), Some(b'{')) => self.element(list)?,
                 (_, Some(_)) => self.unreadable("expected a JSON object or array")?,
             }
         }
         Ok(())
     }
 
-    /// Windows begins text with one.
+    /// Windows programs begin text with a byte order mark.
     fn skip_byte_order_mark(&mut self) -> Result<(), Stop> {
         const MARK: &[u8] = "\u{feff}".as_bytes();
         while self.window.bytes().len() < MARK.len() && self.more()? {}
@@ -147,7 +99,7 @@ impl<R: Read> Splitter<'_, R> {
         Ok(())
     }
 
-    /// The next byte that is not white space or, inside a list, a comma.
+    /// Returns the next byte that is not white space or, inside a list, a comma.
     fn peek(&mut self) -> Result<Option<u8>, Stop> {
         loop {
             let bytes = self.window.bytes();
@@ -160,55 +112,56 @@ impl<R: Read> Splitter<'_, R> {
         }
     }
 
-    fn open(&mut self, list: List, length: usize) -> Result<(), Stop> {
-        if self.lists.len() == MAX_DEPTH {
-            return Err(Stop::Input(format!("more than {MAX_DEPTH} lists within each other")));
+    fn enter(&mut self, open: Open, length: usize) -> Result<(), Stop> {
+        if self.open.len() == MAX_DEPTH {
+            return Err(Stop::Input(format!("lists are nested more than {MAX_DEPTH} levels deep")));
         }
         self.window.advance(length);
-        self.lists.push(list);
+        self.open.push(open);
         Ok(())
     }
 
     fn close(&mut self, length: usize) {
         self.window.advance(length);
-        self.lists.pop();
+        self.open.pop();
     }
 
-    /// An object of whatever kind: a record, or a document around a list.
+    /// An object of any kind: a record, or a document around a list.
     fn object(&mut self) -> Result<(), Stop> {
         match self.scan(1)? {
             Scan::End { kind, length } => {
                 let position = self.next_position();
                 let json = std::str::from_utf8(self.window.bytes().get(..length).unwrap_or_default());
-                let record = json.map(|json| Record::Other(kind, json)).map_err(|error| error.to_string());
+                let record =
+                    json.map(|json| InputRecord::Other(kind, json)).map_err(|error| error.to_string());
                 (self.visit)(position, record).map_err(Stop::Visit)?;
                 self.window.advance(length);
                 Ok(())
             }
             Scan::List { list, length } => {
-                self.open(List::Members, 0)?;
-                self.open(list, length)
+                self.enter(Open::Members, 0)?;
+                self.enter(Open::Known(list), length)
             }
             Scan::Invalid(message) => self.unreadable(&message),
-            // What looks like the end may be a later line, behind one that was cut off.
-            Scan::Incomplete => self.unreadable(INPUT_ENDS),
+            // What seems to be the end may be a later line, after one that was cut off.
+            Scan::Incomplete => self.unreadable(ENDS_IN_RECORD),
         }
     }
 
-    /// What follows behind a list inside an object.
+    /// The members of an object after the list in it.
     fn members(&mut self) -> Result<(), Stop> {
         match self.scan(0)? {
             Scan::End { length, .. } => {
                 self.close(length);
                 Ok(())
             }
-            Scan::List { list, length } => self.open(list, length),
+            Scan::List { list, length } => self.enter(Open::Known(list), length),
             Scan::Invalid(message) => Err(Stop::Input(message)),
             Scan::Incomplete => Err(Stop::Input("the input ends inside an object".to_owned())),
         }
     }
 
-    /// Scans the members of the object at the window's start, from `at` on, reading on as needed.
+    /// Scans the members of the object at the start of the window from `at` on, and reads on as needed.
     fn scan(&mut self, at: usize) -> Result<Scan, Stop> {
         loop {
             match scan_members(self.window.bytes(), at) {
@@ -218,11 +171,10 @@ impl<R: Read> Splitter<'_, R> {
         }
     }
 
-    /// An element of a list whose elements are known. It is parsed where it lies, so that a large file
-    /// is gone through once.
-    fn element(&mut self, list: List) -> Result<(), Stop> {
+    /// An element of a known list. It is parsed in place, so that a large file is read only once.
+    fn element(&mut self, list: KnownList) -> Result<(), Stop> {
         loop {
-            let problem = match parse_element(list, self.window.bytes()) {
+            let problem = match list.parse_element(self.window.bytes()) {
                 Parsed::Value(record, length) => {
                     self.record += 1;
                     let position = Position { record: self.record, byte: self.window.position() };
@@ -237,15 +189,15 @@ impl<R: Read> Splitter<'_, R> {
                 return self.unreadable(&message);
             }
             if !self.more()? {
-                return Err(Stop::Input(INPUT_ENDS.to_owned()));
+                return Err(Stop::Input(ENDS_IN_RECORD.to_owned()));
             }
         }
     }
 
-    /// Reports the record that begins at the window's start, and goes on behind it.
+    /// Reports the record at the start of the window as unreadable, and skips it.
     fn unreadable(&mut self, message: &str) -> Result<(), Stop> {
         self.report(message.to_owned())?;
-        if self.lists.len() == 1 { self.skip_to_next_line() } else { self.skip_element() }
+        if self.open.len() == 1 { self.skip_to_next_line() } else { self.skip_element() }
     }
 
     fn report(&mut self, message: String) -> Result<(), Stop> {
@@ -253,7 +205,7 @@ impl<R: Read> Splitter<'_, R> {
         (self.visit)(position, Err(message)).map_err(Stop::Visit)
     }
 
-    /// Between values, a broken one ends where a line begins a new one.
+    /// Outside of lists, an unreadable value ends where a line begins a new one.
     fn skip_to_next_line(&mut self) -> Result<(), Stop> {
         let mut line_begins = false;
         loop {
@@ -269,11 +221,11 @@ impl<R: Read> Splitter<'_, R> {
         }
     }
 
-    /// Inside a list, a broken element ends where its brackets are balanced.
+    /// Inside a list, an unreadable element ends where its brackets are balanced.
     fn skip_element(&mut self) -> Result<(), Stop> {
-        let mut brackets = Brackets::default();
+        let mut element = BrokenElement::default();
         loop {
-            let end = self.window.bytes().iter().position(|&byte| brackets.is_end(byte));
+            let end = self.window.bytes().iter().position(|&byte| element.ends_before(byte));
             self.window.advance(end.unwrap_or(usize::MAX));
             if end.is_some() || !self.more()? {
                 return Ok(());
@@ -291,164 +243,11 @@ impl<R: Read> Splitter<'_, R> {
     }
 }
 
-/// Finds the end of a list's element that is not JSON, byte by byte.
-#[derive(Default)]
-struct Brackets {
-    depth: usize,
-    in_string: bool,
-    escaped: bool,
-}
-
-impl Brackets {
-    /// Whether `byte` stands behind the element: the comma or the bracket that ends it.
-    fn is_end(&mut self, byte: u8) -> bool {
-        match byte {
-            _ if self.escaped => self.escaped = false,
-            b'\\' if self.in_string => self.escaped = true,
-            b'"' => self.in_string = !self.in_string,
-            _ if self.in_string => {}
-            b'{' | b'[' => self.depth += 1,
-            b',' | b']' if self.depth == 0 => return true,
-            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-            _ => {}
-        }
-        false
-    }
-}
-
-/// The value at the start of some bytes, and its length.
-enum Parsed<T> {
-    Value(T, usize),
-    Incomplete,
-    Invalid(String),
-}
-
-fn parse<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Parsed<T> {
-    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<T>();
-    match values.next() {
-        Some(Ok(value)) => Parsed::Value(value, values.byte_offset()),
-        Some(Err(error)) if !error.is_eof() => Parsed::Invalid(error.to_string()),
-        Some(Err(_)) | None => Parsed::Incomplete,
-    }
-}
-
-fn parse_element(list: List, bytes: &[u8]) -> Parsed<Record<'_>> {
-    let parsed = match list {
-        List::Reservations => parse(bytes).map(Record::Reservation),
-        List::Items | List::Values | List::Members => parse(bytes).map(Record::Item),
-    };
-    match parsed {
-        Parsed::Invalid(message) => explain(list, bytes, message),
-        parsed => parsed,
-    }
-}
-
-/// What is wrong with an element; where it is JSON of the wrong shape, with the path to the part.
-fn explain(list: List, bytes: &[u8], message: String) -> Parsed<Record<'_>> {
-    let length = match parse(bytes) {
-        Parsed::Value(IgnoredAny, length) => length,
-        Parsed::Incomplete => return Parsed::Incomplete,
-        Parsed::Invalid(message) => return Parsed::Invalid(message),
-    };
-    let json = std::str::from_utf8(bytes.get(..length).unwrap_or_default()).unwrap_or_default();
-    let error = match list {
-        List::Reservations => Reservation::from_json(json).err(),
-        List::Items | List::Values | List::Members => ConfigurationItem::from_json("item", json).err(),
-    };
-    Parsed::Invalid(error.map_or(message, |error| error.to_string()))
-}
-
-impl<T> Parsed<T> {
-    fn map<U>(self, wrap: impl FnOnce(T) -> U) -> Parsed<U> {
-        match self {
-            Self::Value(value, length) => Parsed::Value(wrap(value), length),
-            Self::Incomplete => Parsed::Incomplete,
-            Self::Invalid(message) => Parsed::Invalid(message),
-        }
-    }
-}
-
-/// What the members of an object say.
-enum Scan {
-    /// The object ends; `length` is up to there.
-    End { kind: Kind, length: usize },
-    /// A list that is to be opened begins; `length` is up to its first element.
-    List { list: List, length: usize },
-    /// There is no end yet.
-    Incomplete,
-    /// This is no JSON.
-    Invalid(String),
-}
-
-/// Scans the members of an object, from `at` on, which is behind its opening brace or behind a member.
-fn scan_members(bytes: &[u8], at: usize) -> Scan {
-    let mut kind = Kind::Unknown;
-    let mut rest = bytes.get(at..).unwrap_or_default();
-    let consumed = |rest: &[u8]| bytes.len() - rest.len();
-    loop {
-        rest = rest.get(separators(rest)..).unwrap_or_default();
-        if rest.first() == Some(&b'}') {
-            return Scan::End { kind, length: consumed(rest) + 1 };
-        }
-        let member = match key(rest) {
-            Ok(member) => member,
-            Err(scan) => return scan,
-        };
-        let list = match member.name.as_ref() {
-            "configurationItems" => Some(List::Items),
-            "Reservations" => Some(List::Reservations),
-            _ => None,
-        };
-        match (list, member.value.first()) {
-            (Some(list), Some(b'[')) => return Scan::List { list, length: consumed(member.value) + 1 },
-            (_, None) => return Scan::Incomplete,
-            _ => {}
-        }
-        if kind == Kind::Unknown {
-            kind = Kind::by_key(&member.name).unwrap_or(Kind::Unknown);
-        }
-        match parse(member.value) {
-            Parsed::Value(IgnoredAny, length) => rest = member.value.get(length..).unwrap_or_default(),
-            Parsed::Incomplete => return Scan::Incomplete,
-            Parsed::Invalid(message) => return Scan::Invalid(message),
-        }
-    }
-}
-
-struct Member<'b> {
-    name: Cow<'b, str>,
-    /// The rest of the input, from the member's value on.
-    value: &'b [u8],
-}
-
-/// The key at the start of `bytes`.
-fn key(bytes: &[u8]) -> Result<Member<'_>, Scan> {
-    #[derive(Deserialize)]
-    struct Name<'b>(#[serde(borrow)] Cow<'b, str>);
-    let (Name(name), length) = match parse(bytes) {
-        Parsed::Value(name, length) => (name, length),
-        Parsed::Incomplete => return Err(Scan::Incomplete),
-        Parsed::Invalid(message) => return Err(Scan::Invalid(format!("expected a key: {message}"))),
-    };
-    let rest = bytes.get(length..).unwrap_or_default();
-    let rest = rest.get(separators(rest)..).unwrap_or_default();
-    match rest.split_first() {
-        None => Err(Scan::Incomplete),
-        Some((b':', rest)) => Ok(Member { name, value: rest.get(separators(rest)..).unwrap_or_default() }),
-        Some(_) => Err(Scan::Invalid(format!("expected a colon behind the key \"{name}\""))),
-    }
-}
-
-/// How many bytes of white space and commas `bytes` begins with.
-fn separators(bytes: &[u8]) -> usize {
-    bytes.iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',')).unwrap_or(bytes.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Hands out a few bytes at a time, so that every boundary falls somewhere awkward.
+    /// Returns a few bytes at a time, so that every boundary falls somewhere awkward.
     struct Trickle<'a>(&'a [u8], usize);
 
     impl Read for Trickle<'_> {
@@ -461,15 +260,15 @@ mod tests {
         }
     }
 
-    /// What is found in `input`: a word for each record, and where it begins.
+    /// Describes each record of `input`, with its position.
     fn found(input: &str) -> Vec<String> {
         let split = |step| {
             let mut found = Vec::new();
             for_each(Trickle(input.as_bytes(), step), &mut |position, record| {
                 let what = match record {
-                    Ok(Record::Item(_)) => "item".to_owned(),
-                    Ok(Record::Reservation(_)) => "reservation".to_owned(),
-                    Ok(Record::Other(kind, _)) => format!("{kind:?}"),
+                    Ok(InputRecord::Item(_)) => "item".to_owned(),
+                    Ok(InputRecord::Reservation(_)) => "reservation".to_owned(),
+                    Ok(InputRecord::Other(kind, _)) => format!("{kind:?}"),
                     Err(message) => format!("error: {message}"),
                 };
                 found.push(format!("{}@{} {what}", position.record, position.byte));
@@ -479,8 +278,8 @@ mod tests {
             found
         };
         let whole = split(usize::MAX);
-        assert_eq!(split(1), whole, "byte by byte");
-        assert_eq!(split(7), whole, "in sevens");
+        assert_eq!(split(1), whole, "one byte at a time");
+        assert_eq!(split(7), whole, "seven bytes at a time");
         whole
     }
 
@@ -498,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn other_records_are_recognised_by_their_keys() {
+    fn other_records_are_recognized_by_their_keys() {
         for (json, kind) in [
             (r#"{"version":"1.0","invokingEvent":"{}"}"#, "Event"),
             (r#"{"recordVersion":"1","messageType":"x"}"#, "Notification"),
@@ -554,21 +353,21 @@ mod tests {
     }
 
     #[test]
-    fn an_input_that_ends_early_is_told() {
+    fn an_input_that_ends_early_is_reported() {
         let whole = format!(r#"{{"configurationItems":[{ITEM},{ITEM}],"z":1}}"#);
         for end in 1..whole.len() {
             let found = found(&whole[..end]);
-            let last = found.last().expect("something is said");
+            let last = found.last().expect("a record");
             assert!(last.contains("error: the input ends"), "{end}: {found:?}");
         }
-        assert_eq!(found(""), ["1@0 error: there is nothing in it"]);
-        assert_eq!(found(" \n "), ["1@3 error: there is nothing in it"]);
+        assert_eq!(found(""), ["1@0 error: the input is empty"]);
+        assert_eq!(found(" \n "), ["1@3 error: the input is empty"]);
     }
 
     #[test]
-    fn lists_without_end_are_refused() {
+    fn deeply_nested_lists_are_rejected() {
         let found = found(&"[".repeat(100_000));
-        assert_eq!(found, ["1@31 error: more than 32 lists within each other"]);
+        assert_eq!(found, ["1@31 error: lists are nested more than 32 levels deep"]);
     }
 
     #[test]
@@ -584,7 +383,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn nothing_makes_it_panic_or_run_for_ever(input in "[{}\\[\\]\",:a-z0-9\\\\\n ]{0,120}") {
+        fn no_input_makes_it_panic_or_loop(input in "[{}\\[\\]\",:a-z0-9\\\\\n ]{0,120}") {
             for_each(input.as_bytes(), &mut |_, _| Ok(())).expect("the visitor does not fail");
         }
     }

@@ -2,9 +2,9 @@
 
 use std::io::{self, Read};
 
-/// How much is read at once: small enough to stay in a core's cache.
+/// The initial size of the window, in bytes: small enough for the cache of a core.
 const CHUNK: usize = 1024 * 1024;
-/// The largest stretch that the window opens for, and so the largest record there can be.
+/// The largest size of the window, in bytes, and so of a record.
 const MAX_WINDOW: usize = 256 * 1024 * 1024;
 
 /// The part of an input that is in memory.
@@ -13,7 +13,7 @@ pub(crate) struct Window<R> {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// Where in the input `buffer` begins.
+    /// The position in the input of the first byte of `buffer`.
     origin: u64,
 }
 
@@ -22,12 +22,12 @@ impl<R: Read> Window<R> {
         Self { input, buffer: vec![0; CHUNK], start: 0, end: 0, origin: 0 }
     }
 
-    /// What is in memory and not yet consumed.
+    /// Returns the bytes that are in memory and not yet consumed.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// The position in the input of the first byte of [`Self::bytes`].
+    /// Returns the position in the input of the first byte of [`Self::bytes`].
     pub(crate) fn position(&self) -> u64 {
         self.origin + self.start as u64
     }
@@ -37,7 +37,7 @@ impl<R: Read> Window<R> {
         self.start = self.start.saturating_add(count).min(self.end);
     }
 
-    /// Brings more of the input into memory; `false` at its end.
+    /// Reads more of the input into memory. Returns `false` at its end.
     pub(crate) fn more(&mut self) -> io::Result<bool> {
         if self.end == self.buffer.len() {
             self.make_room()?;
@@ -53,7 +53,7 @@ impl<R: Read> Window<R> {
         Ok(count > 0)
     }
 
-    /// Drops what is consumed; where that frees nothing worth having, doubles the buffer.
+    /// Discards consumed bytes. If that frees less than half of the buffer, doubles it.
     fn make_room(&mut self) -> io::Result<()> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.origin += self.start as u64;

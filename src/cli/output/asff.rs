@@ -1,6 +1,6 @@
-//! Findings for Security Hub: batches that `BatchImportFindings` takes as they are, one a line.
+//! Findings for Security Hub: on each line a batch, which is input of `BatchImportFindings`.
 //!
-//! A batch has the findings of one account and Region, at most 100
+//! A batch contains findings of one account and Region, at most 100
 //! (<https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchImportFindings.html>). The format is
 //! the AWS Security Finding Format
 //! (<https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-findings-format-syntax.html>).
@@ -12,26 +12,27 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Evaluation, Output};
+use super::{Finding, Output};
+use crate::rule::resource::Location;
 use crate::rule::verdict::{Compliance, Summary};
 
-const BATCH: usize = 100;
-/// Where a reader of a finding learns what to do.
+const BATCH_SIZE: usize = 100;
+/// The page on how to fix a finding.
 const GUIDE: &str =
     "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html";
 
 pub(crate) struct Asff<W> {
     writer: W,
     now: String,
-    /// The findings of each account and Region that are not written yet.
-    batches: BTreeMap<(String, String), Vec<Value>>,
+    /// The findings that are not written yet.
+    batches: BTreeMap<Location, Vec<Value>>,
 }
 
 impl<W: Write> Asff<W> {
     pub(crate) fn new(writer: W) -> Self {
         let now = OffsetDateTime::now_utc();
-        // Milliseconds, as Security Hub writes them. A time of this age formats; if not, Security Hub says
-        // what is wrong.
+        // With milliseconds, as Security Hub writes times. A current time can always be formatted; if not,
+        // Security Hub rejects the finding.
         let now = now.replace_millisecond(now.millisecond()).unwrap_or(now).format(&Rfc3339);
         let now = now.unwrap_or_default();
         Self { writer, now, batches: BTreeMap::new() }
@@ -44,20 +45,21 @@ impl<W: Write> Asff<W> {
 }
 
 impl<W: Write> Output for Asff<W> {
-    fn evaluation(&mut self, evaluation: &Evaluation<'_>) -> io::Result<()> {
-        if !evaluation.is_judged_type {
+    fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
+        if !finding.is_judged_type {
             return Ok(());
         }
-        let (Some(account), Some(region)) = (evaluation.account_id, evaluation.region) else {
+        let (Some(account), Some(region)) = (finding.account_id, finding.region) else {
             return Err(io::Error::other(format!(
-                "a finding needs the account and the Region of {}, which its record does not have",
-                evaluation.resource_id
+                "ASFF requires the account and Region of {}, but its record does not contain them",
+                finding.resource_id
             )));
         };
-        let finding = finding(evaluation, account, region, &self.now);
-        let batch = self.batches.entry((account.to_owned(), region.to_owned())).or_default();
-        batch.push(finding);
-        if batch.len() < BATCH {
+        let asff_finding = asff_finding(finding, account, region, &self.now);
+        let location = Location { account_id: account.to_owned(), region: region.to_owned() };
+        let batch = self.batches.entry(location).or_default();
+        batch.push(asff_finding);
+        if batch.len() < BATCH_SIZE {
             return Ok(());
         }
         let full = std::mem::take(batch);
@@ -72,18 +74,18 @@ impl<W: Write> Output for Asff<W> {
     }
 }
 
-fn finding(evaluation: &Evaluation<'_>, account: &str, region: &str, now: &str) -> Value {
+fn asff_finding(finding: &Finding<'_>, account: &str, region: &str, now: &str) -> Value {
     let partition = partition(region);
-    let resource = Resource::of(evaluation, partition, account, region);
-    let (status, workflow, severity, record) = match evaluation.compliance {
+    let resource = AsffResource::of(finding, partition, account, region);
+    let (status, workflow, severity, record) = match finding.compliance {
         Compliance::NonCompliant => ("FAILED", "NEW", "HIGH", "ACTIVE"),
         Compliance::Compliant => ("PASSED", "RESOLVED", "INFORMATIONAL", "ACTIVE"),
         Compliance::NotApplicable => ("NOT_AVAILABLE", "RESOLVED", "INFORMATIONAL", "ARCHIVED"),
     };
     json!({
         "SchemaVersion": "2018-10-08",
-        // The same at every scan, so that a scan updates the findings of the one before.
-        "Id": format!("imdsv2/{account}/{region}/{}", evaluation.resource_id),
+        // The same in every scan, so that a scan updates the findings of the previous one.
+        "Id": format!("imdsv2/{account}/{region}/{}", finding.resource_id),
         "ProductArn": format!("arn:{partition}:securityhub:{region}:{account}:product/{account}/default"),
         "GeneratorId": "imdsv2",
         "AwsAccountId": account,
@@ -93,7 +95,7 @@ fn finding(evaluation: &Evaluation<'_>, account: &str, region: &str, now: &str) 
         "UpdatedAt": now,
         "Severity": {"Label": severity},
         "Title": resource.title,
-        "Description": evaluation.annotation,
+        "Description": finding.annotation,
         "Remediation": {"Recommendation": {"Text": "Require IMDSv2 (HttpTokens=required).", "Url": GUIDE}},
         "Resources": [{
             "Type": resource.asff_type, "Id": resource.arn, "Partition": partition, "Region": region,
@@ -104,18 +106,18 @@ fn finding(evaluation: &Evaluation<'_>, account: &str, region: &str, now: &str) 
     })
 }
 
-/// A resource in Security Hub's words.
-struct Resource {
+/// A resource in the terms of Security Hub.
+struct AsffResource {
     asff_type: &'static str,
     arn: String,
     title: &'static str,
 }
 
-impl Resource {
-    fn of(evaluation: &Evaluation<'_>, partition: &str, account: &str, region: &str) -> Self {
-        let id = evaluation.resource_id;
+impl AsffResource {
+    fn of(finding: &Finding<'_>, partition: &str, account: &str, region: &str) -> Self {
+        let id = finding.resource_id;
         let ec2 = |kind| format!("arn:{partition}:ec2:{region}:{account}:{kind}/{id}");
-        match evaluation.resource_type {
+        match finding.resource_type {
             "AWS::EC2::Instance" => Self {
                 asff_type: "AwsEc2Instance",
                 arn: ec2("instance"),
@@ -140,7 +142,7 @@ impl Resource {
     }
 }
 
-/// The partition that a Region is in
+/// Returns the partition of a Region
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>).
 fn partition(region: &str) -> &'static str {
     match region.split('-').next() {
@@ -155,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn partition_is_told_by_the_region() {
+    fn partition_is_derived_from_the_region() {
         for (region, expected) in
             [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("", "aws")]
         {

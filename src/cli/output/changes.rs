@@ -1,4 +1,4 @@
-//! What came of each instance that was to be changed: a line each, JSON or CSV.
+//! The result of each instance that was to be changed: one line each, JSON or CSV.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -6,121 +6,130 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::json::Json;
+use super::json::JsonList;
+use crate::rule::resource::{InstanceKey, Location};
 
-/// The formats that there are.
+/// The formats of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ChangeFormat {
-    /// For people: a line for each instance, as it is done
+    /// One line for each instance, as soon as its result is known
     Table,
-    /// One object, with the changes and a summary
+    /// One JSON object with the changes and a summary
     Json,
-    /// A line for each instance, with a header
+    /// One line for each instance, with a header
     Csv,
 }
 
-/// What came of an instance.
+/// The result of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Outcome {
-    /// EC2 would allow the change; nothing was changed.
+pub(crate) enum ChangeStatus {
+    /// A dry run: EC2 would allow the change.
     Allowed,
-    /// It was changed, and verified.
+    /// The instance was changed, and the change was verified.
     Changed,
-    /// It was not changed, or not verified.
+    /// The instance was not changed, or the change was not verified.
     Failed,
-    /// It is left as it is, on purpose.
-    Left,
-    /// It was not begun.
-    NotBegun,
-    /// It is as it was before the change that was undone.
+    /// The change was not started.
+    NotStarted,
+    /// The instance has the options from before the change again.
     Restored,
-    /// There was nothing to do.
-    Unneeded,
+    /// The instance was not changed, because it may still use IMDSv1.
+    Skipped,
+    /// The instance needs no change.
+    Unchanged,
 }
 
-/// An instance, and what came of it; this is the shape of the JSON output.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+const STATUSES: [ChangeStatus; 7] = [
+    ChangeStatus::Allowed,
+    ChangeStatus::Changed,
+    ChangeStatus::Failed,
+    ChangeStatus::NotStarted,
+    ChangeStatus::Restored,
+    ChangeStatus::Skipped,
+    ChangeStatus::Unchanged,
+];
+
+/// An instance and its result.
+#[derive(Clone, Debug)]
 pub(crate) struct Change {
-    pub(crate) account_id: String,
-    pub(crate) region: String,
-    pub(crate) instance_id: String,
-    pub(crate) outcome: Outcome,
-    /// In words.
+    pub(crate) instance: InstanceKey,
+    pub(crate) status: ChangeStatus,
+    /// An explanation in plain English.
     pub(crate) detail: String,
 }
 
-/// Takes changes one by one, writes them in a format, and counts them.
-pub(crate) struct Changes {
+/// The shape of a change in JSON and CSV.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row<'a> {
+    account_id: &'a str,
+    region: &'a str,
+    instance_id: &'a str,
+    outcome: ChangeStatus,
+    detail: &'a str,
+}
+
+/// Receives changes one by one, writes them in a format, and counts them.
+pub(crate) struct ChangeReport {
     writer: Writer,
-    counts: BTreeMap<Outcome, usize>,
+    counts: BTreeMap<ChangeStatus, usize>,
 }
 
 enum Writer {
     Table(Box<dyn Write + Send>),
-    Json(Json<Box<dyn Write + Send>>),
+    Json(JsonList<Box<dyn Write + Send>>),
     Csv(Box<csv::Writer<Box<dyn Write + Send>>>),
 }
 
-impl Changes {
-    /// Changes in `format`, to `file` or else to standard output.
+impl ChangeReport {
+    /// Opens the report in `format`, to `file` or to standard output.
     ///
     /// # Errors
-    /// Where the file cannot be created.
+    /// Returns an error if the file cannot be created.
     pub(crate) fn open(format: ChangeFormat, file: Option<&Path>) -> anyhow::Result<Self> {
-        let (out, _) = super::writer(file)?;
+        let super::Writer { writer, .. } = super::writer(file)?;
         let writer = match format {
-            ChangeFormat::Table => Writer::Table(out),
-            ChangeFormat::Json => Writer::Json(Json::new(out, &json!({}), "changes")?),
-            ChangeFormat::Csv => Writer::Csv(Box::new(csv::Writer::from_writer(out))),
+            ChangeFormat::Table => Writer::Table(writer),
+            ChangeFormat::Json => Writer::Json(JsonList::new(writer, &json!({}), "changes")?),
+            ChangeFormat::Csv => Writer::Csv(Box::new(csv::Writer::from_writer(writer))),
         };
         Ok(Self { writer, counts: BTreeMap::new() })
     }
 
-    /// Takes what came of an instance.
+    /// Writes the next change.
     pub(crate) fn add(&mut self, change: &Change) -> io::Result<()> {
-        *self.counts.entry(change.outcome).or_default() += 1;
+        *self.counts.entry(change.status).or_default() += 1;
+        let Change { instance, status, detail } = change;
+        let InstanceKey { location: Location { account_id, region }, instance_id } = instance;
+        let row = Row { account_id, region, instance_id, outcome: *status, detail };
         match &mut self.writer {
-            Writer::Table(out) => {
-                let Change { account_id, region, instance_id, detail, .. } = change;
-                let failed = if change.outcome == Outcome::Failed { "failed: " } else { "" };
-                writeln!(out, "{account_id}  {region}  {instance_id}  {failed}{detail}")?;
-                out.flush()
+            Writer::Table(writer) => {
+                let failed = if *status == ChangeStatus::Failed { "failed: " } else { "" };
+                writeln!(writer, "{account_id}  {region}  {instance_id}  {failed}{detail}")?;
+                writer.flush()
             }
-            Writer::Json(json) => json.element(change),
-            Writer::Csv(csv) => Ok(csv.serialize(change)?),
+            Writer::Json(json) => json.element(&row),
+            Writer::Csv(csv) => Ok(csv.serialize(row)?),
         }
     }
 
-    /// How many there are of an outcome.
-    pub(crate) fn count(&self, outcome: Outcome) -> usize {
-        self.counts.get(&outcome).copied().unwrap_or_default()
+    /// Returns the number of changes with this status.
+    pub(crate) fn count(&self, status: ChangeStatus) -> usize {
+        self.counts.get(&status).copied().unwrap_or_default()
     }
 
-    /// Writes what is held back, and the summary where the format has one, with the journal that can undo
-    /// the changes, if any.
+    /// Writes what was held back, and the summary if the format has one, with the journal that the changes can be
+    /// undone from, if any.
     pub(crate) fn finish(&mut self, journal: Option<&Path>) -> io::Result<()> {
-        let summary: BTreeMap<_, _> = ALL.iter().map(|outcome| (*outcome, self.count(*outcome))).collect();
+        let summary: BTreeMap<_, _> =
+            STATUSES.into_iter().map(|status| (status, self.count(status))).collect();
         match &mut self.writer {
-            Writer::Table(out) => out.flush(),
-            Writer::Json(json) => {
-                let rest: Value = json!({"journal": journal, "summary": summary});
-                json.end(&rest)
-            }
+            Writer::Table(writer) => writer.flush(),
+            Writer::Json(json) => json.end(&json!({"journal": journal, "summary": summary})),
             Writer::Csv(csv) => csv.flush(),
         }
     }
 }
-
-const ALL: [Outcome; 7] = [
-    Outcome::Allowed,
-    Outcome::Changed,
-    Outcome::Failed,
-    Outcome::Left,
-    Outcome::NotBegun,
-    Outcome::Restored,
-    Outcome::Unneeded,
-];

@@ -1,4 +1,4 @@
-//! The report for people: one page that needs no network. The page reads the very JSON of `--format json`.
+//! The report: one page that needs no network. It embeds the JSON of `--format json`.
 
 use std::io::{self, Write};
 
@@ -6,52 +6,52 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::json::Json;
-use super::{Evaluation, Output};
+use super::json::JsonList;
+use super::{Finding, Output};
 use crate::rule::policy::Policy;
 use crate::rule::verdict::Summary;
 
 const PAGE: &str = include_str!("report.html");
-/// Where the data goes.
+/// The place of the data in the page.
 const MARKER: &str = "<!-- DATA -->";
 
 pub(crate) struct Html<W> {
-    json: Json<InScript<W>>,
-    /// What the page has, which is what the rule judges.
+    json: JsonList<ScriptEscaped<W>>,
+    /// The findings in the page: those of types that the rule evaluates.
     shown: Summary,
     others: u64,
 }
 
-/// What the data ends with.
+/// The fields that end the data.
 #[derive(Serialize)]
 struct Rest<'a> {
-    /// Resources of types that the rule does not judge.
+    /// The number of resources of types that the rule does not evaluate.
     others: u64,
     failures: &'a [String],
     summary: &'a Summary,
 }
 
 impl<W: Write> Html<W> {
-    /// Begins the page, for verdicts by this policy.
+    /// Begins the page. `policy` is shown in it.
     pub(crate) fn begin(mut writer: W, policy: &Policy) -> io::Result<Self> {
         let (before, _) = parts();
         write!(writer, "{before}<script type=\"application/json\" id=\"data\">")?;
         let now = OffsetDateTime::now_utc();
         let now = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).map_err(io::Error::other)?;
         let head = serde_json::json!({"generated": now, "parameters": policy.rule_parameters()});
-        let json = Json::new(InScript(writer), &head, "evaluations")?;
+        let json = JsonList::new(ScriptEscaped(writer), &head, "evaluations")?;
         Ok(Self { json, shown: Summary::default(), others: 0 })
     }
 }
 
 impl<W: Write> Output for Html<W> {
-    fn evaluation(&mut self, evaluation: &Evaluation<'_>) -> io::Result<()> {
-        if !evaluation.is_judged_type {
+    fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
+        if !finding.is_judged_type {
             self.others += 1;
             return Ok(());
         }
-        self.shown.count(evaluation.compliance);
-        self.json.element(evaluation)
+        self.shown.count(finding.compliance);
+        self.json.element(finding)
     }
 
     fn finish(&mut self, _: &Summary, failures: &[String]) -> io::Result<()> {
@@ -63,16 +63,16 @@ impl<W: Write> Output for Html<W> {
     }
 }
 
-/// The page before and after the data.
+/// Returns the page before and after the data.
 fn parts() -> (&'static str, &'static str) {
     PAGE.split_once(MARKER).unwrap_or((PAGE, ""))
 }
 
-/// Writes JSON where HTML would see an end tag in it: `<` stands in strings only, and JSON has another
-/// way to write it.
-struct InScript<W>(W);
+/// Writes JSON inside a script element, so that no text in it can end the element. In JSON, `<` occurs in strings
+/// only, where it can be escaped.
+struct ScriptEscaped<W>(W);
 
-impl<W: Write> Write for InScript<W> {
+impl<W: Write> Write for ScriptEscaped<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         for (number, part) in bytes.split(|byte| *byte == b'<').enumerate() {
             if number > 0 {
@@ -98,8 +98,8 @@ mod tests {
     }
 
     #[test]
-    fn no_tag_gets_out_of_the_data() {
-        let mut script = InScript(Vec::new());
+    fn no_tag_ends_the_script_element() {
+        let mut script = ScriptEscaped(Vec::new());
         script.write_all(br#"{"resourceId":"</script><!-- i"}"#).expect("written");
         assert_eq!(script.0, br#"{"resourceId":"\u003c/script>\u003c!-- i"}"#);
     }

@@ -1,6 +1,9 @@
-//! How verdicts are shown: one file a format.
+//! Output formats: one file for each.
+//!
+//! `table`, `json`, `csv`, `html` and `asff` write findings; `changes` writes the results of changes.
 
 mod asff;
+#[cfg(feature = "live")]
 pub(crate) mod changes;
 mod csv;
 mod html;
@@ -16,47 +19,49 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::rule::enforcement::Usage;
 use crate::rule::policy::Policy;
 use crate::rule::resource::{Resource, ResourceType};
 use crate::rule::verdict::{Compliance, Summary, Verdict};
 
-/// The formats that there are.
+/// The formats of findings.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Format {
-    /// For people: sorted, what is non-compliant first
+    /// A table for people, sorted, non-compliant resources first
     Table,
-    /// One object, with the evaluations and a summary
+    /// One JSON object with the evaluations and a summary
     Json,
-    /// A line for each evaluation
+    /// One line for each evaluation, with a header
     Csv,
-    /// A report in one file, for people and their browsers
+    /// A report in one file, for a browser
     Html,
-    /// Findings for Security Hub, a batch for `BatchImportFindings` on each line
+    /// Findings for Security Hub: on each line, input of `BatchImportFindings`
     Asff,
 }
 
-/// One verdict, in the words of AWS Config; this is the shape of the JSON output.
+/// A verdict and its resource, in the terms of AWS Config. This is the shape of the JSON output.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Evaluation<'a> {
+pub(crate) struct Finding<'a> {
     pub(crate) resource_type: &'a str,
     pub(crate) resource_id: &'a str,
     pub(crate) account_id: Option<&'a str>,
     pub(crate) region: Option<&'a str>,
     pub(crate) compliance: Compliance,
     pub(crate) annotation: &'a str,
-    /// Whether software on it uses IMDSv1, where that was asked.
+    /// Whether the instance uses IMDSv1, if CloudWatch was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) imdsv1_use: Option<&'static str>,
-    /// How many IMDSv1 calls it made, where there are any.
+    imdsv1_use: Option<&'static str>,
+    /// The number of its IMDSv1 calls, if there were any.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) imdsv1_calls: Option<u64>,
-    /// Whether the rule judges resources of this type at all.
+    imdsv1_calls: Option<u64>,
+    /// Whether the rule evaluates resources of this type at all.
     #[serde(skip)]
-    pub(crate) is_judged_type: bool,
+    is_judged_type: bool,
 }
 
-impl<'a> Evaluation<'a> {
+impl<'a> Finding<'a> {
+    /// Returns the finding for a resource.
     pub(crate) fn new(resource: &'a Resource<'_>, verdict: &'a Verdict) -> Self {
         Self {
             resource_type: resource.resource_type.name(),
@@ -67,50 +72,73 @@ impl<'a> Evaluation<'a> {
             annotation: &verdict.annotation,
             imdsv1_use: None,
             imdsv1_calls: None,
-            is_judged_type: !matches!(resource.resource_type, ResourceType::Other(_)),
+            is_judged_type: !matches!(resource.resource_type, ResourceType::Other(_))
+                || resource.resource_type == ResourceType::ACCOUNT,
         }
+    }
+
+    /// Adds how the instance uses IMDSv1.
+    #[cfg(feature = "live")]
+    pub(crate) fn with_usage(self, usage: Usage) -> Self {
+        Self { imdsv1_use: usage_name(usage), imdsv1_calls: usage.calls(), ..self }
     }
 }
 
-/// Takes verdicts one by one, and writes them in a format.
-pub(crate) trait Output {
-    /// Takes the next verdict.
-    fn evaluation(&mut self, evaluation: &Evaluation<'_>) -> io::Result<()>;
+/// Returns the value of `imdsv1Use`.
+#[cfg(feature = "live")]
+fn usage_name(usage: Usage) -> Option<&'static str> {
+    match usage {
+        Usage::InUse(_) => Some("still in use"),
+        Usage::Unknown => Some("unknown"),
+        Usage::NotInUse => Some("safe to enforce"),
+        Usage::NotChecked => None,
+    }
+}
 
-    /// Writes what is still held back, and the summary where the format has one.
-    /// `failures` is what could not be looked at.
+/// Receives findings one by one, and writes them in a format.
+pub(crate) trait Output {
+    /// Writes the next finding.
+    fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()>;
+
+    /// Writes what was held back, and the summary if the format has one. `failures` describes what could not be
+    /// evaluated.
     fn finish(&mut self, summary: &Summary, failures: &[String]) -> io::Result<()>;
 }
 
-/// The output in `format`, to `file` or else to standard output, `with_usage` of IMDSv1 or without. The
-/// verdicts are by `policy`.
+/// Opens the output in `format`, to `file` or to standard output. `with_usage` adds how instances use IMDSv1;
+/// `policy` is shown in reports.
 ///
 /// # Errors
-/// Where the file cannot be created, or the output cannot be begun.
+/// Returns an error if the file cannot be created or written.
 pub(crate) fn open(
     format: Format,
     file: Option<&Path>,
     with_usage: bool,
     policy: &Policy,
 ) -> anyhow::Result<Box<dyn Output>> {
-    let (writer, terminal) = writer(file)?;
+    let Writer { writer, is_terminal } = writer(file)?;
     Ok(match format {
-        Format::Table => Box::new(table::Table::new(writer, terminal, with_usage)),
-        Format::Json => Box::new(json::Json::new(writer, &json!({}), "evaluations")?),
+        Format::Table => Box::new(table::Table::new(writer, is_terminal, with_usage)),
+        Format::Json => Box::new(json::JsonList::new(writer, &json!({}), "evaluations")?),
         Format::Asff => Box::new(asff::Asff::new(writer)),
         Format::Csv => Box::new(csv::Csv::new(writer, with_usage)),
         Format::Html => Box::new(html::Html::begin(writer, policy).context("cannot write the output")?),
     })
 }
 
-/// Where output goes, and whether that is a terminal.
-fn writer(file: Option<&Path>) -> anyhow::Result<(Box<dyn Write + Send>, bool)> {
-    let (writer, terminal): (Box<dyn Write + Send>, bool) = match file {
+/// The destination of output.
+struct Writer {
+    writer: Box<dyn Write + Send>,
+    is_terminal: bool,
+}
+
+fn writer(file: Option<&Path>) -> anyhow::Result<Writer> {
+    let (writer, is_terminal): (Box<dyn Write + Send>, bool) = match file {
         Some(path) => {
             let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
             (Box::new(file), false)
         }
         None => (Box::new(io::stdout()), io::stdout().is_terminal()),
     };
-    Ok((Box::new(BufWriter::with_capacity(64 * 1024, writer)), terminal))
+    Ok(Writer { writer: Box::new(BufWriter::with_capacity(64 * 1024, writer)), is_terminal })
 }

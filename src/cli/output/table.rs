@@ -1,4 +1,4 @@
-//! The table for people: sorted, coloured on a terminal, closed by a summary.
+//! A table for people: sorted, with colours on a terminal, followed by a summary.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -7,10 +7,10 @@ use anstream::ColorChoice;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement};
 
-use super::{Evaluation, Output};
+use super::{Finding, Output};
 use crate::rule::verdict::{Compliance, Summary};
 
-/// The rows, held back to be sorted; in the order of its fields, with what matters most first.
+/// A row. Rows are held back and sorted by their fields, in this order.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
     compliance: Compliance,
@@ -22,14 +22,21 @@ struct Row {
     imdsv1_use: String,
 }
 
+/// The resources of a type that the rule does not evaluate.
+struct OtherType {
+    count: u64,
+    /// The row of the last one.
+    row: Row,
+}
+
 pub(crate) struct Table<W> {
     writer: W,
     terminal: bool,
     with_usage: bool,
     rows: Vec<Row>,
-    /// Resources of types that the rule does not judge: how many, and the last one's row. A snapshot
-    /// is full of them, so they share a row for each type.
-    others: BTreeMap<String, (u64, Row)>,
+    /// The resources of types that the rule does not evaluate, by type. Snapshots contain many of them, so they
+    /// share a row for each type.
+    others: BTreeMap<String, OtherType>,
 }
 
 impl<W> Table<W> {
@@ -39,7 +46,7 @@ impl<W> Table<W> {
 
     fn rows(&mut self) -> Vec<Row> {
         let mut rows = std::mem::take(&mut self.rows);
-        for (count, row) in std::mem::take(&mut self.others).into_values() {
+        for OtherType { count, row } in std::mem::take(&mut self.others).into_values() {
             rows.push(if count == 1 {
                 row
             } else {
@@ -57,21 +64,21 @@ impl<W> Table<W> {
 }
 
 impl<W: Write> Output for Table<W> {
-    fn evaluation(&mut self, evaluation: &Evaluation<'_>) -> io::Result<()> {
+    fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
         let row = Row {
-            compliance: evaluation.compliance,
-            account: printable(evaluation.account_id.unwrap_or_default()),
-            region: printable(evaluation.region.unwrap_or_default()),
-            resource_type: printable(evaluation.resource_type),
-            resource: printable(short_name(evaluation.resource_id)),
-            finding: printable(evaluation.annotation),
-            imdsv1_use: usage(evaluation),
+            compliance: finding.compliance,
+            account: printable(finding.account_id.unwrap_or_default()),
+            region: printable(finding.region.unwrap_or_default()),
+            resource_type: printable(finding.resource_type),
+            resource: printable(short_name(finding.resource_id)),
+            finding: printable(finding.annotation),
+            imdsv1_use: usage(finding),
         };
-        if evaluation.is_judged_type {
+        if finding.is_judged_type {
             self.rows.push(row);
         } else {
-            let count = self.others.get(&row.resource_type).map_or(0, |(count, _)| *count);
-            self.others.insert(row.resource_type.clone(), (count + 1, row));
+            let count = self.others.get(&row.resource_type).map_or(0, |other| other.count);
+            self.others.insert(row.resource_type.clone(), OtherType { count: count + 1, row });
         }
         Ok(())
     }
@@ -129,9 +136,9 @@ fn render(rows: &[Row], terminal: bool, with_usage: bool) -> comfy_table::Table 
     table
 }
 
-/// What is known of its use of IMDSv1, in words.
-fn usage(evaluation: &Evaluation<'_>) -> String {
-    match (evaluation.imdsv1_use, evaluation.imdsv1_calls) {
+/// Describes how an instance uses IMDSv1.
+fn usage(finding: &Finding<'_>) -> String {
+    match (finding.imdsv1_use, finding.imdsv1_calls) {
         (None, _) => String::new(),
         (Some(_), Some(1)) => "still in use (1 call)".to_owned(),
         (Some(_), Some(calls)) => format!("still in use ({calls} calls)"),
@@ -139,12 +146,12 @@ fn usage(evaluation: &Evaluation<'_>) -> String {
     }
 }
 
-/// The id that a person would use. A launch configuration's id is an ARN that ends in its name.
+/// Returns the id that people use. The id of a launch configuration is an ARN that ends with its name.
 fn short_name(resource_id: &str) -> &str {
     resource_id.split_once(":launchConfigurationName/").map_or(resource_id, |(_, name)| name)
 }
 
-/// Without control characters: what a file says must not steer the terminal.
+/// Replaces control characters: text from a file must not control the terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

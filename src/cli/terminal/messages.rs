@@ -1,6 +1,16 @@
-//! The colours. Whether they are shown depends on the terminal and on `NO_COLOR`.
+//! Messages on standard error. Colours depend on the terminal and on `NO_COLOR`.
 
 use anstyle::{AnsiColor, Style};
 
-/// The word that begins an error message.
-pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+
+/// Prints an error.
+pub(crate) fn error(message: &str) {
+    anstream::eprintln!("{}error:{} {message}", ERROR.render(), ERROR.render_reset());
+}
+
+/// Prints a message that is not an error.
+#[cfg(feature = "live")]
+pub(crate) fn note(message: &str) {
+    anstream::eprintln!("{message}");
+}

@@ -1,5 +1,7 @@
-//! The terminal.
+//! The terminal: messages, progress, Ctrl-C.
 
 pub(crate) mod messages;
+#[cfg(feature = "live")]
 pub(crate) mod progress;
+#[cfg(feature = "live")]
 pub(crate) mod shutdown;

@@ -1,4 +1,4 @@
-//! Progress on a terminal. Nothing where standard error is no terminal.
+//! A progress bar. It is hidden unless standard error is a terminal.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,19 +8,20 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 const REGIONS: &str = "{spinner} {pos} of {len} Regions {wide_bar} {msg} resources, {elapsed}, {eta} left";
 const INSTANCES: &str = "{spinner} {pos} of {len} instances {wide_bar} {per_sec}, {elapsed}, {eta} left";
+const REDRAW: Duration = Duration::from_millis(200);
 
 pub(crate) struct Progress {
     bar: ProgressBar,
-    judged: AtomicU64,
+    resources: AtomicU64,
 }
 
 impl Progress {
-    /// Progress over so many Regions, in which resources are judged.
+    /// Shows progress over Regions, in which resources are judged.
     pub(crate) fn over_regions(regions: usize) -> Self {
         Self::over(regions, REGIONS)
     }
 
-    /// Progress over so many instances.
+    /// Shows progress over instances.
     pub(crate) fn over_instances(instances: usize) -> Self {
         Self::over(instances, INSTANCES)
     }
@@ -32,29 +33,29 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar, judged: AtomicU64::new(0) }
+        bar.enable_steady_tick(REDRAW);
+        Self { bar, resources: AtomicU64::new(0) }
     }
 
-    /// A resource more is judged.
-    pub(crate) fn judged(&self) {
-        let judged = self.judged.fetch_add(1, Ordering::Relaxed) + 1;
-        if judged.is_multiple_of(100) {
-            self.bar.set_message(judged.to_string());
+    /// Counts a judged resource.
+    pub(crate) fn count_resource(&self) {
+        let resources = self.resources.fetch_add(1, Ordering::Relaxed) + 1;
+        if resources.is_multiple_of(100) {
+            self.bar.set_message(resources.to_string());
         }
     }
 
-    /// A step more is done.
+    /// Advances by one step.
     pub(crate) fn step(&self) {
         self.bar.inc(1);
     }
 
-    /// Writes something else to the terminal, beside the progress.
-    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+    /// Hides the bar while `write` prints something else.
+    pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         self.bar.suspend(write)
     }
 
-    /// Takes the progress away, so that the result stands alone.
+    /// Removes the bar.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }

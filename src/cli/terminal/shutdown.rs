@@ -1,40 +1,45 @@
-//! Ctrl-C: what is under way is finished, and nothing more is begun.
+//! Ctrl-C: work in progress is finished, and nothing more is started.
 
 use tokio::sync::watch;
 
-/// Tells whether the work has to end.
-#[derive(Clone, Debug)]
-pub(crate) struct Interrupt(watch::Sender<bool>);
+use super::messages;
 
-impl Interrupt {
-    /// Listens from now on: the first Ctrl-C is told, the second one ends the process, as ever.
+/// The exit status after a second Ctrl-C, as a shell reports it for a program that SIGINT ended.
+const INTERRUPTED: i32 = 130;
+
+/// A request to shut down, shared by everything that would start more work.
+#[derive(Clone, Debug)]
+pub(crate) struct Shutdown(watch::Sender<bool>);
+
+impl Shutdown {
+    /// Listens for Ctrl-C from now on. The first one requests a shutdown, the second one ends the process.
     pub(crate) fn listen() -> Self {
-        let interrupt = Self(watch::Sender::new(false));
-        let tell = interrupt.clone();
+        let shutdown = Self(watch::Sender::new(false));
+        let requested = shutdown.clone();
         tokio::spawn(async move {
             while tokio::signal::ctrl_c().await.is_ok() {
-                if tell.0.send_replace(true) {
-                    std::process::exit(130);
+                if requested.0.send_replace(true) {
+                    std::process::exit(INTERRUPTED);
                 }
-                anstream::eprintln!("Ending after what is under way. Again Ctrl-C ends at once.");
+                messages::note("Finishing work in progress; press Ctrl-C again to quit");
             }
         });
-        interrupt
+        shutdown
     }
 
-    /// Has the work end for another reason.
-    pub(crate) fn tell(&self) {
+    /// Requests a shutdown for another reason.
+    pub(crate) fn request(&self) {
         self.0.send_replace(true);
     }
 
-    /// Whether it has to end.
-    pub(crate) fn is_told(&self) -> bool {
+    /// Returns whether a shutdown was requested.
+    pub(crate) fn is_requested(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Waits until it has to end.
-    pub(crate) async fn told(&self) {
-        // It cannot fail: this is a sender, so that there is one.
-        let _ = self.0.subscribe().wait_for(|told| *told).await;
+    /// Waits until a shutdown is requested.
+    pub(crate) async fn requested(&self) {
+        // This cannot fail: it fails only without a sender, and `self` is one.
+        let _ = self.0.subscribe().wait_for(|requested| *requested).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Many evaluations: gathered into full batches, several of them on their way at once.
+//! Any number of evaluations, in full batches, several of them in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,62 +13,63 @@ use tokio::time::Instant;
 
 use super::put::{ReportError, put_evaluations};
 
-/// How many evaluations AWS takes in a call
+/// The largest number of evaluations in a request
 /// (<https://docs.aws.amazon.com/config/latest/APIReference/API_PutEvaluations.html>).
-const BATCH: usize = 100;
-/// How many calls are under way at once, at first and at most.
-const OVERLAP: std::ops::RangeInclusive<usize> = 4..=16;
+const BATCH_SIZE: usize = 100;
+/// The number of requests in flight, at first and at most.
+const CONCURRENCY: std::ops::RangeInclusive<usize> = 4..=16;
 
-/// Reports any number of evaluations in memory that does not grow with them.
+/// Reports any number of evaluations. Its memory does not grow with them.
 #[derive(Debug)]
 pub struct Reporter {
     client: Client,
     result_token: String,
     until: Instant,
     batch: Vec<Evaluation>,
-    calls: JoinSet<Result<usize, ReportError>>,
-    overlap: Overlap,
-    strain: Arc<Strain>,
+    requests: JoinSet<Result<usize, ReportError>>,
+    limit: ConcurrencyLimit,
+    failed_attempts: Arc<FailedAttempts>,
     reported: usize,
 }
 
 impl Reporter {
-    /// A reporter that has reported nothing yet, and gives up at `until`.
+    /// Returns a reporter that stops at `until`.
     #[must_use]
     pub fn new(client: &Client, result_token: &str, until: Instant) -> Self {
-        let strain = Arc::new(Strain::default());
-        let watched = client.config().to_builder().interceptor(Watch(Arc::clone(&strain))).build();
+        let failed_attempts = Arc::new(FailedAttempts::default());
+        let interceptor = CountFailedAttempts(Arc::clone(&failed_attempts));
+        let config = client.config().to_builder().interceptor(interceptor).build();
         Self {
-            client: Client::from_conf(watched),
+            client: Client::from_conf(config),
             result_token: result_token.to_owned(),
             until,
-            batch: Vec::with_capacity(BATCH),
-            calls: JoinSet::new(),
-            overlap: Overlap(*OVERLAP.start()),
-            strain,
+            batch: Vec::with_capacity(BATCH_SIZE),
+            requests: JoinSet::new(),
+            limit: ConcurrencyLimit(*CONCURRENCY.start()),
+            failed_attempts,
             reported: 0,
         }
     }
 
-    /// How many evaluations AWS Config has accepted.
+    /// Returns the number of evaluations that AWS Config accepted.
     #[must_use]
     pub fn reported(&self) -> usize {
         self.reported
     }
 
-    /// Takes an evaluation. Waits while as many calls are under way as AWS bears.
+    /// Adds an evaluation. Waits while as many requests are in flight as AWS Config takes.
     ///
     /// # Errors
-    /// Where an earlier batch could not be reported.
+    /// Returns an error if an earlier batch could not be reported.
     pub async fn report(&mut self, evaluation: Evaluation) -> Result<(), ReportError> {
         self.batch.push(evaluation);
-        if self.batch.len() == BATCH { self.send().await } else { Ok(()) }
+        if self.batch.len() == BATCH_SIZE { self.send().await } else { Ok(()) }
     }
 
-    /// Sends what is left, and waits until everything is accepted.
+    /// Sends the last batch, and waits until AWS Config has accepted every evaluation.
     ///
     /// # Errors
-    /// Where a batch could not be reported.
+    /// Returns an error if a batch could not be reported.
     pub async fn finish(&mut self) -> Result<(), ReportError> {
         if !self.batch.is_empty() {
             self.send().await?;
@@ -76,66 +77,67 @@ impl Reporter {
         self.settle().await
     }
 
-    /// Waits for the calls that are under way, and sends nothing more.
+    /// Waits for the requests in flight, and sends no more.
     ///
     /// # Errors
-    /// Where a batch could not be reported: the first of these errors.
+    /// Returns the first error of a batch that could not be reported.
     pub async fn settle(&mut self) -> Result<(), ReportError> {
         let mut outcome = Ok(());
-        while !self.calls.is_empty() {
-            outcome = outcome.and(self.next_answer().await);
+        while !self.requests.is_empty() {
+            outcome = outcome.and(self.next_response().await);
         }
         outcome
     }
 
     async fn send(&mut self) -> Result<(), ReportError> {
-        while self.calls.len() >= self.overlap.0 {
-            self.next_answer().await?;
+        while self.requests.len() >= self.limit.0 {
+            self.next_response().await?;
         }
-        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_SIZE));
         let (client, token, until) = (self.client.clone(), self.result_token.clone(), self.until);
-        self.calls.spawn(async move {
+        self.requests.spawn(async move {
             let evaluations = batch.len();
             put_evaluations(&client, batch, &token, until).await.map(|()| evaluations)
         });
         Ok(())
     }
 
-    async fn next_answer(&mut self) -> Result<(), ReportError> {
-        let Some(answer) = self.calls.join_next().await else { return Ok(()) };
-        self.overlap.adapt(self.strain.take());
-        let answer = answer.unwrap_or_else(|panic| Err(ReportError::lost(&panic)));
-        self.reported += answer.as_ref().map_or_else(ReportError::reported, |reported| *reported);
-        answer.map(|_| ())
+    async fn next_response(&mut self) -> Result<(), ReportError> {
+        let Some(response) = self.requests.join_next().await else { return Ok(()) };
+        self.limit.adapt(self.failed_attempts.take());
+        let response = response.unwrap_or_else(|panic| Err(ReportError::panicked(&panic)));
+        self.reported += response.as_ref().map_or_else(ReportError::reported, |reported| *reported);
+        response.map(|_| ())
     }
 }
 
-/// How many calls may be under way: one more after each that went well, half after one that did not.
+/// The number of requests that may be in flight (AIMD): one more after each success, half after a failed attempt.
 #[derive(Debug)]
-struct Overlap(usize);
+struct ConcurrencyLimit(usize);
 
-impl Overlap {
-    fn adapt(&mut self, strained: bool) {
-        self.0 = if strained { (self.0 / 2).max(1) } else { (self.0 + 1).min(*OVERLAP.end()) };
+impl ConcurrencyLimit {
+    fn adapt(&mut self, throttled: bool) {
+        self.0 = if throttled { (self.0 / 2).max(1) } else { (self.0 + 1).min(*CONCURRENCY.end()) };
     }
 }
 
-/// How many tries failed: the SDK repeats them, and only its interceptors see them.
+/// The number of attempts that failed. The SDK retries them by itself, so only an interceptor sees them.
 #[derive(Debug, Default)]
-struct Strain(AtomicUsize);
+struct FailedAttempts(AtomicUsize);
 
-impl Strain {
+impl FailedAttempts {
+    /// Returns whether an attempt failed since the last call.
     fn take(&self) -> bool {
         self.0.swap(0, Ordering::Relaxed) > 0
     }
 }
 
 #[derive(Debug)]
-struct Watch(Arc<Strain>);
+struct CountFailedAttempts(Arc<FailedAttempts>);
 
-impl Intercept for Watch {
+impl Intercept for CountFailedAttempts {
     fn name(&self) -> &'static str {
-        "WatchFailedTries"
+        "CountFailedAttempts"
     }
 
     fn read_after_attempt(
@@ -156,17 +158,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn overlap_grows_by_one_and_is_halved() {
-        let mut overlap = Overlap(*OVERLAP.start());
+    fn the_limit_grows_by_one_and_is_halved() {
+        let mut limit = ConcurrencyLimit(*CONCURRENCY.start());
         let seen: Vec<_> = [false, false, true, true, true, true, false]
             .into_iter()
-            .map(|strained| {
-                overlap.adapt(strained);
-                overlap.0
+            .map(|throttled| {
+                limit.adapt(throttled);
+                limit.0
             })
             .collect();
         assert_eq!(seen, [5, 6, 3, 1, 1, 1, 2]);
-        (0..100).for_each(|_| overlap.adapt(false));
-        assert_eq!(overlap.0, 16);
+        (0..100).for_each(|_| limit.adapt(false));
+        assert_eq!(limit.0, 16);
     }
 }

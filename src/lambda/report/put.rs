@@ -1,30 +1,28 @@
-//! AWS Config's API: reporting evaluations, and the history of a resource.
+//! `PutEvaluations`: evaluations that are sent again until AWS Config accepts them.
 
 use std::time::Duration;
 
 use aws_sdk_config::Client;
 use aws_sdk_config::error::BuildError;
-use aws_sdk_config::primitives::DateTime;
-use aws_sdk_config::types::{ComplianceType, ConfigurationItem, Evaluation, ResourceType};
+use aws_sdk_config::types::{ComplianceType, Evaluation};
 use time::OffsetDateTime;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use crate::aws::clients::explain;
-use crate::rule::resource::Resource;
+use super::date_time;
+use crate::aws::ApiError;
 use crate::rule::verdict::{Compliance, Verdict};
 
-/// This result token marks a test: AWS Config checks the evaluations and stores nothing.
+const OPERATION: &str = "PutEvaluations";
+/// This result token marks a test: AWS Config validates the evaluations and stores none.
 const TEST_TOKEN: &str = "TESTMODE";
-/// How often evaluations are sent that AWS Config lists in `FailedEvaluations`.
+/// The number of times that evaluations are sent while AWS Config lists them in `FailedEvaluations`.
 const MAX_SENDS: u32 = 6;
-/// The pause before the second send; it doubles with each.
+/// The pause before they are sent again; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// Capture times may lose their fraction of a second on the way through the API.
-const CLOCK_GRAIN: time::Duration = time::Duration::SECOND;
 
-/// What AWS Config is to be told of a resource. Evaluations are ordered by `at`: the time at which the
-/// item was captured, or at which a scheduled run was called for.
+/// Builds the evaluation of a resource. `ordering_timestamp` is the time at which AWS Config captured the
+/// configuration item, or created the notification of a scheduled run.
 ///
 /// # Errors
 /// Never: every field that AWS requires is set.
@@ -32,7 +30,7 @@ pub fn evaluation(
     resource_type: &str,
     resource_id: &str,
     verdict: &Verdict,
-    at: OffsetDateTime,
+    ordering_timestamp: OffsetDateTime,
 ) -> Result<Evaluation, BuildError> {
     let compliance = match verdict.compliance {
         Compliance::Compliant => ComplianceType::Compliant,
@@ -44,17 +42,20 @@ pub fn evaluation(
         .compliance_resource_id(resource_id)
         .compliance_type(compliance)
         .annotation(&verdict.annotation)
-        .ordering_timestamp(date_time(at))
+        .ordering_timestamp(date_time(ordering_timestamp))
         .build()
 }
 
-/// Reports at most 100 evaluations with `PutEvaluations`. The SDK retries throttling, 5xx answers and
-/// broken connections; evaluations that come back in `FailedEvaluations` are sent again. All of it ends
-/// at `until`. Nothing is retried that cannot succeed: a wrong token, a deleted rule, a refused access
+/// Reports at most 100 evaluations
 /// (<https://docs.aws.amazon.com/config/latest/APIReference/API_PutEvaluations.html>).
 ///
+/// The SDK retries throttling, 5xx responses and broken connections; evaluations in `FailedEvaluations` are
+/// sent again. Errors that cannot pass are not retried: an invalid token, a deleted rule, denied access. All
+/// of it ends at `until`.
+///
 /// # Errors
-/// Where an evaluation could not be reported; the error says how many, which was the first, and why.
+/// Returns an error if an evaluation could not be reported. The error says how many, which was the first, and
+/// why.
 pub async fn put_evaluations(
     client: &Client,
     evaluations: Vec<Evaluation>,
@@ -66,8 +67,8 @@ pub async fn put_evaluations(
     let sending = send_until_accepted(client, &mut unreported, result_token);
     let reason = match tokio::time::timeout_at(until, sending).await {
         Ok(Ok(())) => return Ok(()),
-        Ok(Err(reason)) => reason,
-        Err(_) => "Lambda's time limit came before AWS Config accepted them".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "Lambda's time limit was reached before AWS Config accepted them".to_owned(),
     };
     let first = unreported
         .first()
@@ -76,106 +77,58 @@ pub async fn put_evaluations(
     Err(ReportError { unreported: unreported.len(), total, first, reason })
 }
 
-/// Sends `unreported` until it is empty, or says why it is not.
+/// Sends `unreported` until AWS Config accepts all of them. What it did not accept stays in `unreported`.
 async fn send_until_accepted(
     client: &Client,
     unreported: &mut Vec<Evaluation>,
     result_token: &str,
-) -> Result<(), String> {
+) -> Result<(), ApiError> {
     let mut pause = FIRST_PAUSE;
     for send in 1..=MAX_SENDS {
-        let answer = client
+        let response = client
             .put_evaluations()
             .set_evaluations(Some(unreported.clone()))
             .result_token(result_token)
             .set_test_mode((result_token == TEST_TOKEN).then_some(true))
             .send()
             .await
-            .map_err(|error| explain(&error))?;
-        *unreported = answer.failed_evaluations.unwrap_or_default();
+            .map_err(|error| ApiError::new(OPERATION, &error))?;
+        *unreported = response.failed_evaluations.unwrap_or_default();
         if unreported.is_empty() {
             return Ok(());
         }
-        tracing::warn!(failed = unreported.len(), send, "AWS Config refused evaluations without a reason");
+        tracing::warn!(failed = unreported.len(), send, "AWS Config did not accept all evaluations");
         if send < MAX_SENDS {
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
     }
-    Err(format!("AWS Config listed them in FailedEvaluations {MAX_SENDS} times"))
+    let message = format!("AWS Config returned them in FailedEvaluations {MAX_SENDS} times");
+    Err(ApiError::unexpected_response(OPERATION, &message))
 }
 
-/// The item of `resource` that AWS Config captured at `captured`, from the resource's history
-/// (<https://docs.aws.amazon.com/config/latest/APIReference/API_GetResourceConfigHistory.html>).
-///
-/// # Errors
-/// Where the history cannot be read, or does not hold the item (yet).
-pub async fn item_captured_at(
-    client: &Client,
-    resource: &Resource<'_>,
-    captured: OffsetDateTime,
-) -> Result<ConfigurationItem, HistoryError> {
-    let error = |reason| HistoryError {
-        resource_type: resource.resource_type.name().to_owned(),
-        resource_id: resource.resource_id.to_string(),
-        reason,
-    };
-    let answer = client
-        .get_resource_config_history()
-        .resource_type(ResourceType::from(resource.resource_type.name()))
-        .resource_id(resource.resource_id.as_ref())
-        .later_time(date_time(captured))
-        .limit(1)
-        .send()
-        .await
-        .map_err(|failure| error(explain(&failure)))?;
-    let item = answer.configuration_items.into_iter().flatten().next();
-    let item = item.ok_or_else(|| error("the history is empty".to_owned()))?;
-    let oldest = date_time(captured - CLOCK_GRAIN);
-    match item.configuration_item_capture_time() {
-        Some(found) if *found < oldest => {
-            Err(error(format!("the newest item there is of {found}, the event's is of {captured}")))
-        }
-        _ => Ok(item),
-    }
-}
-
-/// AWS's own type for a time; milliseconds are kept.
-pub(crate) fn date_time(time: OffsetDateTime) -> DateTime {
-    DateTime::from_secs_and_nanos(time.unix_timestamp(), time.nanosecond())
-}
-
-/// Evaluations that AWS Config does not have.
+/// Evaluations that AWS Config did not accept.
 #[derive(Debug, thiserror::Error)]
-#[error("{unreported} of {total} evaluations could not be reported (first: {first}): {reason}")]
+#[error("could not report {unreported} of {total} evaluations (the first is {first}): {reason}")]
 pub struct ReportError {
-    /// How many AWS Config did not accept, or not as far as is known.
+    /// The number of evaluations that AWS Config did not accept, as far as is known.
     pub unreported: usize,
-    /// How many there were.
+    /// The number of evaluations.
     pub total: usize,
     first: String,
     reason: String,
 }
 
 impl ReportError {
-    /// How many of them AWS Config has all the same.
+    /// Returns the number of evaluations that AWS Config accepted nevertheless.
     pub(super) fn reported(&self) -> usize {
         self.total.saturating_sub(self.unreported)
     }
 
-    /// The task that a batch was given to broke off.
-    pub(super) fn lost(panic: &JoinError) -> Self {
-        Self { unreported: 1, total: 1, first: "a batch".to_owned(), reason: panic.to_string() }
+    /// Describes a batch whose task panicked.
+    pub(super) fn panicked(panic: &JoinError) -> Self {
+        Self { unreported: 1, total: 1, first: "in a batch".to_owned(), reason: panic.to_string() }
     }
-}
-
-/// An item that cannot be had from the history.
-#[derive(Debug, thiserror::Error)]
-#[error("could not read {resource_type} {resource_id} in the history (GetResourceConfigHistory): {reason}")]
-pub struct HistoryError {
-    resource_type: String,
-    resource_id: String,
-    reason: String,
 }
 
 #[cfg(test)]
@@ -187,17 +140,17 @@ mod tests {
 
     use super::*;
 
-    /// A client that answers as `rules` say. (`mock_client!` would do the same, with a feature of the
-    /// SDK that the function is not built with.)
+    /// A client with the responses of `rules`. (`mock_client!` would need a feature of the SDK that the function
+    /// is not built with.)
     fn client(rules: &[&Rule]) -> Client {
-        let answers =
-            rules.iter().fold(MockResponseInterceptor::new(), |answers, rule| answers.with_rule(rule));
+        let responses =
+            rules.iter().fold(MockResponseInterceptor::new(), |responses, rule| responses.with_rule(rule));
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("AKIA", "secret", None, None, "test"))
             .http_client(create_mock_http_client())
-            .interceptor(answers.rule_mode(RuleMode::Sequential))
+            .interceptor(responses.rule_mode(RuleMode::Sequential))
             .build();
         Client::from_conf(config)
     }
@@ -213,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn evaluation_has_what_aws_requires() {
+    fn evaluation_has_every_required_field() {
         let evaluation = an_evaluation("i-1");
         assert_eq!(evaluation.compliance_resource_type(), "AWS::EC2::Instance");
         assert_eq!(evaluation.compliance_resource_id(), "i-1");
@@ -223,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_failed_is_sent_again() {
+    async fn only_failed_evaluations_are_sent_again() {
         let all = ["i-1", "i-2", "i-3"].map(an_evaluation).to_vec();
         let first = mock!(Client::put_evaluations)
             .match_requests(|request| request.evaluations().len() == 3 && request.test_mode().is_none())
@@ -236,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_remains_unreported_is_counted_and_named() {
+    async fn unreported_evaluations_are_counted_and_named() {
         let first = mock!(Client::put_evaluations)
             .then_output(|| PutEvaluationsOutput::builder().failed_evaluations(an_evaluation("i-2")).build());
         let second = mock!(Client::put_evaluations).then_error(|| {
@@ -244,8 +197,8 @@ mod tests {
         });
         let all = ["i-1", "i-2"].map(an_evaluation).to_vec();
         let error = put_evaluations(&client(&[&first, &second]), all, "token", soon()).await;
-        let error = error.expect_err("the rule is gone");
+        let error = error.expect_err("the rule was deleted");
         assert_eq!((error.unreported, error.total), (1, 2));
-        assert!(error.to_string().contains("(first: AWS::EC2::Instance i-2)"), "{error}");
+        assert!(error.to_string().contains("(the first is AWS::EC2::Instance i-2)"), "{error}");
     }
 }

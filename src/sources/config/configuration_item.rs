@@ -1,9 +1,8 @@
-//! AWS Config's configuration items: in events, in history, in snapshot and history files.
+//! Configuration items: in events, in the history, in snapshot and history files.
 //!
-//! Event and file items on one side and history items on the other differ in names (`awsAccountId`,
-//! `accountId`) and encoding (`configuration` an object, or a string of JSON). One reader takes both.
-//! Fields that a verdict does not need are passed over, whatever they hold; optional ones may be absent
-//! or null (<https://docs.aws.amazon.com/config/latest/developerguide/config-item-table.html>).
+//! Items in events and files differ from those of the history API in names (`awsAccountId`, `accountId`) and
+//! encoding (`configuration` is an object, or a string that contains JSON). One reader accepts both. Fields that
+//! no verdict depends on are ignored, whatever they contain; optional fields may be absent or null (<https://docs.aws.amazon.com/config/latest/developerguide/config-item-table.html>).
 
 use std::borrow::Cow;
 
@@ -12,11 +11,11 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::rule::resource::{Gap, Lifecycle, MetadataOptions, Resource, ResourceType};
+use crate::rule::resource::{Gap, Lifecycle, MetadataOptions, Resource, ResourceType, Tag};
 use crate::sources::fields::{Embedded, Tags, Text, lifecycle, metadata_options};
 use crate::sources::{SourceError, read, read_object};
 
-/// A configuration item, or the summary of one (which has no `configuration`), as it was read.
+/// A configuration item, or the summary of one, which has no `configuration`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConfigurationItem<'a> {
@@ -40,8 +39,8 @@ pub struct ConfigurationItem<'a> {
     configuration: Embedded<'a, Configuration<'a>>,
 }
 
-/// What a verdict looks at inside `configuration`, of every resource type that is judged: the type
-/// often stands behind it in an item. Each part is read only once the type is known.
+/// The parts of `configuration` that a verdict depends on, for every resource type: in an item, the type often
+/// follows `configuration`. Each part is parsed only when the type is known.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Configuration<'a> {
@@ -60,23 +59,40 @@ struct Configuration<'a> {
 }
 
 impl<'a> ConfigurationItem<'a> {
-    /// Reads an item from JSON. `path` says where it stands, for the error.
+    /// Reads an item from JSON. `path` is its place in the input, for errors.
     ///
     /// # Errors
-    /// Where the text is no configuration item; the error names the field.
+    /// Returns an error that names the field, if `json` is not a configuration item.
     pub fn from_json(path: &str, json: &'a str) -> Result<Self, SourceError> {
         read_object(path, json)
     }
 
-    /// The resource that this item records. `left_scope` is the event's `eventLeftScope`.
+    /// Takes the fields of an item that was read by other means.
+    #[must_use]
+    pub fn from_fields(fields: ItemFields<'a>) -> Self {
+        let text = |value: Option<&'a str>| value.map(|value| Text(Cow::Borrowed(value)));
+        Self {
+            resource_type: text(fields.resource_type),
+            resource_id: text(fields.resource_id),
+            aws_account_id: None,
+            account_id: text(fields.account_id),
+            aws_region: text(fields.region),
+            configuration_item_status: text(fields.status),
+            configuration_item_capture_time: None,
+            tags: Some(fields.tags.into_iter().collect()),
+            configuration: fields.configuration.map_or(Embedded::Absent, Embedded::Encoded),
+        }
+    }
+
+    /// Returns the resource that this item records. `left_scope` is `eventLeftScope` of the event.
     ///
     /// # Errors
-    /// Where the item lacks `resourceType`, `resourceId` or `configurationItemStatus`, or where
-    /// something that the verdict depends on is malformed.
+    /// Returns an error if the item lacks `resourceType`, `resourceId` or `configurationItemStatus`, or if a
+    /// field that the verdict depends on is malformed.
     pub fn resource(&self, left_scope: bool) -> Result<Resource<'_>, SourceError> {
         let status = present(self.configuration_item_status.as_ref(), "configurationItemStatus")?;
         let lifecycle = match Lifecycle::from_item_status(status) {
-            Lifecycle::Live if left_scope => Lifecycle::LeftScope,
+            Lifecycle::Exists if left_scope => Lifecycle::LeftScope,
             lifecycle => lifecycle,
         };
         let mut resource = Resource {
@@ -95,10 +111,10 @@ impl<'a> ConfigurationItem<'a> {
         Ok(resource)
     }
 
-    /// When AWS Config captured the item (`configurationItemCaptureTime`).
+    /// Returns the time at which AWS Config captured the item (`configurationItemCaptureTime`).
     ///
     /// # Errors
-    /// Where it is absent, or no ISO 8601 time or number of seconds since 1970.
+    /// Returns an error if the time is absent, or neither an ISO 8601 time nor a number of seconds since 1970.
     pub fn capture_time(&self) -> Result<OffsetDateTime, SourceError> {
         const FIELD: &str = "configurationItemCaptureTime";
         let raw = self.configuration_item_capture_time.ok_or(SourceError::Missing(FIELD))?;
@@ -123,16 +139,17 @@ impl<'a> Configuration<'a> {
                 }
                 if let Some(tags) = self.tags.filter(|_| resource.tags.is_empty()) {
                     let tags: Tags<'a> = read("configuration.tags", tags.get())?;
-                    resource.tags = tags.0.into_iter().map(|(key, value)| (key.0, value.0)).collect();
+                    resource.tags =
+                        tags.0.into_iter().map(|(key, value)| Tag { key: key.0, value: value.0 }).collect();
                 }
                 resource.metadata_options = self.metadata_options()?;
-                let open = resource.is_judged() && resource.metadata_options.is_none();
-                resource.gap = open.then_some(Gap::NoMetadataOptions);
+                let is_missing = resource.is_judged() && resource.metadata_options.is_none();
+                resource.gap = is_missing.then_some(Gap::NoMetadataOptions);
             }
             ResourceType::LaunchConfiguration => resource.metadata_options = self.metadata_options()?,
             ResourceType::LaunchTemplate => {
                 resource.metadata_options = self.launch_template_options()?;
-                resource.gap = self.is_other_version_default().then_some(Gap::WhichVersion);
+                resource.gap = self.is_other_version_default().then_some(Gap::UnknownVersion);
             }
             ResourceType::Other(_) => {}
         }
@@ -158,8 +175,8 @@ impl<'a> Configuration<'a> {
             .transpose()
     }
 
-    /// Whether the latest version is not the default one. The numbers are strings in most items, and
-    /// compare as they are written.
+    /// Returns whether the latest version is not the default version. In most items the numbers are strings; they
+    /// are compared as they are written.
     fn is_other_version_default(&self) -> bool {
         let number = |raw: &'a RawValue| raw.get().trim_matches('"');
         match (self.default_version_number.map(number), self.latest_version_number.map(number)) {
@@ -169,31 +186,29 @@ impl<'a> Configuration<'a> {
     }
 }
 
-impl<'a> From<&'a aws_sdk_config::types::ConfigurationItem> for ConfigurationItem<'a> {
-    /// The same item as the SDK hands it out; its capture time stays behind.
-    fn from(item: &'a aws_sdk_config::types::ConfigurationItem) -> Self {
-        let text = |value: Option<&'a str>| value.map(|value| Text(Cow::Borrowed(value)));
-        let tags = item.tags().into_iter().flatten();
-        Self {
-            resource_type: text(item.resource_type().map(|name| name.as_str())),
-            resource_id: text(item.resource_id()),
-            aws_account_id: None,
-            account_id: text(item.account_id()),
-            aws_region: text(item.aws_region()),
-            configuration_item_status: text(item.configuration_item_status().map(|status| status.as_str())),
-            configuration_item_capture_time: None,
-            tags: Some(tags.map(|(key, value)| (key.as_str(), value.as_str())).collect()),
-            configuration: item
-                .configuration()
-                .map_or(Embedded::Absent, |json| Embedded::Encoded(Cow::Borrowed(json))),
-        }
-    }
+/// The fields of an item that was read by other means than JSON.
+#[derive(Clone, Debug, Default)]
+pub struct ItemFields<'a> {
+    /// `resourceType`
+    pub resource_type: Option<&'a str>,
+    /// `resourceId`
+    pub resource_id: Option<&'a str>,
+    /// `accountId`
+    pub account_id: Option<&'a str>,
+    /// `awsRegion`
+    pub region: Option<&'a str>,
+    /// `configurationItemStatus`
+    pub status: Option<&'a str>,
+    /// `tags`, as keys and values.
+    pub tags: Vec<(&'a str, &'a str)>,
+    /// `configuration`, as a string that contains JSON.
+    pub configuration: Option<Cow<'a, str>>,
 }
 
-/// A time as AWS writes it in JSON: ISO 8601, or seconds since 1970 with a fraction.
+/// Reads a time as AWS writes it in JSON: ISO 8601, or seconds since 1970 with a fraction.
 ///
 /// # Errors
-/// Where `json`, the value of `field`, is neither.
+/// Returns an error if `json`, the value of `field`, is neither.
 pub(crate) fn parse_time(field: &'static str, json: &RawValue) -> Result<OffsetDateTime, SourceError> {
     let invalid = || SourceError::Invalid {
         field,
@@ -205,7 +220,7 @@ pub(crate) fn parse_time(field: &'static str, json: &RawValue) -> Result<OffsetD
     }
     let seconds: f64 = serde_json::from_str(json.get()).map_err(|_| invalid())?;
     let milliseconds = (seconds * 1_000.0).round();
-    // Beyond these bounds the cast would saturate; the year 9999 is well inside.
+    // Beyond the year 9999, and far beyond, the cast would saturate.
     if milliseconds.abs() > 253_402_300_799_999.0 {
         return Err(invalid());
     }
@@ -231,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn event_item_and_history_item_are_read_alike() {
+    fn items_of_events_and_of_the_history_are_read_alike() {
         for (json, id) in [(INSTANCE, "i-0123456789abcdef0"), (HISTORY, "i-0b16b16b16b16b16b")] {
             let item = item(json);
             let resource = item.resource(false).expect("a resource");
@@ -250,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn capture_time_is_read_in_every_form_that_aws_writes() {
+    fn capture_time_is_read_in_every_format_of_aws() {
         for (json, expected) in [
             ("\"2026-05-11T09:30:12.636Z\"", Some(1_778_491_812_636)),
             ("\"2026-05-11T11:30:12.636+02:00\"", Some(1_778_491_812_636)),
@@ -286,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_types_hold_is_passed_over() {
+    fn fields_of_other_types_are_ignored() {
         let json = r#"{"configuration":{"state":"in-use","metadataOptions":7,"LaunchTemplateData":[1]},"resourceType":"AWS::EC2::Volume",
             "resourceId":"vol-1","configurationItemStatus":"OK","relationships":"odd","new":{"field":[]}}"#;
         let item = item(json);
@@ -315,7 +330,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_json_makes_the_reader_panic(json in "[{}\\[\\]\",:a-zA-Z0-9 .-]{0,200}") {
+        fn no_input_makes_the_reader_panic(json in "[{}\\[\\]\",:a-zA-Z0-9 .-]{0,200}") {
             if let Ok(item) = ConfigurationItem::from_json("item", &json) {
                 let _ = item.resource(false);
                 let _ = item.capture_time();

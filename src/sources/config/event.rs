@@ -1,6 +1,6 @@
-//! AWS Config's Lambda event: what it says, checked and typed.
+//! The Lambda event that AWS Config sends, checked and typed.
 //!
-//! The event is JSON with JSON inside: `invokingEvent` and `ruleParameters` are strings
+//! The event is JSON that contains JSON: `invokingEvent` and `ruleParameters` are strings
 //! (<https://docs.aws.amazon.com/config/latest/developerguide/evaluate-config_develop-rules_example-events.html>).
 
 use serde::Deserialize;
@@ -12,8 +12,8 @@ use crate::rule::policy::{Policy, PolicyError};
 use crate::sources::config::configuration_item::{ConfigurationItem, parse_time};
 use crate::sources::{SourceError, read_object};
 
-/// The event's own fields. Each accessor checks its field and names it in its error, so that a caller
-/// is only bothered with the fields that it needs.
+/// The fields of the event. Each accessor checks its field and names it in its error, so a caller depends only on
+/// the fields that it reads.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigEvent<'a>(&'a Map<String, Value>);
 
@@ -21,7 +21,7 @@ impl<'a> ConfigEvent<'a> {
     /// Takes the payload of an invocation.
     ///
     /// # Errors
-    /// Where it is no JSON object.
+    /// Returns an error if `payload` is not a JSON object.
     pub fn new(payload: &'a Value) -> Result<Self, EventError> {
         match payload {
             Value::Object(fields) => Ok(Self(fields)),
@@ -29,26 +29,26 @@ impl<'a> ConfigEvent<'a> {
         }
     }
 
-    /// The account whose resource is evaluated (`accountId`).
+    /// Returns the account whose resource is evaluated (`accountId`).
     ///
     /// # Errors
-    /// Where it is absent or no string.
+    /// Returns an error if it is absent or not a string.
     pub fn account_id(self) -> Result<&'a str, EventError> {
         self.required("accountId")
     }
 
-    /// The token that goes back with the evaluations (`resultToken`).
+    /// Returns the token to report evaluations with (`resultToken`).
     ///
     /// # Errors
-    /// Where it is absent or no string.
+    /// Returns an error if it is absent or not a string.
     pub fn result_token(self) -> Result<&'a str, EventError> {
         self.required("resultToken")
     }
 
-    /// Whether the resource left the rule's scope (`eventLeftScope`); absent means that it did not.
+    /// Returns whether the resource left the scope of the rule (`eventLeftScope`). Absent means that it did not.
     ///
     /// # Errors
-    /// Where it is no Boolean.
+    /// Returns an error if it is not a Boolean.
     pub fn left_scope(self) -> Result<bool, EventError> {
         match self.0.get("eventLeftScope") {
             None | Some(Value::Null) => Ok(false),
@@ -61,28 +61,28 @@ impl<'a> ConfigEvent<'a> {
         }
     }
 
-    /// The rule's parameters (`ruleParameters`), if the event has any.
+    /// Returns the policy of the rule parameters (`ruleParameters`), or the default one if there are none.
     ///
     /// # Errors
-    /// Where they are no string, or are refused by [`Policy::from_rule_parameters`].
+    /// Returns an error if they are not a string, or [`Policy::from_rule_parameters`] rejects them.
     pub fn policy(self) -> Result<Policy, EventError> {
         let parameters = self.string("ruleParameters")?.unwrap_or_default();
         Ok(Policy::from_rule_parameters(parameters)?)
     }
 
-    /// The rule's name (`configRuleName`).
+    /// Returns the name of the rule (`configRuleName`).
     ///
     /// # Errors
-    /// Where it is absent or no string.
+    /// Returns an error if it is absent or not a string.
     pub fn rule_name(self) -> Result<&'a str, EventError> {
         self.required("configRuleName")
     }
 
-    /// What made AWS Config invoke the rule (`invokingEvent`).
+    /// Returns what made AWS Config invoke the rule (`invokingEvent`).
     ///
     /// # Errors
-    /// Where it is absent, no string of JSON, of a kind that this rule does not know, or without the
-    /// item that it is about.
+    /// Returns an error if it is absent, not a string that contains JSON, of an unknown kind, or without the
+    /// configuration item that it belongs to.
     pub fn trigger(self) -> Result<Trigger<'a>, EventError> {
         Trigger::from_notification("invokingEvent", self.required("invokingEvent")?)
     }
@@ -103,25 +103,25 @@ impl<'a> ConfigEvent<'a> {
     }
 }
 
-/// What AWS Config invokes the rule for.
+/// Why AWS Config invokes the rule.
 #[derive(Clone, Debug)]
 pub enum Trigger<'a> {
-    /// A resource changed; here is its item.
+    /// A resource changed; this is its configuration item.
     Change(ConfigurationItem<'a>),
-    /// A resource changed, and its item is too large for an event; here is a summary without
-    /// `configuration`. The item itself is in the resource's history.
+    /// A resource changed, and its item is too large for an event; this is a summary without `configuration`. The
+    /// item itself is in the history of the resource.
     Oversized(ConfigurationItem<'a>),
-    /// It is time to look at everything that there is. The time is the notification's own, by which
-    /// evaluations are ordered.
+    /// The schedule of the rule asks for an evaluation of all resources. The time is the creation time of the
+    /// notification, which is the ordering timestamp of all its evaluations.
     Scheduled(OffsetDateTime),
 }
 
 impl<'a> Trigger<'a> {
-    /// Reads a notification of AWS Config: the JSON inside an event. `path` says where it stands.
+    /// Reads a notification of AWS Config: the JSON inside an event. `path` is its place in the input, for errors.
     ///
     /// # Errors
-    /// Where it is no JSON object, of a kind that this rule does not know, or without the item or the time
-    /// that it is about.
+    /// Returns an error if `json` is not an object, of an unknown kind, or without the item or the time that it
+    /// belongs to.
     pub fn from_notification(path: &'static str, json: &'a str) -> Result<Self, EventError> {
         let notification: Notification<'a> = read_object(path, json)?;
         let item = |field, json: Option<&'a RawValue>| {
@@ -170,25 +170,25 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Why an event cannot be acted on.
+/// Why an event cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// The payload is something else.
+    /// The payload is not an object.
     #[error(
         "the event is {0}; expected the JSON object that AWS Config sends, with invokingEvent and resultToken"
     )]
     NotAnObject(&'static str),
-    /// A field that AWS Config always sends is not there.
+    /// A field that AWS Config always sends is absent.
     #[error("{0} is missing from the event; AWS Config sends it as a string")]
     Missing(&'static str),
-    /// A field is of another type.
+    /// A field has the wrong type.
     #[error("{field} is {found}; expected {expected}")]
     Type {
         /// The field.
         field: &'static str,
         /// The type of its value.
         found: &'static str,
-        /// What would be right.
+        /// The expected type.
         expected: &'static str,
     },
     /// A notification that this rule does not evaluate.
@@ -197,7 +197,7 @@ pub enum EventError {
          OversizedConfigurationItemChangeNotification and ScheduledNotification"
     )]
     MessageType(String),
-    /// The rule's parameters are wrong.
+    /// The rule parameters are invalid.
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// The notification or its item is malformed.

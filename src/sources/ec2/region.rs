@@ -1,97 +1,101 @@
-//! Everything in a Region that launches, or was launched: streamed from AWS page by page.
+//! Every resource of a Region that launches instances or is one, page by page.
 //!
-//! Resources that a service manages are in the lists too, where the account hides them otherwise. A page
-//! that names itself as the next is not taken for the end of its list, as the SDK would: what then looks
-//! complete is not.
+//! Resources that an AWS service manages are included, even if the account hides them. A page that names itself
+//! as the next page is not taken for the end of its list, as the SDK would: an incomplete list must not look
+//! complete.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use aws_sdk_ec2::operation::describe_instances::DescribeInstancesOutput;
-use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
+use aws_sdk_ec2::types::Filter;
 
-use super::lookup::{Ec2Error, instance_options, lifecycle, template_options};
-use crate::aws::clients::{Clients, explain};
-use crate::rule::resource::{AccountDefaults, Lifecycle, MetadataOptions, Resource, ResourceType};
+use super::Ec2Error;
+use super::convert;
+use crate::aws::ApiError;
+use crate::aws::clients::ResourceClients;
+use crate::rule::resource::{AccountDefaults, Lifecycle, PowerState, Resource, ResourceType, Tag};
 
-/// The largest pages that the APIs give
-/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>,
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeLaunchTemplateVersions.html>,
-/// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeLaunchConfigurations.html>).
-const INSTANCES: i32 = 1_000;
-const LAUNCH_TEMPLATES: i32 = 200;
-const LAUNCH_CONFIGURATIONS: i32 = 100;
+/// The largest page of instances
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>).
+const INSTANCES_PAGE: i32 = 1_000;
+/// The largest page of launch templates, and of their versions
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeLaunchTemplateVersions.html>).
+const TEMPLATES_PAGE: i32 = 200;
+/// The largest page of launch configurations
+/// (<https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeLaunchConfigurations.html>).
+const CONFIGURATIONS_PAGE: i32 = 100;
 
-/// Takes resources as they are listed.
+/// Receives resources while they are listed. Its first error ends the listing.
 pub trait Visitor: Send {
     /// What ends the listing.
     type Error: From<Ec2Error> + Send;
 
-    /// Takes a resource. `may_call` tells whether software on it may be running, and so using metadata.
+    /// Receives an instance.
     ///
     /// # Errors
-    /// As the visitor says; nothing more is listed then.
-    fn visit(
+    /// As the visitor defines.
+    fn instance(
+        &mut self,
+        instance: Resource<'_>,
+        power_state: PowerState,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Receives a launch template or launch configuration.
+    ///
+    /// # Errors
+    /// As the visitor defines.
+    fn launch_source(
         &mut self,
         resource: Resource<'_>,
-        may_call: bool,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
-/// Shows every instance to `visitor`, except those that never run again. The next page is on its way while
-/// it works on one.
+/// Passes every instance to `visitor`, except terminated ones. The next page is requested while the visitor works
+/// on the current one.
 ///
 /// # Errors
-/// Where EC2 refuses a page, or the visitor fails.
-pub async fn each_instance<V: Visitor>(clients: &Clients, visitor: &mut V) -> Result<(), V::Error> {
+/// Returns an error if EC2 does not return a page, or the visitor fails.
+pub async fn each_instance<V: Visitor>(clients: &ResourceClients, visitor: &mut V) -> Result<(), V::Error> {
     let mut pages = clients
         .ec2
         .describe_instances()
         .include_managed_resources(true)
-        .max_results(INSTANCES)
+        .max_results(INSTANCES_PAGE)
         .into_paginator()
         .stop_on_duplicate_token(false)
         .send();
     let mut page = pages.next().await;
-    while let Some(answer) = page {
-        let answer = answer.map_err(|error| Ec2Error::listing("DescribeInstances", explain(&error)))?;
-        let (visited, next) = tokio::join!(visit_page(answer, visitor), pages.next());
+    while let Some(response) = page {
+        let response =
+            response.map_err(|error| Ec2Error::List(ApiError::new("DescribeInstances", &error)))?;
+        let (visited, next) = tokio::join!(visit_page(response, visitor), pages.next());
         visited?;
         page = next;
     }
     Ok(())
 }
 
-/// Takes the page, so that it is given back as soon as it is worked through.
+/// Takes the page by value, so that its memory is released as soon as it is processed.
 async fn visit_page<V: Visitor>(page: DescribeInstancesOutput, visitor: &mut V) -> Result<(), V::Error> {
     let reservations = page.reservations.into_iter().flatten();
     for instance in reservations.filter_map(|reservation| reservation.instances).flatten() {
-        let resource = live_instance(&instance)
-            .ok_or_else(|| Ec2Error::listing("DescribeInstances", "an instance has no id".to_owned()))?;
-        if resource.lifecycle == Lifecycle::Live {
-            let state = instance.state().and_then(|state| state.name());
-            visitor.visit(resource, state != Some(&InstanceStateName::Stopped)).await?;
+        let resource = convert::instance(&instance)
+            .ok_or_else(|| unexpected("DescribeInstances", "an instance has no id"))?;
+        if resource.lifecycle == Lifecycle::Exists {
+            visitor.instance(resource, convert::power_state(&instance)).await?;
         }
     }
     Ok(())
 }
 
-fn live_instance(instance: &Instance) -> Option<Resource<'_>> {
-    let tags = instance.tags().iter().filter_map(|tag| Some((tag.key()?.into(), tag.value()?.into())));
-    Some(Resource {
-        lifecycle: lifecycle(instance),
-        tags: tags.collect(),
-        ..live(ResourceType::Instance, instance.instance_id()?, instance_options(instance))
-    })
-}
-
-/// Shows every launch template to `visitor`, by its default version. `exemption_tag_key` is the tag that
-/// is looked up for them, if any: the versions themselves do not carry the template's tags.
+/// Passes every launch template to `visitor`, as its default version. `exemption_tag_key` is the tag to look up
+/// for them, if any: versions do not carry the tags of their template.
 ///
 /// # Errors
-/// Where EC2 refuses a page, or the visitor fails.
+/// Returns an error if EC2 does not return a page, or the visitor fails.
 pub async fn each_launch_template<V: Visitor>(
-    clients: &Clients,
+    clients: &ResourceClients,
     exemption_tag_key: Option<&str>,
     visitor: &mut V,
 ) -> Result<(), V::Error> {
@@ -105,42 +109,41 @@ pub async fn each_launch_template<V: Visitor>(
         .describe_launch_template_versions()
         .versions("$Default")
         .include_managed_resources(true)
-        .max_results(LAUNCH_TEMPLATES)
+        .max_results(TEMPLATES_PAGE)
         .into_paginator()
         .stop_on_duplicate_token(false)
         .send();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| Ec2Error::listing(OPERATION, explain(&error)))?;
+        let page = page.map_err(|error| Ec2Error::List(ApiError::new(OPERATION, &error)))?;
         for version in page.launch_template_versions() {
             let id = version
                 .launch_template_id()
-                .ok_or_else(|| Ec2Error::listing(OPERATION, "a launch template has no id".to_owned()))?;
+                .ok_or_else(|| unexpected(OPERATION, "a launch template has no id"))?;
             let options = version.launch_template_data().and_then(|data| data.metadata_options());
+            let options = options.map(convert::template_options);
             let tag = exemption_tag_key.zip(exemptions.get(id));
-            let resource = Resource {
-                tags: tag.map(|(key, value)| (key.into(), Cow::from(value))).into_iter().collect(),
-                ..live(ResourceType::LaunchTemplate, id, options.map(template_options))
-            };
-            visitor.visit(resource, false).await?;
+            let tag = tag.map(|(key, value)| Tag { key: key.into(), value: Cow::from(value) });
+            let resource = Resource::existing(ResourceType::LaunchTemplate, id.into(), options);
+            visitor.launch_source(Resource { tags: tag.into_iter().collect(), ..resource }).await?;
         }
     }
     Ok(())
 }
 
-/// The value of the tag `key` of each launch template that has it.
-async fn template_tags(clients: &Clients, key: &str) -> Result<HashMap<String, String>, Ec2Error> {
+/// Returns the value of the tag `key` of each launch template that has it, by the id of the template.
+async fn template_tags(clients: &ResourceClients, key: &str) -> Result<HashMap<String, String>, Ec2Error> {
     let mut pages = clients
         .ec2
         .describe_launch_templates()
         .filters(Filter::builder().name("tag-key").values(key).build())
         .include_managed_resources(true)
-        .max_results(LAUNCH_TEMPLATES)
+        .max_results(TEMPLATES_PAGE)
         .into_paginator()
         .stop_on_duplicate_token(false)
         .send();
     let mut tags = HashMap::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| Ec2Error::listing("DescribeLaunchTemplates", explain(&error)))?;
+        let page = page.map_err(|error| Ec2Error::List(ApiError::new("DescribeLaunchTemplates", &error)))?;
         for template in page.launch_templates.into_iter().flatten() {
             let tag = template.tags.into_iter().flatten().find(|tag| tag.key() == Some(key));
             tags.extend(template.launch_template_id.zip(tag.and_then(|tag| tag.value)));
@@ -149,71 +152,48 @@ async fn template_tags(clients: &Clients, key: &str) -> Result<HashMap<String, S
     Ok(tags)
 }
 
-/// Shows every launch configuration to `visitor`. AWS Config knows them by their ARN.
+/// Passes every launch configuration to `visitor`. AWS Config records them by their ARN.
 ///
 /// # Errors
-/// Where EC2 Auto Scaling refuses a page, or the visitor fails.
+/// Returns an error if EC2 Auto Scaling does not return a page, or the visitor fails.
 pub async fn each_launch_configuration<V: Visitor>(
-    clients: &Clients,
+    clients: &ResourceClients,
     visitor: &mut V,
 ) -> Result<(), V::Error> {
     const OPERATION: &str = "DescribeLaunchConfigurations";
     let mut pages = clients
         .autoscaling
         .describe_launch_configurations()
-        .max_records(LAUNCH_CONFIGURATIONS)
+        .max_records(CONFIGURATIONS_PAGE)
         .into_paginator()
         .stop_on_duplicate_token(false)
         .send();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| Ec2Error::listing(OPERATION, explain(&error)))?;
+        let page = page.map_err(|error| Ec2Error::List(ApiError::new(OPERATION, &error)))?;
         for configuration in page.launch_configurations() {
-            let arn = configuration.launch_configuration_arn().ok_or_else(|| {
-                Ec2Error::listing(OPERATION, "a launch configuration has no ARN".to_owned())
-            })?;
-            let options = configuration.metadata_options().map(|options| {
-                MetadataOptions::from_words(
-                    options.http_tokens().map(|word| word.as_str().into()),
-                    options.http_endpoint().map(|word| word.as_str()),
-                    options.http_put_response_hop_limit().map(i64::from),
-                    None,
-                )
-            });
-            visitor.visit(live(ResourceType::LaunchConfiguration, arn, options), false).await?;
+            let arn = configuration
+                .launch_configuration_arn()
+                .ok_or_else(|| unexpected(OPERATION, "a launch configuration has no ARN"))?;
+            let options = convert::configuration_options(configuration);
+            let resource = Resource::existing(ResourceType::LaunchConfiguration, arn.into(), options);
+            visitor.launch_source(resource).await?;
         }
     }
     Ok(())
 }
 
-fn live<'a>(
-    resource_type: ResourceType<'a>,
-    resource_id: &'a str,
-    metadata_options: Option<MetadataOptions<'a>>,
-) -> Resource<'a> {
-    Resource {
-        resource_type,
-        resource_id: resource_id.into(),
-        account_id: None,
-        region: None,
-        lifecycle: Lifecycle::Live,
-        tags: Vec::new(),
-        metadata_options,
-        gap: None,
-    }
-}
-
-/// The account-level defaults of the Region
+/// Returns the account-level defaults of the Region
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetInstanceMetadataDefaults.html>).
 ///
 /// # Errors
-/// Where EC2 does not answer.
-pub async fn account_defaults(clients: &Clients) -> Result<AccountDefaults<'static>, Ec2Error> {
-    let answer = clients.ec2.get_instance_metadata_defaults().send().await;
-    let answer = answer.map_err(|error| Ec2Error::listing("GetInstanceMetadataDefaults", explain(&error)))?;
-    let level = answer.account_level();
-    Ok(AccountDefaults::from_words(
-        level.and_then(|level| level.http_tokens()).map(|word| word.as_str().to_owned().into()),
-        level.and_then(|level| level.http_tokens_enforced()).map(|word| word.as_str()),
-        level.and_then(|level| level.managed_by()).map(|word| word.as_str()),
-    ))
+/// Returns an error if EC2 does not respond.
+pub async fn account_defaults(clients: &ResourceClients) -> Result<AccountDefaults<'static>, Ec2Error> {
+    let response = clients.ec2.get_instance_metadata_defaults().send().await;
+    let response =
+        response.map_err(|error| Ec2Error::List(ApiError::new("GetInstanceMetadataDefaults", &error)))?;
+    Ok(convert::account_defaults(&response))
+}
+
+fn unexpected(operation: &'static str, message: &str) -> Ec2Error {
+    Ec2Error::List(ApiError::unexpected_response(operation, message))
 }

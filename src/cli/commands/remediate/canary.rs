@@ -1,4 +1,4 @@
-//! The canary: a few instances first, and a look at what they were refused, before the others.
+//! The canary: a few instances that are changed first, and watched before the others are changed.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -6,24 +6,24 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep};
 
-use super::change::Task;
-use super::selection::Target;
+use super::change::PlannedChange;
+use super::target::Target;
 use crate::cli::fleet::usage;
-use crate::cli::terminal::shutdown::Interrupt;
-use crate::rule::enforcement::Usage;
-use crate::rule::enforcement::{OnUnknown, Rules};
+use crate::cli::terminal::shutdown::Shutdown;
+use crate::rule::enforcement::{EnforcementPolicy, OnUnknownUsage, Usage};
+use crate::rule::resource::Location;
 
-/// How often refusals are looked for while the canary soaks.
-const EVERY: Duration = Duration::from_mins(1);
+/// How often to ask CloudWatch for refused calls while the canary is watched.
+const POLL_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How large the canary is.
+/// The size of the canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Size {
+pub(super) enum CanarySize {
     Instances(usize),
     Percent(usize),
 }
 
-impl FromStr for Size {
+impl FromStr for CanarySize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -37,8 +37,8 @@ impl FromStr for Size {
     }
 }
 
-impl Size {
-    /// How many of `all` instances, at least one.
+impl CanarySize {
+    /// Returns the number of instances out of `all`: at least one.
     fn of(self, all: usize) -> usize {
         match self {
             Self::Instances(count) => count.min(all),
@@ -47,60 +47,69 @@ impl Size {
     }
 }
 
-/// Takes the canary out of the tasks: first of those that may make calls, since others tell nothing. Gives the
-/// canary, and the others.
-pub(crate) fn split(tasks: Vec<Task>, size: Size) -> (Vec<Task>, Vec<Task>) {
-    let count = size.of(tasks.len());
-    let (callers, mut silent): (Vec<_>, Vec<_>) = tasks.into_iter().partition(|task| task.target.may_call);
-    let (mut canary, mut others) = spread(callers, count);
+/// The changes of the canary, and all others.
+pub(super) struct Split {
+    pub(super) canary: Vec<PlannedChange>,
+    pub(super) others: Vec<PlannedChange>,
+}
+
+/// Chooses the canary. Instances that may call IMDS come first: only they can show a problem.
+pub(super) fn split(changes: Vec<PlannedChange>, size: CanarySize) -> Split {
+    let count = size.of(changes.len());
+    let (callers, mut silent): (Vec<_>, Vec<_>) =
+        changes.into_iter().partition(|change| change.target.may_call);
+    let Split { mut canary, mut others } = spread(callers, count);
     let missing = count.saturating_sub(canary.len()).min(silent.len());
     others.extend(silent.split_off(missing));
     canary.extend(silent);
-    (canary, others)
+    Split { canary, others }
 }
 
-/// Takes `count` at even distances: the tasks are in the order of accounts and Regions.
-fn spread(tasks: Vec<Task>, count: usize) -> (Vec<Task>, Vec<Task>) {
-    let all = tasks.len();
+/// Chooses `count` changes at even distances: the changes are sorted by account and Region.
+fn spread(changes: Vec<PlannedChange>, count: usize) -> Split {
+    let all = changes.len();
     let count = count.min(all);
-    let (mut taken, mut others) = (Vec::new(), Vec::new());
-    for (number, task) in tasks.into_iter().enumerate() {
-        let is_taken = (number + 1) * count / all > number * count / all;
-        if is_taken { taken.push(task) } else { others.push(task) }
+    let (mut canary, mut others) = (Vec::new(), Vec::new());
+    for (number, change) in changes.into_iter().enumerate() {
+        let is_chosen = (number + 1) * count / all > number * count / all;
+        if is_chosen { canary.push(change) } else { others.push(change) }
     }
-    (taken, others)
+    Split { canary, others }
 }
 
-/// Watches the canary for as long as `soak`.
+/// Watches the canary for the duration of `soak`.
 ///
 /// # Errors
-/// Why the others must not be changed: the canary is refused IMDSv1 calls, CloudWatch does not tell (and the
-/// rules do not say to proceed then), or the work has to end.
-pub(crate) async fn watch(
+/// Returns the reason why the others must not be changed: the canary is refused IMDSv1 calls, CloudWatch has no
+/// data of it (unless the policy accepts that), or a shutdown was requested.
+pub(super) async fn watch(
     canary: &[Target],
     since: SystemTime,
     soak: Duration,
-    rules: &Rules,
-    interrupt: &Interrupt,
+    policy: &EnforcementPolicy,
+    shutdown: &Shutdown,
 ) -> Result<(), String> {
     let until = Instant::now() + soak;
     loop {
         let left = until.saturating_duration_since(Instant::now());
         tokio::select! {
-            () = sleep(left.min(EVERY)) => {}
-            () = interrupt.told() => return Err("interrupted while the canary was watched".to_owned()),
+            () = sleep(left.min(POLL_INTERVAL)) => {}
+            () = shutdown.requested() => return Err("interrupted while the canary was watched".to_owned()),
         }
         let refusals = refusals(canary, since).await?;
-        if let Some((id, calls)) = refusals.iter().find_map(|(id, usage)| Some((id, usage.calls()?))) {
+        let refused =
+            refusals.iter().find_map(|refusals| Some((refusals.instance_id, refusals.usage.calls()?)));
+        if let Some((id, calls)) = refused {
             return Err(format!("the canary {id} was refused {calls} IMDSv1 calls since its change"));
         }
-        if left > EVERY {
+        if left > POLL_INTERVAL {
             continue;
         }
-        let silent = refusals.into_iter().find(|(_, usage)| *usage == Usage::Unknown);
-        return match silent {
-            Some((id, _)) if rules.on_unknown == OnUnknown::Stop && !rules.force => Err(format!(
-                "CloudWatch has no data of the canary {id} since its change; give it more time by --soak, or \
+        let accepts_unknown = policy.force || policy.on_unknown_usage == OnUnknownUsage::Proceed;
+        let unknown = refusals.into_iter().find(|refusals| refusals.usage == Usage::Unknown);
+        return match unknown {
+            Some(Refusals { instance_id, .. }) if !accepts_unknown => Err(format!(
+                "CloudWatch has no data of the canary {instance_id} since its change: pass a longer --soak, or \
                  --on-unknown-usage proceed"
             )),
             _ => Ok(()),
@@ -108,20 +117,28 @@ pub(crate) async fn watch(
     }
 }
 
-/// What each instance of the canary was refused.
-async fn refusals(canary: &[Target], since: SystemTime) -> Result<Vec<(&str, Usage)>, String> {
-    let mut places: BTreeMap<_, Vec<&Target>> = BTreeMap::new();
+/// The calls that an instance was refused.
+struct Refusals<'a> {
+    instance_id: &'a str,
+    usage: Usage,
+}
+
+/// Returns what each instance of the canary was refused.
+async fn refusals(canary: &[Target], since: SystemTime) -> Result<Vec<Refusals<'_>>, String> {
+    let mut regions: BTreeMap<&Location, Vec<&Target>> = BTreeMap::new();
     for target in canary {
-        places.entry((&target.place.account_id, &target.place.region)).or_default().push(target);
+        regions.entry(&target.instance.location).or_default().push(target);
     }
     let mut refusals = Vec::new();
-    for targets in places.into_values() {
+    for targets in regions.into_values() {
         let Some(first) = targets.first() else { continue };
-        let client = aws_sdk_cloudwatch::Client::new(&first.place.sdk);
-        let candidates: Vec<_> =
-            targets.iter().map(|target| (target.instance_id.as_str(), target.may_call)).collect();
-        let usages = usage::refused(&client, &candidates, since).await?;
-        refusals.extend(candidates.into_iter().map(|(id, _)| id).zip(usages));
+        let candidates: Vec<_> = targets.iter().map(|target| target.candidate()).collect();
+        let usages = usage::refused_calls(&first.region.cloudwatch(), &candidates, since).await;
+        let usages = usages.map_err(|error| error.to_string())?;
+        let instances = candidates.into_iter().zip(usages);
+        refusals.extend(
+            instances.map(|(candidate, usage)| Refusals { instance_id: candidate.instance_id, usage }),
+        );
     }
     Ok(refusals)
 }
@@ -135,10 +152,10 @@ mod tests {
         for (text, all, expected) in
             [("5", 100, 5), ("5", 3, 3), ("10%", 100, 10), ("1%", 20, 1), ("100%", 7, 7), ("33%", 10, 4)]
         {
-            assert_eq!(text.parse::<Size>().expect(text).of(all), expected, "{text} of {all}");
+            assert_eq!(text.parse::<CanarySize>().expect(text).of(all), expected, "{text} of {all}");
         }
         for bad in ["", "0", "0%", "101%", "-1", "five", "%", "1.5"] {
-            assert!(bad.parse::<Size>().is_err(), "{bad}");
+            assert!(bad.parse::<CanarySize>().is_err(), "{bad}");
         }
     }
 }

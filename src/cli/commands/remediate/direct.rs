@@ -1,94 +1,97 @@
-//! Changes made by the command line itself, several at once.
+//! Changes that the command line makes itself.
 
 use std::future::Future;
 use std::sync::Arc;
 
-use super::change::{Done, Record, Task};
-use crate::cli::concurrency::side_by_side;
+use anyhow::Context;
+
+use super::change::{ChangeResult, PlannedChange};
+use super::change_log::ChangeLog;
+use crate::cli::concurrency::Concurrency;
 use crate::cli::fleet::instance;
 use crate::cli::journal::Journal;
-use crate::cli::output::changes::Outcome;
-use crate::cli::terminal::shutdown::Interrupt;
+use crate::cli::output::changes::ChangeStatus;
+use crate::rule::resource::HttpTokens;
 
-/// How many changes at once, and what ends them.
-#[derive(Clone, Debug)]
-pub(crate) struct Pace {
-    pub(crate) concurrency: u16,
-    pub(crate) interrupt: Interrupt,
-}
-
-/// Makes the changes, each in the journal first.
+/// Makes the changes. Each is written to the journal first.
 ///
 /// # Errors
-/// Where a change broke off: the journal has how the instance was.
-pub(crate) async fn apply(
-    tasks: Vec<Task>,
-    pace: &Pace,
+/// Returns an error if a change panics. The journal contains the options from before.
+pub(super) async fn apply(
+    changes: Vec<PlannedChange>,
+    concurrency: &Concurrency,
     journal: &Arc<Journal>,
-    record: &mut Record<'_>,
+    log: &mut ChangeLog<'_>,
 ) -> anyhow::Result<()> {
-    let enforce = |task: Task| {
+    let enforce = |change: PlannedChange| {
         let journal = Arc::clone(journal);
         async move {
-            let (outcome, detail) = match enforce(&task, &journal).await {
-                Ok((outcome, detail)) => (outcome, detail.to_owned()),
-                Err(error) => (Outcome::Failed, error),
+            let (status, detail) = match enforce(&change, &journal).await {
+                Ok((status, detail)) => (status, detail.to_owned()),
+                Err(error) => (ChangeStatus::Failed, error),
             };
-            Done { task, outcome, detail }
+            ChangeResult { change, status, detail }
         }
     };
-    each(tasks, pace, record, enforce).await
+    let applied = run(changes, concurrency, log, enforce).await;
+    applied.with_context(|| {
+        format!("a change panicked; {} contains the options from before", journal.path().display())
+    })
 }
 
 /// Asks EC2 whether each change would be allowed.
 ///
 /// # Errors
-/// Where asking broke off.
-pub(crate) async fn prove(tasks: Vec<Task>, pace: &Pace, record: &mut Record<'_>) -> anyhow::Result<()> {
-    let ask = |task: Task| async move {
-        let ec2 = &task.target.place.clients.ec2;
-        let answer = instance::set(ec2, &task.target.instance_id, "required", task.raise_to, true).await;
-        let (outcome, detail) = match answer {
-            Ok(()) => (Outcome::Allowed, format!("{}: allowed", task.words())),
-            Err(error) => (Outcome::Failed, error),
+/// Returns an error if a check panics.
+pub(super) async fn check(
+    changes: Vec<PlannedChange>,
+    concurrency: &Concurrency,
+    log: &mut ChangeLog<'_>,
+) -> anyhow::Result<()> {
+    let check = |change: PlannedChange| async move {
+        let (ec2, id) = (&change.target.region.resources.ec2, change.target.instance_id());
+        let allowed = instance::check_modify(ec2, id, &HttpTokens::Required, change.raise_hop_limit_to).await;
+        let (status, detail) = match allowed {
+            Ok(()) => (ChangeStatus::Allowed, format!("EC2 would allow: {}", change.description())),
+            Err(error) => (ChangeStatus::Failed, error.to_string()),
         };
-        Done { task, outcome, detail }
+        ChangeResult { change, status, detail }
     };
-    each(tasks, pace, record, ask).await
+    run(changes, concurrency, log, check).await.context("a check panicked")
 }
 
-async fn each<F>(
-    tasks: Vec<Task>,
-    pace: &Pace,
-    record: &mut Record<'_>,
-    work: impl Fn(Task) -> F,
+async fn run<F>(
+    changes: Vec<PlannedChange>,
+    concurrency: &Concurrency,
+    log: &mut ChangeLog<'_>,
+    work: impl Fn(PlannedChange) -> F,
 ) -> anyhow::Result<()>
 where
-    F: Future<Output = Done> + Send + 'static,
+    F: Future<Output = ChangeResult> + Send + 'static,
 {
-    let done = |done| record.take(done);
-    let left = side_by_side(tasks, pace.concurrency, &pace.interrupt, work, done).await?;
-    for task in left {
-        record.take(Done::not_begun(task));
-    }
+    let not_started = concurrency.run(changes, work, |result| log.add(result)).await?;
+    log.add_not_started(not_started);
     Ok(())
 }
 
-/// Requires tokens on an instance, which is looked at once more: the plan may be old by now.
-async fn enforce(task: &Task, journal: &Journal) -> Result<(Outcome, &'static str), String> {
-    let (ec2, id) = (&task.target.place.clients.ec2, task.target.instance_id.as_str());
-    let before = match instance::look(ec2, id).await? {
-        None => return Ok((Outcome::Unneeded, "gone: nothing to do")),
-        Some(now) if now.options.http_tokens == "required" => {
-            return Ok((Outcome::Unneeded, "tokens are required already"));
-        }
-        Some(now) => now.options,
+/// Requires tokens on an instance. It is described once more: the plan may be outdated.
+async fn enforce(change: &PlannedChange, journal: &Journal) -> Result<(ChangeStatus, &'static str), String> {
+    let (ec2, id) = (&change.target.region.resources.ec2, change.target.instance_id());
+    let current = instance::describe(ec2, id).await.map_err(|error| error.to_string())?;
+    let Some(before) = current.map(|current| current.options) else {
+        return Ok((ChangeStatus::Unchanged, "unchanged: the instance no longer exists"));
     };
-    task.write_before(journal, &before)?;
-    let mut outcome = instance::set(ec2, id, "required", task.raises(&before), false).await;
-    if outcome.is_ok() {
-        outcome = instance::settle(ec2, id, &task.wanted(&before)).await;
+    if before.http_tokens == HttpTokens::Required {
+        return Ok((ChangeStatus::Unchanged, "unchanged: HttpTokens is already required"));
     }
-    task.write_after(journal, &outcome)?;
-    outcome.map(|()| (Outcome::Changed, "tokens are required now"))
+    change.record_before(journal, &before)?;
+    let hop_limit = change.hop_limit_to_set(&before);
+    let mut result =
+        instance::modify(ec2, id, &HttpTokens::Required, hop_limit).await.map_err(|error| error.to_string());
+    if result.is_ok() {
+        let verified = instance::wait_until_applied(ec2, id, &change.wanted(&before)).await;
+        result = verified.map_err(|error| error.to_string());
+    }
+    change.record_after(journal, &result)?;
+    result.map(|()| (ChangeStatus::Changed, "changed: HttpTokens is required"))
 }

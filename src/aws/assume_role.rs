@@ -1,0 +1,67 @@
+//! Roles that are assumed to work in another account.
+
+use std::fmt;
+use std::str::FromStr;
+
+use aws_config::SdkConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_sdk_ec2::config::SharedCredentialsProvider;
+
+/// The ARN of an IAM role
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleArn(String);
+
+impl RoleArn {
+    /// Returns the ARN of the role `name` in an account. `partition` is `aws`, `aws-cn` or `aws-us-gov`.
+    #[must_use]
+    pub fn new(partition: &str, account_id: &str, name: &str) -> Self {
+        Self(format!("arn:{partition}:iam::{account_id}:role/{name}"))
+    }
+}
+
+impl FromStr for RoleArn {
+    type Err = InvalidRoleArn;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRoleArn> {
+        if text.starts_with("arn:") && text.contains(":role/") {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidRoleArn(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for RoleArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that is not the ARN of a role.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid role ARN \"{0}\": expected arn:PARTITION:iam::ACCOUNT:role/NAME")]
+pub struct InvalidRoleArn(String);
+
+/// Returns `sdk` with the credentials of `role`, which are fetched with the first call, cached, and renewed
+/// before they expire. CloudTrail shows `session_name` for every call that is made with them.
+pub async fn assume_role(sdk: &SdkConfig, role: &RoleArn, session_name: &str) -> SdkConfig {
+    let provider =
+        AssumeRoleProvider::builder(&role.0).session_name(session_name).configure(sdk).build().await;
+    sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_arn_is_checked() {
+        let arn = "arn:aws-us-gov:iam::123456789012:role/path/scanner";
+        assert_eq!(arn.parse::<RoleArn>().expect("valid").to_string(), arn);
+        assert_eq!(
+            "scanner".parse::<RoleArn>().expect_err("a name").to_string(),
+            "invalid role ARN \"scanner\": expected arn:PARTITION:iam::ACCOUNT:role/NAME"
+        );
+    }
+}

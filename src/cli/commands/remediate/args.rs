@@ -1,0 +1,161 @@
+//! The options of `imdsv2 remediate`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValue;
+use clap::{Parser, ValueEnum};
+
+use super::canary::CanarySize;
+use crate::cli::fleet::accounts::Selection;
+use crate::cli::output::changes::ChangeFormat;
+use crate::rule::enforcement::{EnforcementPolicy, OnUnknownUsage};
+use crate::rule::policy::Policy;
+
+/// Require IMDSv2 on non-compliant instances that do not use IMDSv1
+///
+/// Lists instances as `imdsv2 scan` does, asks CloudWatch for IMDSv1 calls, prints a plan, asks for
+/// confirmation, and sets HttpTokens=required. An instance that made IMDSv1 calls, or of which
+/// CloudWatch does not have enough data, is skipped. The IMDS endpoint is never enabled, and the hop
+/// limit is never lowered. Each change is written to the journal, on disk, before it is made;
+/// `imdsv2 restore` undoes it. Ctrl-C finishes the changes in progress and starts no more.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  imdsv2 remediate --region eu-central-1 --dry-run
+  imdsv2 remediate --region eu-central-1 --instance-id i-0123456789abcdef0
+  imdsv2 remediate --from scan.json --canary 5% --soak 1h --journal monday.jsonl
+  imdsv2 remediate --accounts-file roles.txt --hop-limit 2 --yes --format json
+  imdsv2 remediate --automation imdsv2-config-rule-EnforceImdsv2 \\
+      --automation-role arn:aws:iam::123456789012:role/REMEDIATION_ROLE
+  imdsv2 restore monday.jsonl
+
+Exit status: 0 every instance requires IMDSv2, 1 some do not, 2 an error.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+
+    /// An instance to remediate; may be repeated [default: all non-compliant instances]
+    #[arg(help_heading = "Accounts and Regions")]
+    #[arg(long = "instance-id", value_name = "ID")]
+    pub(super) instance_ids: Vec<String>,
+
+    /// Remediate what a scan found: a file that `imdsv2 scan --format json` wrote
+    #[arg(help_heading = "Accounts and Regions")]
+    #[arg(long, value_name = "FILE", conflicts_with = "instance_ids")]
+    pub(super) from: Option<PathBuf>,
+
+    /// The look-back period for IMDSv1 calls, in days, at most 455; 0 does not check for calls
+    #[arg(help_heading = "Conditions")]
+    #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u16).range(..=455))]
+    usage_days: u16,
+
+    /// What to do with an instance of which CloudWatch does not have enough data
+    #[arg(help_heading = "Conditions")]
+    #[arg(long, value_enum, default_value_t = OnUnknownUsage::Stop)]
+    on_unknown_usage: OnUnknownUsage,
+
+    /// Require IMDSv2 even if IMDSv1 is in use or its use is unknown. Software that uses IMDSv1 loses access
+    #[arg(help_heading = "Conditions")]
+    #[arg(long)]
+    force: bool,
+
+    /// Raise the hop limit to N, 1 to 64; containers often need 2. A higher hop limit is kept
+    #[arg(help_heading = "Conditions")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=64))]
+    hop_limit: Option<i32>,
+
+    /// The rule parameters, as a JSON object of strings; exempt instances are not changed
+    #[arg(help_heading = "Conditions")]
+    #[arg(long, value_name = "JSON", value_parser = Policy::from_rule_parameters)]
+    pub(super) parameters: Option<Policy>,
+
+    /// Change nothing; ask EC2 whether each change would be allowed
+    #[arg(help_heading = "Changes")]
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Apply without asking for confirmation
+    #[arg(help_heading = "Changes")]
+    #[arg(long)]
+    pub(super) yes: bool,
+
+    /// The number of instances to change concurrently
+    #[arg(help_heading = "Changes")]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(super) concurrency: u16,
+
+    /// Change a few instances first, such as 5 or 10%, and the others only if these are refused no IMDSv1 calls
+    #[arg(help_heading = "Changes")]
+    #[arg(long, value_name = "N|N%")]
+    pub(super) canary: Option<CanarySize>,
+
+    /// How long to watch the canary, such as 30m or 24h. CloudWatch data is some minutes late
+    #[arg(help_heading = "Changes")]
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = humantime::parse_duration)]
+    pub(super) soak: Duration,
+
+    /// The journal to create [default: imdsv2-<time>.jsonl in the current directory]
+    #[arg(help_heading = "Changes")]
+    #[arg(long, value_name = "FILE")]
+    pub(super) journal: Option<PathBuf>,
+
+    /// The output format
+    #[arg(help_heading = "Output")]
+    #[arg(long, value_enum, default_value_t = ChangeFormat::Table)]
+    pub(super) format: ChangeFormat,
+
+    /// The output file [default: standard output]
+    #[arg(help_heading = "Output")]
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) automation: AutomationArgs,
+}
+
+/// The options for changes by a runbook.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Changes by a runbook")]
+pub(super) struct AutomationArgs {
+    /// An Automation runbook of Systems Manager that makes the changes; its name or ARN
+    #[arg(long = "automation", value_name = "DOCUMENT")]
+    pub(super) document: Option<String>,
+
+    /// The role that the runbook assumes
+    #[arg(long = "automation-role", value_name = "ARN", requires = "document")]
+    pub(super) role_arn: Option<String>,
+
+    /// The number of instances that an automation changes concurrently, such as 10 or 10%
+    #[arg(long, value_name = "N|N%", default_value = "10", requires = "document")]
+    pub(super) max_concurrency: String,
+
+    /// The number of failures after which an automation starts no more changes, such as 0 or 10%
+    #[arg(long, value_name = "N|N%", default_value = "0", requires = "document")]
+    pub(super) max_errors: String,
+}
+
+impl Args {
+    /// Returns the conditions for a change.
+    pub(super) fn policy(&self) -> EnforcementPolicy {
+        EnforcementPolicy {
+            lookback_days: self.usage_days,
+            on_unknown_usage: self.on_unknown_usage,
+            force: self.force,
+            hop_limit: self.hop_limit,
+        }
+    }
+}
+
+impl ValueEnum for OnUnknownUsage {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Stop, Self::Proceed]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Stop => PossibleValue::new("stop").help("Skip the instance"),
+            Self::Proceed => PossibleValue::new("proceed").help("Require IMDSv2"),
+        })
+    }
+}

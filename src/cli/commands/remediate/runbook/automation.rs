@@ -1,0 +1,178 @@
+//! Automations of Systems Manager: started, followed, stopped.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::types::{
+    AutomationExecution, AutomationExecutionFilter, AutomationExecutionFilterKey as FilterKey,
+    AutomationExecutionStatus as Status, StopType, Target as AutomationTarget,
+};
+use tokio::time::sleep;
+
+use super::Runbook;
+use crate::aws::ApiError;
+use crate::cli::terminal::shutdown::Shutdown;
+use crate::rule::enforcement::OnUnknownUsage;
+
+/// The runbook parameter for the instance.
+const INSTANCE_ID: &str = "InstanceId";
+/// The first pause between two status requests, and the longest; it doubles.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+
+/// Runbook parameters, by name.
+pub(super) type Parameters = HashMap<String, Vec<String>>;
+
+/// The automations of a runbook in one account and Region.
+pub(super) struct Automation {
+    client: Client,
+    runbook: Arc<Runbook>,
+    raise_hop_limit_to: Option<i32>,
+    shutdown: Shutdown,
+}
+
+impl Automation {
+    pub(super) fn new(
+        client: Client,
+        runbook: Arc<Runbook>,
+        raise_hop_limit_to: Option<i32>,
+        shutdown: Shutdown,
+    ) -> Self {
+        Self { client, runbook, raise_hop_limit_to, shutdown }
+    }
+
+    /// Returns the parameters to pass: those of the command line's options that the runbook declares.
+    pub(super) async fn parameters(&self) -> Result<Parameters, String> {
+        let Runbook { document, role_arn, policy, .. } = self.runbook.as_ref();
+        let response = self.client.describe_document().name(document).send().await;
+        let response = response.map_err(|error| ApiError::new("DescribeDocument", &error).to_string())?;
+        let declared = response.document.and_then(|document| document.parameters).unwrap_or_default();
+        let declares = |name: &str| declared.iter().any(|parameter| parameter.name() == Some(name));
+        let required = [
+            (INSTANCE_ID, true),
+            ("AutomationAssumeRole", role_arn.is_some()),
+            ("HttpPutResponseHopLimit", self.raise_hop_limit_to.is_some()),
+        ];
+        if let Some((name, _)) = required.iter().find(|(name, required)| *required && !declares(name)) {
+            return Err(format!("{document} has no parameter {name}, which these options require"));
+        }
+        let on_unknown_usage = match policy.on_unknown_usage {
+            OnUnknownUsage::Stop => "Stop",
+            OnUnknownUsage::Proceed => "Proceed",
+        };
+        let options = [
+            ("AutomationAssumeRole", role_arn.clone()),
+            ("HttpPutResponseHopLimit", self.raise_hop_limit_to.map(|limit| limit.to_string())),
+            ("UsageLookbackDays", Some(policy.lookback_days.to_string())),
+            ("OnUnknownUsage", Some(on_unknown_usage.to_owned())),
+            ("Force", Some(policy.force.to_string())),
+        ];
+        let passed = options.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let declared = passed.filter(|(name, _)| declares(name));
+        Ok(declared.map(|(name, value)| (name.to_owned(), vec![value])).collect())
+    }
+
+    /// Starts an automation for these instances, and returns its execution id
+    /// (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartAutomationExecution.html>).
+    pub(super) async fn start(
+        &self,
+        instance_ids: Vec<String>,
+        parameters: &Parameters,
+    ) -> Result<String, ApiError> {
+        const OPERATION: &str = "StartAutomationExecution";
+        let targets =
+            AutomationTarget::builder().key("ParameterValues").set_values(Some(instance_ids)).build();
+        let request = self
+            .client
+            .start_automation_execution()
+            .document_name(&self.runbook.document)
+            .set_parameters(Some(parameters.clone()))
+            .target_parameter_name(INSTANCE_ID)
+            .targets(targets)
+            .max_concurrency(&self.runbook.max_concurrency)
+            .max_errors(&self.runbook.max_errors);
+        let response = request.send().await.map_err(|error| ApiError::new(OPERATION, &error))?;
+        response
+            .automation_execution_id
+            .ok_or_else(|| ApiError::unexpected_response(OPERATION, "the response has no execution id"))
+    }
+
+    /// Waits for the end of an automation, and returns the child automations by their instances. After a request
+    /// to shut down, the automation starts no more child automations.
+    pub(super) async fn follow(
+        &self,
+        execution_id: &str,
+    ) -> Result<HashMap<String, AutomationExecution>, ApiError> {
+        let mut pause = PAUSES.0;
+        let mut is_stopping = false;
+        while is_in_progress(self.get(execution_id).await?.automation_execution_status()) {
+            if self.shutdown.is_requested() && !is_stopping {
+                is_stopping = true;
+                self.stop(execution_id).await?;
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.shutdown.requested(), if !is_stopping => {}
+            }
+            pause = (pause * 2).min(PAUSES.1);
+        }
+        self.children(execution_id).await
+    }
+
+    async fn stop(&self, execution_id: &str) -> Result<(), ApiError> {
+        let request = self.client.stop_automation_execution().automation_execution_id(execution_id);
+        let response = request.r#type(StopType::Complete).send().await;
+        response.map(|_| ()).map_err(|error| ApiError::new("StopAutomationExecution", &error))
+    }
+
+    async fn get(&self, execution_id: &str) -> Result<AutomationExecution, ApiError> {
+        const OPERATION: &str = "GetAutomationExecution";
+        let request = self.client.get_automation_execution().automation_execution_id(execution_id);
+        let response = request.send().await.map_err(|error| ApiError::new(OPERATION, &error))?;
+        response
+            .automation_execution
+            .ok_or_else(|| ApiError::unexpected_response(OPERATION, "the response has no execution"))
+    }
+
+    async fn children(&self, execution_id: &str) -> Result<HashMap<String, AutomationExecution>, ApiError> {
+        const OPERATION: &str = "DescribeAutomationExecutions";
+        let filter = AutomationExecutionFilter::builder()
+            .key(FilterKey::ParentExecutionId)
+            .values(execution_id)
+            .build()
+            .map_err(|error| ApiError::unexpected_response(OPERATION, &error.to_string()))?;
+        let mut pages =
+            self.client.describe_automation_executions().filters(filter).into_paginator().items().send();
+        let mut children = HashMap::new();
+        while let Some(child) = pages.next().await {
+            let child = child.map_err(|error| ApiError::new(OPERATION, &error))?;
+            let Some(id) = child.automation_execution_id() else { continue };
+            let child = self.get(id).await?;
+            let instance = child.parameters().and_then(|parameters| parameters.get(INSTANCE_ID)?.first());
+            if let Some(instance) = instance.cloned() {
+                children.insert(instance, child);
+            }
+        }
+        Ok(children)
+    }
+}
+
+/// Returns whether an automation is still in progress
+/// (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_AutomationExecution.html>).
+fn is_in_progress(status: Option<&Status>) -> bool {
+    !matches!(
+        status,
+        Some(
+            Status::Success
+                | Status::Failed
+                | Status::Cancelled
+                | Status::Timedout
+                | Status::Rejected
+                | Status::Exited
+                | Status::CompletedWithSuccess
+                | Status::CompletedWithFailure
+                | Status::ChangeCalendarOverrideRejected
+        )
+    )
+}

@@ -1,0 +1,207 @@
+//! The scan of one account and Region.
+
+use std::fmt;
+
+use time::Date;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::Sender;
+
+use crate::cli::fleet::accounts::AccountRegion;
+use crate::cli::fleet::usage::{self, Candidate};
+use crate::cli::output::Finding;
+use crate::cli::terminal::shutdown::Shutdown;
+use crate::rule::enforcement::Usage;
+use crate::rule::policy::Policy;
+use crate::rule::resource::{Lifecycle, Location, PowerState, Resource, ResourceType};
+use crate::rule::verdict::{Compliance, Verdict, evaluate, evaluate_account_defaults};
+use crate::sources::ec2::Ec2Error;
+use crate::sources::ec2::region::{self, Visitor};
+
+/// What the scan of a Region sends.
+pub(super) enum Message {
+    Scanned(Box<ScannedResource>),
+    Failed(String),
+    Done,
+}
+
+/// A resource and its verdict, owned.
+pub(super) struct ScannedResource {
+    resource: Resource<'static>,
+    pub(super) verdict: Verdict,
+    usage: Usage,
+}
+
+impl ScannedResource {
+    fn new(location: &Location, resource_type: ResourceType<'static>, id: &str, verdict: Verdict) -> Self {
+        let resource = Resource {
+            account_id: Some(location.account_id.clone().into()),
+            region: Some(location.region.clone().into()),
+            lifecycle: Lifecycle::Exists,
+            ..Resource::existing(resource_type, id.to_owned().into(), None)
+        };
+        Self { resource, verdict, usage: Usage::NotChecked }
+    }
+
+    pub(super) fn finding(&self) -> Finding<'_> {
+        Finding::new(&self.resource, &self.verdict).with_usage(self.usage)
+    }
+}
+
+/// How every Region is scanned.
+pub(super) struct RegionScan {
+    pub(super) policy: Policy,
+    pub(super) today: Date,
+    pub(super) usage_days: Option<u16>,
+    pub(super) slots: Semaphore,
+    pub(super) shutdown: Shutdown,
+}
+
+/// What ends the scan of a part of a Region.
+enum Stop {
+    Failed(String),
+    /// The receiver is gone: the output has failed.
+    NoReceiver,
+}
+
+impl From<Ec2Error> for Stop {
+    fn from(error: Ec2Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// What is listed in a Region.
+#[derive(Clone, Copy)]
+enum Part {
+    Instances,
+    LaunchTemplates,
+    LaunchConfigurations,
+    AccountDefaults,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Instances => "instances",
+            Self::LaunchTemplates => "launch templates",
+            Self::LaunchConfigurations => "launch configurations",
+            Self::AccountDefaults => "account-level defaults",
+        })
+    }
+}
+
+impl RegionScan {
+    /// Scans a Region, part by part: a part that the credentials may not list does not hide the others.
+    pub(super) async fn run(&self, region: &AccountRegion, sender: &Sender<Message>) {
+        let Ok(_slot) = self.slots.acquire().await else { return };
+        let parts =
+            [Part::Instances, Part::LaunchTemplates, Part::LaunchConfigurations, Part::AccountDefaults];
+        for part in parts {
+            let result = if self.shutdown.is_requested() {
+                Err(Stop::Failed(format!("{part} were not listed: interrupted")))
+            } else {
+                self.part(part, region, sender).await
+            };
+            match result {
+                Ok(()) => {}
+                Err(Stop::Failed(reason)) => {
+                    let failure = format!("{}: {reason}", region.location);
+                    if sender.send(Message::Failed(failure)).await.is_err() {
+                        return;
+                    }
+                }
+                Err(Stop::NoReceiver) => return,
+            }
+        }
+        let _ = sender.send(Message::Done).await; // without a receiver, the output has failed
+    }
+
+    async fn part(&self, part: Part, region: &AccountRegion, sender: &Sender<Message>) -> Result<(), Stop> {
+        let mut judge = Judge { scan: self, region, sender, open_instances: Vec::new() };
+        match part {
+            Part::Instances if self.policy.judges(&ResourceType::Instance) => {
+                region::each_instance(&region.resources, &mut judge).await?;
+                judge.send_with_usage().await
+            }
+            Part::LaunchTemplates if self.policy.judges(&ResourceType::LaunchTemplate) => {
+                let key = self.policy.exemption_tag_key.as_deref();
+                region::each_launch_template(&region.resources, key, &mut judge).await
+            }
+            Part::LaunchConfigurations if self.policy.judges(&ResourceType::LaunchConfiguration) => {
+                region::each_launch_configuration(&region.resources, &mut judge).await
+            }
+            Part::AccountDefaults => {
+                let defaults = region::account_defaults(&region.resources).await?;
+                let (account_id, verdict) =
+                    (&region.location.account_id, evaluate_account_defaults(&defaults));
+                let account = ResourceType::ACCOUNT;
+                send(sender, ScannedResource::new(&region.location, account, account_id, verdict)).await
+            }
+            Part::Instances | Part::LaunchTemplates | Part::LaunchConfigurations => Ok(()),
+        }
+    }
+}
+
+/// Judges what is listed in a Region.
+struct Judge<'a> {
+    scan: &'a RegionScan,
+    region: &'a AccountRegion,
+    sender: &'a Sender<Message>,
+    /// The instances that accept IMDSv1, if their usage is asked for.
+    open_instances: Vec<OpenInstance>,
+}
+
+/// An instance that accepts IMDSv1.
+struct OpenInstance {
+    scanned: ScannedResource,
+    power_state: PowerState,
+}
+
+impl Visitor for Judge<'_> {
+    type Error = Stop;
+
+    async fn instance(&mut self, instance: Resource<'_>, power_state: PowerState) -> Result<(), Stop> {
+        let scanned = self.judge(&instance);
+        let is_open = scanned.verdict.compliance == Compliance::NonCompliant && !instance.requires_tokens();
+        if is_open && self.scan.usage_days.is_some() {
+            self.open_instances.push(OpenInstance { scanned, power_state });
+            return Ok(());
+        }
+        send(self.sender, scanned).await
+    }
+
+    async fn launch_source(&mut self, resource: Resource<'_>) -> Result<(), Stop> {
+        send(self.sender, self.judge(&resource)).await
+    }
+}
+
+impl Judge<'_> {
+    fn judge(&self, resource: &Resource<'_>) -> ScannedResource {
+        let verdict = evaluate(resource, &self.scan.policy, self.scan.today);
+        let resource_type = ResourceType::from_name(resource.resource_type.name().to_owned().into());
+        ScannedResource::new(&self.region.location, resource_type, &resource.resource_id, verdict)
+    }
+
+    /// Sends the instances that wait for their usage; without it if CloudWatch does not respond.
+    async fn send_with_usage(self) -> Result<(), Stop> {
+        let Some(days) = self.scan.usage_days else { return Ok(()) };
+        let candidates: Vec<_> = self.open_instances.iter().map(OpenInstance::candidate).collect();
+        let usages = usage::imdsv1_usage(&self.region.cloudwatch(), &candidates, days).await;
+        let failure = usages.as_ref().err().map(ToString::to_string);
+        let usages = usages.unwrap_or_default().into_iter().chain(std::iter::repeat(Usage::NotChecked));
+        for (open, usage) in self.open_instances.into_iter().zip(usages) {
+            send(self.sender, ScannedResource { usage, ..open.scanned }).await?;
+        }
+        failure.map_or(Ok(()), |reason| Err(Stop::Failed(reason)))
+    }
+}
+
+impl OpenInstance {
+    fn candidate(&self) -> Candidate<'_> {
+        let may_call = self.power_state == PowerState::Running;
+        Candidate { instance_id: &self.scanned.resource.resource_id, may_call }
+    }
+}
+
+async fn send(sender: &Sender<Message>, scanned: ScannedResource) -> Result<(), Stop> {
+    sender.send(Message::Scanned(Box::new(scanned))).await.map_err(|_| Stop::NoReceiver)
+}

@@ -1,0 +1,97 @@
+//! What a record is, by its keys.
+
+use serde::de::IgnoredAny;
+
+use super::scan::{Parsed, parse};
+use crate::sources::aws_cli::Reservation;
+use crate::sources::config::configuration_item::ConfigurationItem;
+
+/// A record of an input.
+#[allow(clippy::large_enum_variant)] // there is one at a time, and most are of the large variant
+pub(crate) enum InputRecord<'a> {
+    /// A configuration item in a list of them.
+    Item(ConfigurationItem<'a>),
+    /// A reservation in the response of `DescribeInstances`.
+    Reservation(Reservation<'a>),
+    /// Any other record, as JSON, and its kind.
+    Other(RecordKind, &'a str),
+}
+
+/// The kind of an object, by its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecordKind {
+    /// The event of a Lambda invocation by AWS Config.
+    Event,
+    /// A notification of AWS Config, which an event contains as a string.
+    Notification,
+    /// A configuration item.
+    Item,
+    /// An instance in the response of `DescribeInstances`.
+    Instance,
+    /// A reservation, with instances.
+    Reservation,
+    /// An object without any known key.
+    Unknown,
+}
+
+impl RecordKind {
+    /// Returns the kind of an object that has `key`, if the key decides it.
+    pub(super) fn of_key(key: &str) -> Option<Self> {
+        match key {
+            "invokingEvent" => Some(Self::Event),
+            "messageType" => Some(Self::Notification),
+            "configurationItemStatus" | "resourceType" => Some(Self::Item),
+            "InstanceId" => Some(Self::Instance),
+            "Instances" => Some(Self::Reservation),
+            _ => None,
+        }
+    }
+}
+
+/// A list inside a document, whose elements are all of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KnownList {
+    /// `configurationItems`: snapshot and history files, and the history API.
+    ConfigurationItems,
+    /// `Reservations`: the response of `DescribeInstances`.
+    Reservations,
+}
+
+impl KnownList {
+    /// Returns the list that the member `key` of a document contains, if it is a known one.
+    pub(super) fn of_key(key: &str) -> Option<Self> {
+        match key {
+            "configurationItems" => Some(Self::ConfigurationItems),
+            "Reservations" => Some(Self::Reservations),
+            _ => None,
+        }
+    }
+
+    /// Parses the element at the start of `bytes`.
+    pub(super) fn parse_element(self, bytes: &[u8]) -> Parsed<InputRecord<'_>> {
+        let parsed = match self {
+            Self::ConfigurationItems => parse(bytes).map(InputRecord::Item),
+            Self::Reservations => parse(bytes).map(InputRecord::Reservation),
+        };
+        match parsed {
+            Parsed::Invalid(message) => self.locate_error(bytes, message),
+            parsed => parsed,
+        }
+    }
+
+    /// Explains why an element cannot be parsed. If it is JSON of the wrong shape, the explanation names the path
+    /// to the part that does not fit.
+    fn locate_error(self, bytes: &[u8], message: String) -> Parsed<InputRecord<'_>> {
+        let length = match parse(bytes) {
+            Parsed::Value(IgnoredAny, length) => length,
+            Parsed::Incomplete => return Parsed::Incomplete,
+            Parsed::Invalid(message) => return Parsed::Invalid(message),
+        };
+        let json = std::str::from_utf8(bytes.get(..length).unwrap_or_default()).unwrap_or_default();
+        let error = match self {
+            Self::ConfigurationItems => ConfigurationItem::from_json("item", json).err(),
+            Self::Reservations => Reservation::from_json(json).err(),
+        };
+        Parsed::Invalid(error.map_or(message, |error| error.to_string()))
+    }
+}

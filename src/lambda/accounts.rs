@@ -1,0 +1,146 @@
+//! The accounts that the function works in.
+
+use std::collections::HashMap;
+
+use aws_config::SdkConfig;
+use tokio::sync::Mutex;
+
+use crate::aws::RoleArn;
+use crate::aws::assume_role::assume_role;
+use crate::aws::clients::{self, ResourceClients};
+
+/// The session name that CloudTrail shows for the function's calls in a member account.
+const SESSION_NAME: &str = "imdsv2-config-rule";
+
+/// The clients of one account.
+#[derive(Clone, Debug)]
+pub struct AccountClients {
+    /// AWS Config.
+    pub config: aws_sdk_config::Client,
+    /// EC2 and EC2 Auto Scaling.
+    pub resources: ResourceClients,
+}
+
+impl AccountClients {
+    /// Returns clients with the credentials and the Region of `sdk`.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig) -> Self {
+        Self { config: clients::config(sdk), resources: ResourceClients::new(sdk) }
+    }
+}
+
+/// The clients of every account that the function has worked in.
+#[derive(Debug)]
+pub struct Accounts {
+    sdk: SdkConfig,
+    own: AccountClients,
+    member_role_name: Option<String>,
+    /// Kept between invocations: the SDK caches the credentials of a role with its clients, and renews them
+    /// before they expire.
+    members: Mutex<HashMap<String, AccountClients>>,
+}
+
+impl Accounts {
+    /// Uses the credentials of the environment. `member_role_name` is the role to assume in every account
+    /// other than the function's own.
+    pub async fn from_environment(member_role_name: Option<String>) -> Self {
+        let sdk = clients::sdk_defaults().load().await;
+        let own = AccountClients::new(&sdk);
+        Self { sdk, own, member_role_name, members: Mutex::default() }
+    }
+
+    /// Returns the clients for `account_id`: with the function's own credentials in its own account, with those
+    /// of the member role in any other.
+    ///
+    /// # Errors
+    /// Returns an error if another account is asked for and no member role is configured, or if `account_id` is
+    /// not an account id.
+    pub async fn clients(
+        &self,
+        account_id: &str,
+        function: &FunctionIdentity<'_>,
+    ) -> Result<AccountClients, AccountError> {
+        if account_id == function.account_id {
+            return Ok(self.own.clone());
+        }
+        let role_name = self.member_role_name.as_deref().ok_or_else(|| AccountError::NoMemberRole {
+            account_id: account_id.to_owned(),
+            own: function.account_id.to_owned(),
+        })?;
+        if account_id.is_empty() || !account_id.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(AccountError::InvalidAccountId(account_id.to_owned()));
+        }
+        let mut members = self.members.lock().await;
+        if let Some(clients) = members.get(account_id) {
+            return Ok(clients.clone());
+        }
+        let role = RoleArn::new(function.partition, account_id, role_name);
+        let clients = AccountClients::new(&assume_role(&self.sdk, &role, SESSION_NAME).await);
+        members.insert(account_id.to_owned(), clients.clone());
+        Ok(clients)
+    }
+}
+
+/// The partition and account of the function, read from its ARN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FunctionIdentity<'a> {
+    /// `aws`, `aws-cn` or `aws-us-gov`.
+    pub partition: &'a str,
+    /// The account of the function.
+    pub account_id: &'a str,
+}
+
+impl<'a> FunctionIdentity<'a> {
+    /// Reads `arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME`.
+    ///
+    /// # Errors
+    /// Returns an error if `arn` does not have these parts.
+    pub fn from_arn(arn: &'a str) -> Result<Self, AccountError> {
+        let mut parts = arn.split(':');
+        match (parts.next(), parts.next(), parts.nth(2)) {
+            (Some("arn"), Some(partition), Some(account_id)) if !account_id.is_empty() => {
+                Ok(Self { partition, account_id })
+            }
+            _ => Err(AccountError::InvalidFunctionArn(arn.to_owned())),
+        }
+    }
+}
+
+/// Why the function cannot work in an account.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The event belongs to another account, and no role is configured for it.
+    #[error(
+        "the event belongs to account {account_id}, but the function runs in account {own}; set the environment \
+         variable MEMBER_ROLE_NAME to the name of a role that the function may assume there"
+    )]
+    NoMemberRole {
+        /// The account of the event.
+        account_id: String,
+        /// The account of the function.
+        own: String,
+    },
+    /// `accountId` is not an account id.
+    #[error("accountId is \"{0}\"; expected an AWS account id of 12 digits")]
+    InvalidAccountId(String),
+    /// The ARN in Lambda's context is not as documented.
+    #[error("the ARN of the invoked function is \"{0}\"; expected arn:PARTITION:lambda:REGION:ACCOUNT:...")]
+    InvalidFunctionArn(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partition_and_account_are_read_from_the_function_arn() {
+        let arn = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:rule";
+        let expected = FunctionIdentity { partition: "aws-us-gov", account_id: "123456789012" };
+        assert_eq!(FunctionIdentity::from_arn(arn).expect("valid"), expected);
+        for bad in
+            ["", "arn", "arn:aws:lambda:us-east-1", "arn:aws:lambda:us-east-1::function:x", "a:b:c:d:e"]
+        {
+            assert!(FunctionIdentity::from_arn(bad).is_err(), "{bad}");
+        }
+    }
+}
