@@ -34,7 +34,7 @@ use self::exit::Completion;
 
 /// Find EC2 resources that accept Instance Metadata Service version 1, and require version 2.
 #[derive(Debug, Parser)]
-#[command(name = "imdsv2", version = env!("IMDSV2_VERSION"), about, max_term_width = 100)]
+#[command(name = "imdsv2", version = env!("IMDSV2_VERSION"), max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

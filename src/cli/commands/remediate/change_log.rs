@@ -33,7 +33,7 @@ impl<'a> ChangeLog<'a> {
     /// finished, and are in the journal.
     pub(super) fn add(&mut self, result: ChangeResult) {
         let ChangeResult { change: PlannedChange { target, .. }, status, detail } = result;
-        let report = &mut self.report;
+        let report = &mut *self.report;
         let change = Change { instance: target.instance.clone(), status, detail };
         let written = self.progress.suspend(|| {
             if status == ChangeStatus::Failed {

@@ -62,7 +62,7 @@ pub(super) async fn plan(args: &Args, policy: &EnforcementPolicy) -> anyhow::Res
     let mut plan = Vec::new();
     while let Some(planned) = tasks.join_next().await {
         match planned.context("the planning of a Region panicked")? {
-            Ok(planned) => plan.extend(planned),
+            Ok(region) => plan.extend(region),
             Err(failure) => failures.push(failure),
         }
     }

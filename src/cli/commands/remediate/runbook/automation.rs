@@ -48,13 +48,13 @@ impl Automation {
         let response = self.client.describe_document().name(document).send().await;
         let response = response.map_err(|error| ApiError::new("DescribeDocument", &error).to_string())?;
         let declared = response.document.and_then(|document| document.parameters).unwrap_or_default();
-        let declares = |name: &str| declared.iter().any(|parameter| parameter.name() == Some(name));
+        let has_parameter = |name: &str| declared.iter().any(|parameter| parameter.name() == Some(name));
         let required = [
             (INSTANCE_ID, true),
             ("AutomationAssumeRole", role_arn.is_some()),
             ("HttpPutResponseHopLimit", self.raise_hop_limit_to.is_some()),
         ];
-        if let Some((name, _)) = required.iter().find(|(name, required)| *required && !declares(name)) {
+        if let Some((name, _)) = required.iter().find(|(name, required)| *required && !has_parameter(name)) {
             return Err(format!("{document} has no parameter {name}, which these options require"));
         }
         let on_unknown_usage = match policy.on_unknown_usage {
@@ -69,7 +69,7 @@ impl Automation {
             ("Force", Some(policy.force.to_string())),
         ];
         let passed = options.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let declared = passed.filter(|(name, _)| declares(name));
+        let declared = passed.filter(|(name, _)| has_parameter(name));
         Ok(declared.map(|(name, value)| (name.to_owned(), vec![value])).collect())
     }
 
