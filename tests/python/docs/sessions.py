@@ -4,7 +4,7 @@ A block of `console` is run as a reader would run it: from the root of the repos
 `imdsv2`, without credentials. If its first line says that it needs an AWS account, it runs against a
 stand-in.
 
-    REWRITE_DOCS=1 pytest tests/python/docs -k session    writes what the commands print now into the pages
+With REWRITE_DOCS=1, `pytest tests/python/docs -k prints` writes what the commands print now into the pages.
 """
 
 import os
@@ -50,12 +50,9 @@ def steps(block):
 
 
 def sessions(needs_account):
-    """The blocks of `console` of each page, the last one first: those that need an account, or the others.
-
-    Rewritten in this order, each block is still where it was found.
-    """
+    """The blocks of `console` of each page: those that need an account, or the others."""
     for page in ALL:
-        for block in reversed(blocks(page)):
+        for block in blocks(page):
             if block.language == "console" and (block.lines[0] == NEEDS_ACCOUNT) is needs_account:
                 yield page, block
 
@@ -106,7 +103,10 @@ def shorten(expected, printed):
 
 
 def rewrite(page, block, printed):
-    """Writes into a page what the steps of a block printed. The lines before the block do not move."""
+    """Writes into a page what the steps of a block printed. The block is found again by its commands."""
+    commands = [step.command for step in steps(block)]
+    sessions_now = (each for each in blocks(page) if each.language == "console")
+    block = next(each for each in sessions_now if [step.command for step in steps(each)] == commands)
     lines = page.read_text().splitlines()
     new = [line for line in block.lines[:1] if line == NEEDS_ACCOUNT]
     for step, output in zip(steps(block), printed, strict=True):

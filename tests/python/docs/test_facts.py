@@ -84,6 +84,14 @@ def test_parameters_of_a_runbook(page, heading, runbook):
     assert documented_defaults(table(page, heading)) == declared_defaults(declared)
 
 
+def test_outputs_of_the_runbook_that_is_undone():
+    runbook = yaml.safe_load((RUNBOOKS / "EnforceImdsv2.yaml").read_text())
+    page = (DOCS / "undo.md").read_text()
+    (step,) = re.findall(r"\?StepName=='(\w+)'", page)
+    assert step in [each["name"] for each in runbook["mainSteps"]]
+    assert set(re.findall(rf"`({step}\.\w+)`", page)) <= set(runbook["outputs"])
+
+
 def test_resources_of_the_stack():
     assert set(table("deploy.md", "What the stack contains")) == set(load("rule.yaml")["Resources"])
 
@@ -123,7 +131,8 @@ def test_the_log_says_what_the_pages_search_for():
     page = (DOCS / "scheduled-runs.md").read_text()
     for word in re.search(r"with the message\s`(.+?)` and the numbers `(.+?)` and `(.+?)`", page).groups():
         assert word in source, word
-    assert "error_type" in source and "`error_type`" in (DOCS / "operations.md").read_text()
+    assert "error_type" in source
+    assert "`error_type`" in (DOCS / "operations.md").read_text()
 
 
 def test_rule_parameters():
@@ -154,6 +163,13 @@ def test_options_of_a_command(command):
     for option, help in helped.items():
         if default := re.search(r"\[default: (\S+)\]", help):
             assert default[1] in " ".join(documented[option]), option
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_exit_status_of_a_command(command):
+    help = subprocess.run([IMDSV2, command, "--help"], capture_output=True, text=True, check=True).stdout
+    (status,) = re.findall(r"^Exit status: .+$", help, re.MULTILINE)
+    assert status in section(DOCS / "command-line.md", command.capitalize())
 
 
 def test_outcomes():
