@@ -1,5 +1,5 @@
-//! Finds EC2 resources that accept Instance Metadata Service version 1 (IMDSv1), as an AWS Config rule and from
-//! the command line, and requires version 2 on them.
+//! Finds EC2 resources that accept Instance Metadata Service version 1 (IMDSv1), as an AWS Config rule and
+//! from the command line, and requires version 2 on them.
 //!
 //! One function judges a resource, whatever it was read from:
 //!

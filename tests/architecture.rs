@@ -1,5 +1,5 @@
-//! The four floors: `bin -> lambda | cli -> sources -> rule | aws`. Imports run down only, and `rule/` uses no SDK,
-//! no I/O and no clock.
+//! The four floors: `bin -> lambda | cli -> sources -> rule | aws`. Imports run down only, and `rule/` uses
+//! no SDK, no I/O and no clock.
 
 // Tests may panic.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
@@ -17,8 +17,8 @@ const MAY_IMPORT: [(&str, &[&str]); 6] = [
     ("bin", &["lambda", "cli", "sources", "rule", "aws"]),
 ];
 
-/// What `rule/` must not contain: crates that do I/O, and the parts of the standard library that do, or that read a
-/// clock or the environment.
+/// What `rule/` must not contain: crates that do I/O, and the parts of the standard library that do, or that
+/// read a clock or the environment.
 const IMPURE: [&str; 16] = [
     "aws_",
     "lambda_runtime",
@@ -58,8 +58,8 @@ fn code(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Returns the rooms that `code` imports from: what follows `crate::` or the name of the library, and each of a
-/// group such as `crate::{rule::policy, sources}`.
+/// Returns the rooms that `code` imports from: what follows `crate::` or the name of the library, and each of
+/// a group such as `crate::{rule::policy, sources}`.
 fn imports(code: &str) -> Vec<String> {
     let name = |text: &str| {
         let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());

@@ -84,8 +84,8 @@ pub fn sts(sdk: &SdkConfig) -> aws_sdk_sts::Client {
     aws_sdk_sts::Client::new(sdk)
 }
 
-/// The SDK limits retries by a token bucket for the whole process: after some failed invocations, the next one
-/// would get none. The number of attempts and the deadline are limits enough.
+/// The SDK limits retries by a token bucket for the whole process: after some failed invocations, the next
+/// one would get none. The number of attempts and the deadline are limits enough.
 fn unlimited_retries() -> RetryPartition {
     RetryPartition::custom(PARTITION).token_bucket(TokenBucket::unlimited()).build()
 }

@@ -113,7 +113,8 @@ impl Journal {
     }
 }
 
-/// Reads a journal. An incomplete last line is ignored: it was not completely on disk, so its change was not made.
+/// Reads a journal. An incomplete last line is ignored: it was not completely on disk, so its change was not
+/// made.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, or a line is not a journal entry.

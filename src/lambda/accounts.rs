@@ -49,12 +49,12 @@ impl Accounts {
         Self { sdk, own, member_role_name, members: Mutex::default() }
     }
 
-    /// Returns the clients for `account_id`: with the function's own credentials in its own account, with those
-    /// of the member role in any other.
+    /// Returns the clients for `account_id`: with the function's own credentials in its own account, with
+    /// those of the member role in any other.
     ///
     /// # Errors
-    /// Returns an error if another account is asked for and no member role is configured, or if `account_id` is
-    /// not an account id.
+    /// Returns an error if another account is asked for and no member role is configured, or if `account_id`
+    /// is not an account id.
     pub async fn clients(
         &self,
         account_id: &str,

@@ -30,8 +30,8 @@ pub struct Invocation<'a> {
     pub until: Instant,
 }
 
-/// Evaluates the resource of `payload`, an event of AWS Config, and reports the evaluation; or all resources of
-/// the Region, if the event asks for a scheduled run.
+/// Evaluates the resource of `payload`, an event of AWS Config, and reports the evaluation; or all resources
+/// of the Region, if the event asks for a scheduled run.
 ///
 /// # Errors
 /// Returns an error if the event is malformed, AWS does not respond, or an evaluation could not be reported.

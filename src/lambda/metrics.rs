@@ -9,13 +9,13 @@ use time::OffsetDateTime;
 use crate::rule::verdict::Summary;
 
 const NAMESPACE: &str = "imdsv2-config-rule";
-/// The only dimension. Rule name and account come from the event and may have any value, and CloudWatch charges
-/// for each value of a dimension as a metric.
+/// The only dimension. Rule name and account come from the event and may have any value, and CloudWatch
+/// charges for each value of a dimension as a metric.
 const DIMENSION: &str = "FunctionName";
 
-/// Returns the metrics of an invocation as one JSON object: the number of evaluations of each compliance type,
-/// or one failure if there is no `summary`. The object also has the rule name and account of `event`, for log
-/// queries.
+/// Returns the metrics of an invocation as one JSON object: the number of evaluations of each compliance
+/// type, or one failure if there is no `summary`. The object also has the rule name and account of `event`,
+/// for log queries.
 #[must_use]
 pub fn of_invocation(
     function_name: &str,

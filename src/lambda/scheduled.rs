@@ -1,8 +1,8 @@
 //! A scheduled run: every resource of the Region is judged and reported, and stale results are withdrawn.
 //!
-//! Nothing is collected first: pages of EC2 become verdicts, verdicts become batches, and batches are sent while
-//! the next page arrives. Memory grows only by a number for each resource, which distinguishes stale results from
-//! current ones, and by the id of each result whose resource has not been listed yet.
+//! Nothing is collected first: pages of EC2 become verdicts, verdicts become batches, and batches are sent
+//! while the next page arrives. Memory grows only by a number for each resource, which distinguishes stale
+//! results from current ones, and by the id of each result whose resource has not been listed yet.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,8 +24,8 @@ use crate::rule::verdict::{Summary, Verdict, evaluate, evaluate_account_defaults
 use crate::sources::ec2::Ec2Error;
 use crate::sources::ec2::region::{self, Visitor};
 
-/// The part of the time limit that is kept for a page being decoded, since the clock is not checked meanwhile. A
-/// function with little memory has a small share of a processor.
+/// The part of the time limit that is kept for a page being decoded, since the clock is not checked
+/// meanwhile. A function with little memory has a small share of a processor.
 const DECODING: Duration = Duration::from_secs(2);
 
 /// A scheduled run, as requested by AWS Config.
@@ -48,12 +48,13 @@ pub struct ScheduledRun<'a> {
 }
 
 /// Judges and reports every resource of the Region whose type the policy includes, and the account-level
-/// defaults if the policy asks for them. Then reports `NOT_APPLICABLE` for every older result of the rule whose
-/// resource was not listed.
+/// defaults if the policy asks for them. Then reports `NOT_APPLICABLE` for every older result of the rule
+/// whose resource was not listed.
 ///
 /// # Errors
-/// Returns an error if resources or results cannot be listed, evaluations cannot be reported, or the time limit
-/// is reached. What was reported before is correct, and no result is withdrawn unless every list was complete.
+/// Returns an error if resources or results cannot be listed, evaluations cannot be reported, or the time
+/// limit is reached. What was reported before is correct, and no result is withdrawn unless every list was
+/// complete.
 pub async fn evaluate_region(
     clients: &AccountClients,
     run: ScheduledRun<'_>,

@@ -15,8 +15,9 @@ pub(super) struct StaleResult {
 
 /// Finds the results whose resource does not exist, while both are still being listed.
 ///
-/// An existing resource is kept as a 64-bit hash. If the hashes of two resources collide, which happens to one
-/// fleet of 100,000 in billions, a stale result may remain until the next run; none is withdrawn by mistake.
+/// An existing resource is kept as a 64-bit hash. If the hashes of two resources collide, which happens to
+/// one fleet of 100,000 in billions, a stale result may remain until the next run; none is withdrawn by
+/// mistake.
 #[derive(Debug, Default)]
 pub(super) struct StaleResults {
     hasher: RandomState,

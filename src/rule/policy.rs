@@ -1,6 +1,7 @@
 //! The rule parameters, parsed into a [`Policy`].
 //!
-//! The same JSON object is `InputParameters` of the rule in AWS Config and `--parameters` on the command line.
+//! The same JSON object is `InputParameters` of the rule in AWS Config and `--parameters` on the command
+//! line.
 
 use std::collections::BTreeMap;
 

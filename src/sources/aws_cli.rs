@@ -1,7 +1,7 @@
 //! The JSON that `aws ec2 describe-instances` prints.
 //!
-//! It differs from a configuration item in the spelling of its keys, and an instance names neither its Region nor
-//! its account (<https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-instances.html>).
+//! It differs from a configuration item in the spelling of its keys, and an instance names neither its Region
+//! nor its account (<https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-instances.html>).
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -70,7 +70,8 @@ impl<'a> Instance<'a> {
     /// Returns the instance as a resource whose account is not known.
     ///
     /// # Errors
-    /// Returns an error if the instance has no `InstanceId`, or if a field that a verdict depends on is malformed.
+    /// Returns an error if the instance has no `InstanceId`, or if a field that a verdict depends on is
+    /// malformed.
     pub fn resource(&self) -> Result<Resource<'_>, SourceError> {
         self.resource_of(None)
     }
@@ -94,8 +95,9 @@ impl<'a> Instance<'a> {
     }
 }
 
-/// Returns the Region of a zone: `us-east-1` of the Availability Zone `us-east-1a`, `us-west-2` of the Local Zone
-/// `us-west-2-lax-1a`, `us-east-1` of the Wavelength Zone `us-east-1-wl1-bos-wlz-1`. It ends with the first number
+/// Returns the Region of a zone: `us-east-1` of the Availability Zone `us-east-1a`, `us-west-2` of the Local
+/// Zone `us-west-2-lax-1a`, `us-east-1` of the Wavelength Zone `us-east-1-wl1-bos-wlz-1`. It ends with the
+/// first number
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html>).
 fn region_of(zone: &str) -> Option<&str> {
     let number = zone.find(|c: char| c.is_ascii_digit())?;

@@ -129,7 +129,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EmbeddedVisitor<T> {
 }
 
 /// Metadata options in any of AWS's spellings: lower camel case in the items of instances and launch
-/// configurations, Pascal case in those of launch templates and in EC2's responses. Unknown options are ignored.
+/// configurations, Pascal case in those of launch templates and in EC2's responses. Unknown options are
+/// ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct OptionsFields<'a> {

@@ -42,7 +42,8 @@ pub enum SourceError {
 /// Reads `json` as a `T` that is an object. (By itself, serde also accepts an array for a struct.)
 ///
 /// # Errors
-/// Returns an error if `json` is not a `T`. The error has the path to the part that does not fit, below `root`.
+/// Returns an error if `json` is not a `T`. The error has the path to the part that does not fit, below
+/// `root`.
 pub(crate) fn read_object<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Result<T, SourceError> {
     if json.trim_ascii_start().starts_with('{') {
         read(root, json)
@@ -55,7 +56,8 @@ pub(crate) fn read_object<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> 
 /// Reads `json` as a `T`.
 ///
 /// # Errors
-/// Returns an error if `json` is not a `T`. The error has the path to the part that does not fit, below `root`.
+/// Returns an error if `json` is not a `T`. The error has the path to the part that does not fit, below
+/// `root`.
 pub(crate) fn read<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Result<T, SourceError> {
     // The plain parser first: it is several times as fast as the one that tracks the path.
     serde_json::from_str(json).or_else(|_| {

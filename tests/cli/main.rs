@@ -1,7 +1,7 @@
 //! The built `imdsv2` as a process: arguments and files in, output and exit status out.
 //!
-//! Snapshots are in `snapshots/`. After a change that is meant, `SNAPSHOTS=overwrite cargo test --test cli` writes
-//! them again.
+//! Snapshots are in `snapshots/`. After a change that is meant, `SNAPSHOTS=overwrite cargo test --test cli`
+//! writes them again.
 
 // Tests may panic.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]

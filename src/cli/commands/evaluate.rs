@@ -22,7 +22,7 @@ use crate::sources::aws_cli::{Instance, Reservation};
 use crate::sources::config::configuration_item::ConfigurationItem;
 use crate::sources::config::event::{ConfigEvent, EventError, Trigger};
 
-/// Judge recorded resources, without an AWS account
+/// Evaluate recorded resources, without an AWS account
 ///
 /// Reads AWS Config's Lambda events and configuration items, its snapshot and history files (compressed or
 /// not), the output of `aws configservice get-resource-config-history` and of

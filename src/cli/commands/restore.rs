@@ -122,7 +122,7 @@ async fn restore_all(
     let not_started = concurrency.run(changes.into_iter().collect(), restore, &mut add).await;
     let not_started = not_started.context("the restoration of an instance panicked")?;
     for (instance, _) in not_started {
-        add(Change { instance, status: ChangeStatus::NotStarted, detail: "not started".to_owned() });
+        add(Change { instance, status: ChangeStatus::NotStarted, detail: String::new() });
     }
     progress.finish();
     Ok(written)
@@ -149,7 +149,8 @@ struct Before {
     hop_limit: Option<i32>,
 }
 
-/// Returns the changes that are not restored yet, with the options from before the first change of each instance.
+/// Returns the changes that are not restored yet, with the options from before the first change of each
+/// instance.
 fn unrestored(entries: Vec<Entry>) -> BTreeMap<InstanceKey, Before> {
     let mut changes = BTreeMap::new();
     for (instance, step) in entries.into_iter().map(Entry::into_parts) {
@@ -183,7 +184,7 @@ async fn restore(
     let ec2 = &region.resources.ec2;
     let current = instance::describe(ec2, instance_id).await.map_err(|error| error.to_string())?;
     let Some(current) = current.map(|current| current.options) else {
-        return Ok((ChangeStatus::Unchanged, "unchanged: the instance no longer exists"));
+        return Ok((ChangeStatus::Unchanged, "the instance no longer exists"));
     };
     let wanted = MetadataOptions {
         http_tokens: before.http_tokens.clone(),
@@ -191,7 +192,7 @@ async fn restore(
         ..current.clone()
     };
     if has_settings_of(&current, &wanted) {
-        return Ok((ChangeStatus::Unchanged, "unchanged: the instance already has its previous options"));
+        return Ok((ChangeStatus::Unchanged, "the instance already has its previous options"));
     }
     let is_disabled = current.http_endpoint == HttpEndpoint::Disabled;
     if is_disabled && before.http_endpoint != HttpEndpoint::Disabled {
@@ -205,5 +206,5 @@ async fn restore(
     modified.map_err(|error| error.to_string())?;
     let verified = instance::wait_until_applied(ec2, instance_id, &wanted).await;
     verified.map_err(|error| error.to_string())?;
-    Ok((ChangeStatus::Restored, "restored: the instance has its previous options"))
+    Ok((ChangeStatus::Restored, "the instance has its previous options"))
 }

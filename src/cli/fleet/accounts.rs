@@ -82,7 +82,8 @@ impl Selection {
     /// Enters the accounts, and finds their Regions.
     ///
     /// # Errors
-    /// Returns an error if the accounts file cannot be read. Accounts that cannot be entered are in the result.
+    /// Returns an error if the accounts file cannot be read. Accounts that cannot be entered are in the
+    /// result.
     pub(crate) async fn fleet(&self) -> anyhow::Result<Fleet> {
         self.enter(&self.regions).await
     }

@@ -102,12 +102,12 @@ async fn send(
     response.map(|_| ()).map_err(|error| ApiError::new("ModifyInstanceMetadataOptions", &error))
 }
 
-/// Waits until a change is in effect, and verifies it: `wanted` are the options that the instance must have. It
-/// does not wait for a stopped instance.
+/// Waits until a change is in effect, and verifies it: `wanted` are the options that the instance must have.
+/// It does not wait for a stopped instance.
 ///
 /// # Errors
-/// Returns an error if the change is not in effect within five minutes, the instance has other options, or EC2
-/// does not respond.
+/// Returns an error if the change is not in effect within five minutes, the instance has other options, or
+/// EC2 does not respond.
 pub(crate) async fn wait_until_applied(
     client: &Client,
     instance_id: &str,

@@ -41,7 +41,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate<'a> {
     pub(crate) instance_id: &'a str,
-    /// Whether software on the instance may be calling IMDS. If not, missing data means that there are no calls.
+    /// Whether software on the instance may be calling IMDS. If not, missing data means that there are no
+    /// calls.
     pub(crate) may_call: bool,
 }
 
@@ -70,8 +71,8 @@ pub(crate) async fn imdsv1_usage(
     Ok(usages)
 }
 
-/// Returns the IMDSv1 calls that each candidate was refused since `start`, in the order of the candidates. The
-/// usage is unknown if CloudWatch has no data at all of an instance that may call IMDS.
+/// Returns the IMDSv1 calls that each candidate was refused since `start`, in the order of the candidates.
+/// The usage is unknown if CloudWatch has no data at all of an instance that may call IMDS.
 ///
 /// # Errors
 /// Returns an error if CloudWatch does not respond.

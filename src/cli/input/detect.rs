@@ -79,8 +79,8 @@ impl KnownList {
         }
     }
 
-    /// Explains why an element cannot be parsed. If it is JSON of the wrong shape, the explanation names the path
-    /// to the part that does not fit.
+    /// Explains why an element cannot be parsed. If it is JSON of the wrong shape, the explanation names the
+    /// path to the part that does not fit.
     fn locate_error(self, bytes: &[u8], message: String) -> Parsed<InputRecord<'_>> {
         let length = match parse(bytes) {
             Parsed::Value(IgnoredAny, length) => length,

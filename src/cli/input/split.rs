@@ -1,7 +1,7 @@
 //! The records of an input, in order.
 //!
-//! An input is a sequence of JSON values: one, or one on each line. Arrays are opened, and so are the documents
-//! that AWS wraps its lists in; everything else is a record.
+//! An input is a sequence of JSON values: one, or one on each line. Arrays are opened, and so are the
+//! documents that AWS wraps its lists in; everything else is a record.
 
 use std::io::{self, Read};
 

@@ -42,6 +42,21 @@ pub(crate) enum ChangeStatus {
     Unchanged,
 }
 
+impl ChangeStatus {
+    /// Returns the status as people read it.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Changed => "changed",
+            Self::Failed => "failed",
+            Self::NotStarted => "not started",
+            Self::Restored => "restored",
+            Self::Skipped => "skipped",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
 const STATUSES: [ChangeStatus; 7] = [
     ChangeStatus::Allowed,
     ChangeStatus::Changed,
@@ -57,7 +72,7 @@ const STATUSES: [ChangeStatus; 7] = [
 pub(crate) struct Change {
     pub(crate) instance: InstanceKey,
     pub(crate) status: ChangeStatus,
-    /// An explanation in plain English.
+    /// An explanation in plain English; empty if the status says it all.
     pub(crate) detail: String,
 }
 
@@ -107,8 +122,9 @@ impl ChangeReport {
         let row = Row { account_id, region, instance_id, outcome: *status, detail };
         match &mut self.writer {
             Writer::Table(writer) => {
-                let failed = if *status == ChangeStatus::Failed { "failed: " } else { "" };
-                writeln!(writer, "{account_id}  {region}  {instance_id}  {failed}{detail}")?;
+                let colon = if detail.is_empty() { "" } else { ": " };
+                let label = status.label();
+                writeln!(writer, "{account_id}  {region}  {instance_id}  {label}{colon}{detail}")?;
                 writer.flush()
             }
             Writer::Json(json) => json.element(&row),
@@ -121,8 +137,8 @@ impl ChangeReport {
         self.counts.get(&status).copied().unwrap_or_default()
     }
 
-    /// Writes what was held back, and the summary if the format has one, with the journal that the changes can be
-    /// undone from, if any.
+    /// Writes what was held back, and the summary if the format has one, with the journal that the changes
+    /// can be undone from, if any.
     pub(crate) fn finish(&mut self, journal: Option<&Path>) -> io::Result<()> {
         let summary: BTreeMap<_, _> =
             STATUSES.into_iter().map(|status| (status, self.count(status))).collect();

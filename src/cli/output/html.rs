@@ -68,8 +68,8 @@ fn parts() -> (&'static str, &'static str) {
     PAGE.split_once(MARKER).unwrap_or((PAGE, ""))
 }
 
-/// Writes JSON inside a script element, so that no text in it can end the element. In JSON, `<` occurs in strings
-/// only, where it can be escaped.
+/// Writes JSON inside a script element, so that no text in it can end the element. In JSON, `<` occurs in
+/// strings only, where it can be escaped.
 struct ScriptEscaped<W>(W);
 
 impl<W: Write> Write for ScriptEscaped<W> {

@@ -19,6 +19,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::json;
 
+#[cfg(feature = "live")]
 use crate::rule::enforcement::Usage;
 use crate::rule::policy::Policy;
 use crate::rule::resource::{Resource, ResourceType};
@@ -100,8 +101,8 @@ pub(crate) trait Output {
     /// Writes the next finding.
     fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()>;
 
-    /// Writes what was held back, and the summary if the format has one. `failures` describes what could not be
-    /// evaluated.
+    /// Writes what was held back, and the summary if the format has one. `failures` describes what could not
+    /// be evaluated.
     fn finish(&mut self, summary: &Summary, failures: &[String]) -> io::Result<()>;
 }
 

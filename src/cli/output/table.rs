@@ -34,8 +34,8 @@ pub(crate) struct Table<W> {
     terminal: bool,
     with_usage: bool,
     rows: Vec<Row>,
-    /// The resources of types that the rule does not evaluate, by type. Snapshots contain many of them, so they
-    /// share a row for each type.
+    /// The resources of types that the rule does not evaluate, by type. Snapshots contain many of them, so
+    /// they share a row for each type.
     others: BTreeMap<String, OtherType>,
 }
 

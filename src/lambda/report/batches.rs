@@ -111,7 +111,8 @@ impl Reporter {
     }
 }
 
-/// The number of requests that may be in flight (AIMD): one more after each success, half after a failed attempt.
+/// The number of requests that may be in flight (AIMD): one more after each success, half after a failed
+/// attempt.
 #[derive(Debug)]
 struct ConcurrencyLimit(usize);
 

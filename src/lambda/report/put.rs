@@ -140,8 +140,8 @@ mod tests {
 
     use super::*;
 
-    /// A client with the responses of `rules`. (`mock_client!` would need a feature of the SDK that the function
-    /// is not built with.)
+    /// A client with the responses of `rules`. (`mock_client!` would need a feature of the SDK that the
+    /// function is not built with.)
     fn client(rules: &[&Rule]) -> Client {
         let responses =
             rules.iter().fold(MockResponseInterceptor::new(), |responses, rule| responses.with_rule(rule));

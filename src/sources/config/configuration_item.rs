@@ -1,8 +1,9 @@
 //! Configuration items: in events, in the history, in snapshot and history files.
 //!
 //! Items in events and files differ from those of the history API in names (`awsAccountId`, `accountId`) and
-//! encoding (`configuration` is an object, or a string that contains JSON). One reader accepts both. Fields that
-//! no verdict depends on are ignored, whatever they contain; optional fields may be absent or null (<https://docs.aws.amazon.com/config/latest/developerguide/config-item-table.html>).
+//! encoding (`configuration` is an object, or a string that contains JSON). One reader accepts both. Fields
+//! that no verdict depends on are ignored, whatever they contain; optional fields may be absent or null
+//! (<https://docs.aws.amazon.com/config/latest/developerguide/config-item-table.html>).
 
 use std::borrow::Cow;
 
@@ -39,8 +40,8 @@ pub struct ConfigurationItem<'a> {
     configuration: Embedded<'a, Configuration<'a>>,
 }
 
-/// The parts of `configuration` that a verdict depends on, for every resource type: in an item, the type often
-/// follows `configuration`. Each part is parsed only when the type is known.
+/// The parts of `configuration` that a verdict depends on, for every resource type: in an item, the type
+/// often follows `configuration`. Each part is parsed only when the type is known.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Configuration<'a> {
@@ -114,7 +115,8 @@ impl<'a> ConfigurationItem<'a> {
     /// Returns the time at which AWS Config captured the item (`configurationItemCaptureTime`).
     ///
     /// # Errors
-    /// Returns an error if the time is absent, or neither an ISO 8601 time nor a number of seconds since 1970.
+    /// Returns an error if the time is absent, or neither an ISO 8601 time nor a number of seconds since
+    /// 1970.
     pub fn capture_time(&self) -> Result<OffsetDateTime, SourceError> {
         const FIELD: &str = "configurationItemCaptureTime";
         let raw = self.configuration_item_capture_time.ok_or(SourceError::Missing(FIELD))?;
@@ -175,8 +177,8 @@ impl<'a> Configuration<'a> {
             .transpose()
     }
 
-    /// Returns whether the latest version is not the default version. In most items the numbers are strings; they
-    /// are compared as they are written.
+    /// Returns whether the latest version is not the default version. In most items the numbers are strings;
+    /// they are compared as they are written.
     fn is_other_version_default(&self) -> bool {
         let number = |raw: &'a RawValue| raw.get().trim_matches('"');
         match (self.default_version_number.map(number), self.latest_version_number.map(number)) {

@@ -12,8 +12,8 @@ use crate::rule::policy::{Policy, PolicyError};
 use crate::sources::config::configuration_item::{ConfigurationItem, parse_time};
 use crate::sources::{SourceError, read_object};
 
-/// The fields of the event. Each accessor checks its field and names it in its error, so a caller depends only on
-/// the fields that it reads.
+/// The fields of the event. Each accessor checks its field and names it in its error, so a caller depends
+/// only on the fields that it reads.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigEvent<'a>(&'a Map<String, Value>);
 
@@ -45,7 +45,8 @@ impl<'a> ConfigEvent<'a> {
         self.required("resultToken")
     }
 
-    /// Returns whether the resource left the scope of the rule (`eventLeftScope`). Absent means that it did not.
+    /// Returns whether the resource left the scope of the rule (`eventLeftScope`). Absent means that it did
+    /// not.
     ///
     /// # Errors
     /// Returns an error if it is not a Boolean.
@@ -108,8 +109,8 @@ impl<'a> ConfigEvent<'a> {
 pub enum Trigger<'a> {
     /// A resource changed; this is its configuration item.
     Change(ConfigurationItem<'a>),
-    /// A resource changed, and its item is too large for an event; this is a summary without `configuration`. The
-    /// item itself is in the history of the resource.
+    /// A resource changed, and its item is too large for an event; this is a summary without `configuration`.
+    /// The item itself is in the history of the resource.
     Oversized(ConfigurationItem<'a>),
     /// The schedule of the rule asks for an evaluation of all resources. The time is the creation time of the
     /// notification, which is the ordering timestamp of all its evaluations.
@@ -117,11 +118,12 @@ pub enum Trigger<'a> {
 }
 
 impl<'a> Trigger<'a> {
-    /// Reads a notification of AWS Config: the JSON inside an event. `path` is its place in the input, for errors.
+    /// Reads a notification of AWS Config: the JSON inside an event. `path` is its place in the input, for
+    /// errors.
     ///
     /// # Errors
-    /// Returns an error if `json` is not an object, of an unknown kind, or without the item or the time that it
-    /// belongs to.
+    /// Returns an error if `json` is not an object, of an unknown kind, or without the item or the time that
+    /// it belongs to.
     pub fn from_notification(path: &'static str, json: &'a str) -> Result<Self, EventError> {
         let notification: Notification<'a> = read_object(path, json)?;
         let item = |field, json: Option<&'a RawValue>| {

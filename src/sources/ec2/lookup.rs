@@ -1,8 +1,8 @@
 //! One resource, whose record does not hold all that a verdict depends on.
 //!
-//! A configuration item may lack two facts: the metadata options of an instance that AWS Config recorded before
-//! it knew them, and the number of the version that a launch template's item describes. [`fill_gap`] asks EC2
-//! for just that.
+//! A configuration item may lack two facts: the metadata options of an instance that AWS Config recorded
+//! before it knew them, and the number of the version that a launch template's item describes. [`fill_gap`]
+//! asks EC2 for just that.
 
 use aws_sdk_ec2::Client;
 
@@ -11,8 +11,8 @@ use super::convert::{instance_options, into_tags, lifecycle, template_options};
 use crate::aws::ApiError;
 use crate::rule::resource::{Gap, Lifecycle, Resource};
 
-/// Asks EC2 for what the record of `resource` lacks, if anything. If EC2 does not know the id, the resource is
-/// [`Lifecycle::NotFound`].
+/// Asks EC2 for what the record of `resource` lacks, if anything. If EC2 does not know the id, the resource
+/// is [`Lifecycle::NotFound`].
 ///
 /// # Errors
 /// Returns an error if EC2 does not respond, or denies access.

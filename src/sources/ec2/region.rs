@@ -1,8 +1,8 @@
 //! Every resource of a Region that launches instances or is one, page by page.
 //!
-//! Resources that an AWS service manages are included, even if the account hides them. A page that names itself
-//! as the next page is not taken for the end of its list, as the SDK would: an incomplete list must not look
-//! complete.
+//! Resources that an AWS service manages are included, even if the account hides them. A page that names
+//! itself as the next page is not taken for the end of its list, as the SDK would: an incomplete list must
+//! not look complete.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -51,8 +51,8 @@ pub trait Visitor: Send {
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
-/// Passes every instance to `visitor`, except terminated ones. The next page is requested while the visitor works
-/// on the current one.
+/// Passes every instance to `visitor`, except terminated ones. The next page is requested while the visitor
+/// works on the current one.
 ///
 /// # Errors
 /// Returns an error if EC2 does not return a page, or the visitor fails.
@@ -89,8 +89,8 @@ async fn visit_page<V: Visitor>(page: DescribeInstancesOutput, visitor: &mut V) 
     Ok(())
 }
 
-/// Passes every launch template to `visitor`, as its default version. `exemption_tag_key` is the tag to look up
-/// for them, if any: versions do not carry the tags of their template.
+/// Passes every launch template to `visitor`, as its default version. `exemption_tag_key` is the tag to look
+/// up for them, if any: versions do not carry the tags of their template.
 ///
 /// # Errors
 /// Returns an error if EC2 does not return a page, or the visitor fails.

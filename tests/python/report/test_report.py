@@ -17,7 +17,12 @@ ACCOUNTS, REGIONS = ("111111111111", "222222222222"), ("eu-west-1", "us-east-1",
 def fleet(count, seed=1):
     chance = random.Random(seed)
     return [
-        item(number, chance.choice(ACCOUNTS), chance.choice(REGIONS), chance.choice(("optional", "required", "required")))
+        item(
+            number,
+            chance.choice(ACCOUNTS),
+            chance.choice(REGIONS),
+            chance.choice(("optional", "required", "required")),
+        )
         for number in chance.sample(range(10 * count), count)
     ]
 
@@ -40,8 +45,13 @@ def test_what_is_non_compliant_comes_first(report):
 
 def test_every_column_sorts_both_ways(report):
     page = report(fleet(100))
-    for title, key in [("Account", "accountId"), ("Region", "region"), ("Type", "resourceType"),
-                       ("Resource", "resourceId"), ("Finding", "annotation")]:
+    for title, key in [
+        ("Account", "accountId"),
+        ("Region", "region"),
+        ("Type", "resourceType"),
+        ("Resource", "resourceId"),
+        ("Finding", "annotation"),
+    ]:
         ordered = sorted(each[key] for each in page.evaluations)
         for direction, expected in (("ascending", ordered), ("descending", ordered[::-1])):
             page.sort(title)
@@ -83,7 +93,10 @@ def test_a_search_looks_at_every_column(report):
 def test_a_bar_and_a_count_are_filters_too(report):
     page = report(fleet(100))
     bar = page.one(".bar[data-value=us-west-2]")
-    expected, open_ = page.expected(region="us-west-2"), page.expected(region="us-west-2", compliance="NON_COMPLIANT")
+    expected, open_ = (
+        page.expected(region="us-west-2"),
+        page.expected(region="us-west-2", compliance="NON_COMPLIANT"),
+    )
     assert bar.find_element(By.CSS_SELECTOR, ".number").text == f"{open_} of {expected}"
     bar.click()
     assert page.showing == f"Showing {expected} of 100"
@@ -117,15 +130,15 @@ def test_what_a_resource_says_is_text_and_nothing_else(report):
 
 
 def test_a_report_of_nothing_and_one_of_compliance_say_so(report):
-    assert report([]).one("h1").text == "Nothing was found"
-    assert report([item(1, tokens="required")]).one("h1").text == "Nothing is non-compliant among 1 resource"
+    assert report([]).one("h1").text == "No resources were evaluated"
+    assert report([item(1, tokens="required")]).one("h1").text == "None of 1 resource is non-compliant"
 
 
 def test_what_could_not_be_read_stands_at_the_top(report, tmp_path):
     (tmp_path / "broken.json").write_text('{"configurationItems": [{"resourceType": 1}]}')
     page = report([item(1)], tmp_path / "broken.json")
     assert page.one("#failures").is_displayed()
-    assert page.one("#failures strong").text == "This report is not complete."
+    assert page.one("#failures strong").text == "This report is incomplete."
     assert page.texts("#failures li") == ["1 record or file could not be read"]
 
 
@@ -148,10 +161,15 @@ def test_paper_has_all_that_passes_the_filters(report, tmp_path):
     page.choose("compliance", "NON_COMPLIANT")
     pdf = page.browser.execute_cdp_cmd("Page.printToPDF", {})
     (tmp_path / "report.pdf").write_bytes(base64.b64decode(pdf["data"]))
-    text = subprocess.run(["pdftotext", "-raw", tmp_path / "report.pdf", "-"], capture_output=True, text=True, check=True)
+    text = subprocess.run(
+        ["pdftotext", "-raw", tmp_path / "report.pdf", "-"], capture_output=True, text=True, check=True
+    )
     printed = "".join(text.stdout.split())
-    missing = [each["resourceId"] for each in page.evaluations
-               if (each["resourceId"] in printed) != (each["compliance"] == "NON_COMPLIANT")]
+    missing = [
+        each["resourceId"]
+        for each in page.evaluations
+        if (each["resourceId"] in printed) != (each["compliance"] == "NON_COMPLIANT")
+    ]
     assert missing == []
     assert "Search" not in text.stdout
     assert "Non-compliant" in text.stdout
@@ -159,7 +177,9 @@ def test_paper_has_all_that_passes_the_filters(report, tmp_path):
 
 def test_the_csv_has_what_is_shown(report, tmp_path):
     page = report(fleet(50))
-    page.browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    page.browser.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
+    )
     page.choose("compliance", "NON_COMPLIANT")
     page.one("#download").click()
     file = tmp_path / "imdsv2.csv"
@@ -171,4 +191,3 @@ def test_the_csv_has_what_is_shown(report, tmp_path):
         rows = list(csv.DictReader(lines))
     assert [row["resourceId"] for row in rows] == page.column("Resource")
     assert {row["compliance"] for row in rows} == {"NON_COMPLIANT"}
-

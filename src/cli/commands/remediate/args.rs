@@ -85,7 +85,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) concurrency: u16,
 
-    /// Change a few instances first, such as 5 or 10%, and the others only if these are refused no IMDSv1 calls
+    /// Change a few instances first, such as 5 or 10%, and the others only if these are refused no IMDSv1
+    /// calls
     #[arg(help_heading = "Changes")]
     #[arg(long, value_name = "N|N%")]
     pub(super) canary: Option<CanarySize>,

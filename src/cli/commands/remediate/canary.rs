@@ -80,8 +80,8 @@ fn spread(changes: Vec<PlannedChange>, count: usize) -> Split {
 /// Watches the canary for the duration of `soak`.
 ///
 /// # Errors
-/// Returns the reason why the others must not be changed: the canary is refused IMDSv1 calls, CloudWatch has no
-/// data of it (unless the policy accepts that), or a shutdown was requested.
+/// Returns the reason why the others must not be changed: the canary is refused IMDSv1 calls, CloudWatch has
+/// no data of it (unless the policy accepts that), or a shutdown was requested.
 pub(super) async fn watch(
     canary: &[Target],
     since: SystemTime,

@@ -32,8 +32,8 @@ impl PlannedChange {
         MetadataOptions { http_tokens: HttpTokens::Required, hop_limit, ..before.clone() }
     }
 
-    /// Returns the hop limit to set on an instance that has the options `before` now, which may differ from those
-    /// in the plan.
+    /// Returns the hop limit to set on an instance that has the options `before` now, which may differ from
+    /// those in the plan.
     pub(super) fn hop_limit_to_set(&self, before: &MetadataOptions<'_>) -> Option<i32> {
         self.raise_hop_limit_to.and_then(|wanted| raised_hop_limit(before, wanted))
     }
@@ -84,6 +84,6 @@ pub(super) struct ChangeResult {
 impl ChangeResult {
     /// Returns the result of a change that was not started.
     pub(super) fn not_started(change: PlannedChange) -> Self {
-        Self { change, status: ChangeStatus::NotStarted, detail: "not started".to_owned() }
+        Self { change, status: ChangeStatus::NotStarted, detail: String::new() }
     }
 }

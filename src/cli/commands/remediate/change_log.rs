@@ -29,8 +29,8 @@ impl<'a> ChangeLog<'a> {
         Self { report, progress, shutdown, changed: Vec::new(), has_failed: false, written: Ok(()) }
     }
 
-    /// Takes the result of a change. If it cannot be written, no more changes are started; those in progress are
-    /// finished, and are in the journal.
+    /// Takes the result of a change. If it cannot be written, no more changes are started; those in progress
+    /// are finished, and are in the journal.
     pub(super) fn add(&mut self, result: ChangeResult) {
         let ChangeResult { change: PlannedChange { target, .. }, status, detail } = result;
         let report = &mut *self.report;
@@ -71,7 +71,7 @@ impl<'a> ChangeLog<'a> {
                 Decision::Skip(reason) => self.add(ChangeResult {
                     change: PlannedChange { target, raise_hop_limit_to: None },
                     status: ChangeStatus::Skipped,
-                    detail: format!("skipped: {reason}"),
+                    detail: reason.to_string(),
                 }),
             }
         }

@@ -52,7 +52,7 @@ pub(super) async fn check(
         let (ec2, id) = (&change.target.region.resources.ec2, change.target.instance_id());
         let allowed = instance::check_modify(ec2, id, &HttpTokens::Required, change.raise_hop_limit_to).await;
         let (status, detail) = match allowed {
-            Ok(()) => (ChangeStatus::Allowed, format!("EC2 would allow: {}", change.description())),
+            Ok(()) => (ChangeStatus::Allowed, change.description()),
             Err(error) => (ChangeStatus::Failed, error.to_string()),
         };
         ChangeResult { change, status, detail }
@@ -79,10 +79,10 @@ async fn enforce(change: &PlannedChange, journal: &Journal) -> Result<(ChangeSta
     let (ec2, id) = (&change.target.region.resources.ec2, change.target.instance_id());
     let current = instance::describe(ec2, id).await.map_err(|error| error.to_string())?;
     let Some(before) = current.map(|current| current.options) else {
-        return Ok((ChangeStatus::Unchanged, "unchanged: the instance no longer exists"));
+        return Ok((ChangeStatus::Unchanged, "the instance no longer exists"));
     };
     if before.http_tokens == HttpTokens::Required {
-        return Ok((ChangeStatus::Unchanged, "unchanged: HttpTokens is already required"));
+        return Ok((ChangeStatus::Unchanged, "HttpTokens is already required"));
     }
     change.record_before(journal, &before)?;
     let hop_limit = change.hop_limit_to_set(&before);
@@ -93,5 +93,5 @@ async fn enforce(change: &PlannedChange, journal: &Journal) -> Result<(ChangeSta
         result = verified.map_err(|error| error.to_string());
     }
     change.record_after(journal, &result)?;
-    result.map(|()| (ChangeStatus::Changed, "changed: HttpTokens is required"))
+    result.map(|()| (ChangeStatus::Changed, "HttpTokens is required"))
 }

@@ -64,13 +64,15 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     Ok(Completion::of(errors, open.into_iter().map(|status| report.count(status)).sum()))
 }
 
-/// Asks EC2 whether the changes would be allowed. Whether they are allowed to a runbook's role is not checked.
+/// Asks EC2 whether the changes would be allowed. Whether they are allowed to a runbook's role is not
+/// checked.
 async fn check(args: &Args, changes: Vec<PlannedChange>, report: &mut ChangeReport) -> anyhow::Result<()> {
     let concurrency = Concurrency { limit: args.concurrency, shutdown: Shutdown::listen() };
     let mut log = ChangeLog::new(report, changes.len(), concurrency.shutdown.clone());
     if let Some(document) = &args.automation.document {
         for change in changes {
-            let detail = format!("not checked: {document} would {}", change.description());
+            let detail =
+                format!("{document} would {}; its permissions are not checked", change.description());
             log.add(ChangeResult { change, status: ChangeStatus::NotStarted, detail });
         }
     } else {
@@ -133,7 +135,8 @@ async fn apply(
     Ok(Applied { journal: Some(journal), canary_failed: canary_failure.is_some() })
 }
 
-/// Watches the canary, and decides on the others again: the data of CloudWatch in the plan is outdated by then.
+/// Watches the canary, and decides on the others again: the data of CloudWatch in the plan is outdated by
+/// then.
 async fn watch_canary(
     args: &Args,
     policy: &EnforcementPolicy,

@@ -164,7 +164,7 @@ pub(super) fn print_plan(plan: Plan, report: &mut ChangeReport) -> io::Result<Ve
             }
             Decision::Skip(reason) => {
                 skipped += 1;
-                let detail = format!("skipped: {reason}");
+                let detail = reason.to_string();
                 let status = ChangeStatus::Skipped;
                 report.add(&Change { instance: target.instance, status, detail })?;
             }

@@ -35,7 +35,8 @@ impl Target {
     }
 }
 
-/// Lists the selected instances of an account and Region that are non-compliant by `policy` and accept IMDSv1.
+/// Lists the selected instances of an account and Region that are non-compliant by `policy` and accept
+/// IMDSv1.
 ///
 /// # Errors
 /// Returns an error if EC2 does not list them.

@@ -23,15 +23,15 @@ use crate::cli::terminal::shutdown::Shutdown;
 use crate::rule::policy::Policy;
 use crate::rule::verdict::Summary;
 
-/// The number of Regions that are listed concurrently, over all accounts. EC2 throttles each account and Region on
-/// its own.
+/// The number of Regions that are listed concurrently, over all accounts. EC2 throttles each account and
+/// Region on its own.
 const CONCURRENCY: usize = 16;
 /// The number of findings that may wait for the output.
 const QUEUE: usize = 1_000;
 
-/// Judge existing resources, in every Region and account
+/// Evaluate existing resources, in every Region and account
 ///
-/// Lists instances, launch templates, launch configurations and account-level defaults, and judges
+/// Lists instances, launch templates, launch configurations and account-level defaults, and evaluates
 /// them as the AWS Config rule does. Nothing is changed. A Region that cannot be listed does not hide
 /// the others: the error is printed at the end, and the exit status is 2.
 #[derive(Debug, Parser)]

@@ -98,8 +98,8 @@ impl Automation {
             .ok_or_else(|| ApiError::unexpected_response(OPERATION, "the response has no execution id"))
     }
 
-    /// Waits for the end of an automation, and returns the child automations by their instances. After a request
-    /// to shut down, the automation starts no more child automations.
+    /// Waits for the end of an automation, and returns the child automations by their instances. After a
+    /// request to shut down, the automation starts no more child automations.
     pub(super) async fn follow(
         &self,
         execution_id: &str,

@@ -37,8 +37,8 @@ pub(super) struct Runbook {
     pub(super) policy: EnforcementPolicy,
 }
 
-/// Has the runbook make the changes. Each is written to the journal first. Regions are processed concurrently, the
-/// automations of each Region one after the other.
+/// Has the runbook make the changes. Each is written to the journal first. Regions are processed
+/// concurrently, the automations of each Region one after the other.
 ///
 /// # Errors
 /// Returns an error if the work in a Region panics. The journal contains the options from before.
@@ -49,7 +49,8 @@ pub(super) async fn apply(
     shutdown: &Shutdown,
     log: &mut ChangeLog<'_>,
 ) -> anyhow::Result<()> {
-    // A runbook may set the hop limit instead of only raising it, so it is passed only for those that need it.
+    // A runbook may set the hop limit instead of only raising it, so it is passed only for those that need
+    // it.
     let mut groups: BTreeMap<(Location, Option<i32>), Vec<PlannedChange>> = BTreeMap::new();
     for change in changes {
         let key = (change.target.instance.location.clone(), change.raise_hop_limit_to);
@@ -164,8 +165,7 @@ impl Group {
             match self.record_before(&change).await {
                 Ok(Some(before)) => started.push(StartedChange { change, before }),
                 Ok(None) => {
-                    let detail =
-                        "unchanged: HttpTokens is already required, or the instance no longer exists";
+                    let detail = "HttpTokens is already required, or the instance no longer exists";
                     self.send(change, ChangeStatus::Unchanged, detail.to_owned());
                 }
                 Err(error) => self.send(change, ChangeStatus::Failed, error),
@@ -202,7 +202,7 @@ impl Group {
                 self.conclude(change, result);
             } else {
                 next = Next::Stop;
-                let reason = format!("not started: automation {execution_id} ended before");
+                let reason = format!("automation {execution_id} ended before this instance");
                 match change.record_after(&self.journal, &Err(reason.clone())) {
                     Ok(()) => self.send(change, ChangeStatus::NotStarted, reason),
                     Err(error) => self.send(change, ChangeStatus::Failed, error),
@@ -223,7 +223,7 @@ impl Group {
         let recorded = change.record_after(&self.journal, &result);
         match recorded.and(result) {
             Ok(()) => {
-                self.send(change, ChangeStatus::Changed, "changed: HttpTokens is required".to_owned());
+                self.send(change, ChangeStatus::Changed, "HttpTokens is required".to_owned());
             }
             Err(error) => self.send(change, ChangeStatus::Failed, error),
         }
