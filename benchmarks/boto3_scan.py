@@ -7,10 +7,15 @@ import boto3
 
 
 def count_open(region):
-    pages = boto3.session.Session().client("ec2", region).get_paginator("describe_instances").paginate(
-        PaginationConfig={"PageSize": 1000}
+    pages = (
+        boto3.session.Session()
+        .client("ec2", region)
+        .get_paginator("describe_instances")
+        .paginate(PaginationConfig={"PageSize": 1000})
     )
-    instances = (each for page in pages for reservation in page["Reservations"] for each in reservation["Instances"])
+    instances = (
+        each for page in pages for reservation in page["Reservations"] for each in reservation["Instances"]
+    )
     return sum(each["MetadataOptions"]["HttpTokens"] == "optional" for each in instances)
 
 

@@ -57,7 +57,7 @@ class Cloud:
 
         async def run():
             server = await asyncio.start_server(self.connection, "127.0.0.1", 0, limit=1 << 20)
-            address.append("127.0.0.1:{}".format(server.sockets[0].getsockname()[1]))
+            address.append(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
             ready.set()
             await server.serve_forever()
 
@@ -102,7 +102,9 @@ class Cloud:
             return "", "application/x-amz-json-1.1", pages[int(asked.get("NextToken", 0))]
         assert operation == "PutEvaluations", operation
         self.batches[len(asked["Evaluations"])] += 1
-        self.reported.update((each["ComplianceResourceId"], each["ComplianceType"]) for each in asked["Evaluations"])
+        self.reported.update(
+            (each["ComplianceResourceId"], each["ComplianceType"]) for each in asked["Evaluations"]
+        )
         return "", "application/x-amz-json-1.1", b'{"FailedEvaluations":[]}'
 
     async def lambda_service(self, method, path, body):
@@ -139,15 +141,24 @@ def compliance(number):
     return "COMPLIANT" if number % 10 else "NON_COMPLIANT"
 
 
-EVENT = json.dumps({
-    "version": "1.0",
-    "invokingEvent": json.dumps({
-        "awsAccountId": ACCOUNT, "notificationCreationTime": "2026-05-11T09:30:12.636Z",
-        "messageType": "ScheduledNotification", "recordVersion": "1.0",
-    }),
-    "ruleParameters": json.dumps({"resourceTypes": "AWS::EC2::Instance"}),
-    "resultToken": TOKEN, "eventLeftScope": False, "configRuleName": RULE, "accountId": ACCOUNT,
-}).encode()
+EVENT = json.dumps(
+    {
+        "version": "1.0",
+        "invokingEvent": json.dumps(
+            {
+                "awsAccountId": ACCOUNT,
+                "notificationCreationTime": "2026-05-11T09:30:12.636Z",
+                "messageType": "ScheduledNotification",
+                "recordVersion": "1.0",
+            }
+        ),
+        "ruleParameters": json.dumps({"resourceTypes": "AWS::EC2::Instance"}),
+        "resultToken": TOKEN,
+        "eventLeftScope": False,
+        "configRuleName": RULE,
+        "accountId": ACCOUNT,
+    }
+).encode()
 
 
 def result_pages(ids):
@@ -155,17 +166,24 @@ def result_pages(ids):
     pages = {}
     for start in range(0, max(len(ids), 1), RESULTS_PAGE):
         end = start + RESULTS_PAGE
-        results = [{
-            "EvaluationResultIdentifier": {
-                "EvaluationResultQualifier": {
-                    "ConfigRuleName": RULE, "ResourceType": "AWS::EC2::Instance", "ResourceId": each,
-                    "EvaluationMode": "DETECTIVE",
+        results = [
+            {
+                "EvaluationResultIdentifier": {
+                    "EvaluationResultQualifier": {
+                        "ConfigRuleName": RULE,
+                        "ResourceType": "AWS::EC2::Instance",
+                        "ResourceId": each,
+                        "EvaluationMode": "DETECTIVE",
+                    },
+                    "OrderingTimestamp": 1778400000.636,
                 },
-                "OrderingTimestamp": 1778400000.636,
-            },
-            "ComplianceType": "COMPLIANT", "ResultRecordedTime": 1778400001.0, "ConfigRuleInvokedTime": 1778400000.0,
-            "Annotation": "HttpTokens is required: IMDSv1 is closed.",
-        } for each in ids[start:end]]
+                "ComplianceType": "COMPLIANT",
+                "ResultRecordedTime": 1778400001.0,
+                "ConfigRuleInvokedTime": 1778400000.0,
+                "Annotation": "HttpTokens is required: IMDSv1 is closed.",
+            }
+            for each in ids[start:end]
+        ]
         more = {"NextToken": str(end)} if end < len(ids) else {}
         pages[start] = json.dumps({"EvaluationResults": results, **more}).encode()
     return pages

@@ -35,60 +35,148 @@ def instance(number: int) -> dict:
     tokens = "optional" if number % 10 == 0 else "required"
     tags = {"Name": f"worker-{number}", "team": "payments", "cost-center": "4711", "env": "production"}
     configuration = {
-        "amiLaunchIndex": 0, "imageId": "ami-0c2b8ca1dad447f8a", "instanceId": instance_id,
-        "instanceType": "m6i.large", "kernelId": None, "keyName": None, "launchTime": "2026-03-02T08:11:54.000Z",
+        "amiLaunchIndex": 0,
+        "imageId": "ami-0c2b8ca1dad447f8a",
+        "instanceId": instance_id,
+        "instanceType": "m6i.large",
+        "kernelId": None,
+        "keyName": None,
+        "launchTime": "2026-03-02T08:11:54.000Z",
         "monitoring": {"state": "disabled"},
-        "placement": {"availabilityZone": "us-east-1a", "affinity": None, "groupName": "", "partitionNumber": None,
-                      "hostId": None, "tenancy": "default", "spreadDomain": None, "hostResourceGroupArn": None},
-        "platform": None, "privateDnsName": f"ip-10-0-3-{number % 250}.ec2.internal",
-        "privateIpAddress": f"10.0.3.{number % 250}", "productCodes": [], "publicDnsName": "", "publicIpAddress": None,
-        "ramdiskId": None, "state": {"code": 16, "name": "running"}, "stateTransitionReason": "",
-        "subnetId": "subnet-0f2d3a44b7c1e9d05", "vpcId": "vpc-07a1d6f5f9b3c2e11", "architecture": "x86_64",
+        "placement": {
+            "availabilityZone": "us-east-1a",
+            "affinity": None,
+            "groupName": "",
+            "partitionNumber": None,
+            "hostId": None,
+            "tenancy": "default",
+            "spreadDomain": None,
+            "hostResourceGroupArn": None,
+        },
+        "platform": None,
+        "privateDnsName": f"ip-10-0-3-{number % 250}.ec2.internal",
+        "privateIpAddress": f"10.0.3.{number % 250}",
+        "productCodes": [],
+        "publicDnsName": "",
+        "publicIpAddress": None,
+        "ramdiskId": None,
+        "state": {"code": 16, "name": "running"},
+        "stateTransitionReason": "",
+        "subnetId": "subnet-0f2d3a44b7c1e9d05",
+        "vpcId": "vpc-07a1d6f5f9b3c2e11",
+        "architecture": "x86_64",
         "blockDeviceMappings": [
-            {"deviceName": f"/dev/sd{letter}",
-             "ebs": {"attachTime": "2026-03-02T08:11:55.000Z", "deleteOnTermination": True, "status": "attached",
-                     "volumeId": f"vol-{number:016x}{letter}"}} for letter in "ab"],
-        "clientToken": f"fleet-{number:032x}", "ebsOptimized": True, "enaSupport": True, "hypervisor": "xen",
-        "iamInstanceProfile": {"arn": "arn:aws:iam::123456789012:instance-profile/worker", "id": "AIPAEXAMPLEEXAMPLE123"},
-        "instanceLifecycle": None, "elasticGpuAssociations": [], "elasticInferenceAcceleratorAssociations": [],
+            {
+                "deviceName": f"/dev/sd{letter}",
+                "ebs": {
+                    "attachTime": "2026-03-02T08:11:55.000Z",
+                    "deleteOnTermination": True,
+                    "status": "attached",
+                    "volumeId": f"vol-{number:016x}{letter}",
+                },
+            }
+            for letter in "ab"
+        ],
+        "clientToken": f"fleet-{number:032x}",
+        "ebsOptimized": True,
+        "enaSupport": True,
+        "hypervisor": "xen",
+        "iamInstanceProfile": {
+            "arn": "arn:aws:iam::123456789012:instance-profile/worker",
+            "id": "AIPAEXAMPLEEXAMPLE123",
+        },
+        "instanceLifecycle": None,
+        "elasticGpuAssociations": [],
+        "elasticInferenceAcceleratorAssociations": [],
         "networkInterfaces": [
-            {"association": None,
-             "attachment": {"attachTime": "2026-03-02T08:11:54.000Z", "attachmentId": f"eni-attach-{number:017x}",
-                            "deleteOnTermination": True, "deviceIndex": 0, "status": "attached", "networkCardIndex": 0},
-             "description": "", "groups": [{"groupName": "worker", "groupId": "sg-0b5c1d2e3f4a59687"}],
-             "ipv6Addresses": [], "macAddress": "0a:ff:c2:11:22:33", "networkInterfaceId": f"eni-{number:017x}",
-             "ownerId": "123456789012", "privateDnsName": f"ip-10-0-3-{number % 250}.ec2.internal",
-             "privateIpAddress": f"10.0.3.{number % 250}",
-             "privateIpAddresses": [{"association": None, "primary": True, "privateDnsName": None,
-                                     "privateIpAddress": f"10.0.3.{number % 250}"}],
-             "sourceDestCheck": True, "status": "in-use", "subnetId": "subnet-0f2d3a44b7c1e9d05",
-             "vpcId": "vpc-07a1d6f5f9b3c2e11", "interfaceType": "interface"}],
-        "outpostArn": None, "rootDeviceName": "/dev/sda1", "rootDeviceType": "ebs",
-        "securityGroups": [{"groupName": "worker", "groupId": "sg-0b5c1d2e3f4a59687"}], "sourceDestCheck": True,
-        "spotInstanceRequestId": None, "sriovNetSupport": None, "stateReason": None,
-        "tags": [{"key": key, "value": value} for key, value in tags.items()], "virtualizationType": "hvm",
-        "cpuOptions": {"coreCount": 1, "threadsPerCore": 2}, "capacityReservationId": None,
-        "hibernationOptions": {"configured": False}, "licenses": [],
-        "metadataOptions": {"state": "applied", "httpTokens": tokens, "httpPutResponseHopLimit": 1,
-                            "httpEndpoint": "enabled"},
-        "enclaveOptions": {"enabled": False}, "bootMode": None,
+            {
+                "association": None,
+                "attachment": {
+                    "attachTime": "2026-03-02T08:11:54.000Z",
+                    "attachmentId": f"eni-attach-{number:017x}",
+                    "deleteOnTermination": True,
+                    "deviceIndex": 0,
+                    "status": "attached",
+                    "networkCardIndex": 0,
+                },
+                "description": "",
+                "groups": [{"groupName": "worker", "groupId": "sg-0b5c1d2e3f4a59687"}],
+                "ipv6Addresses": [],
+                "macAddress": "0a:ff:c2:11:22:33",
+                "networkInterfaceId": f"eni-{number:017x}",
+                "ownerId": "123456789012",
+                "privateDnsName": f"ip-10-0-3-{number % 250}.ec2.internal",
+                "privateIpAddress": f"10.0.3.{number % 250}",
+                "privateIpAddresses": [
+                    {
+                        "association": None,
+                        "primary": True,
+                        "privateDnsName": None,
+                        "privateIpAddress": f"10.0.3.{number % 250}",
+                    }
+                ],
+                "sourceDestCheck": True,
+                "status": "in-use",
+                "subnetId": "subnet-0f2d3a44b7c1e9d05",
+                "vpcId": "vpc-07a1d6f5f9b3c2e11",
+                "interfaceType": "interface",
+            }
+        ],
+        "outpostArn": None,
+        "rootDeviceName": "/dev/sda1",
+        "rootDeviceType": "ebs",
+        "securityGroups": [{"groupName": "worker", "groupId": "sg-0b5c1d2e3f4a59687"}],
+        "sourceDestCheck": True,
+        "spotInstanceRequestId": None,
+        "sriovNetSupport": None,
+        "stateReason": None,
+        "tags": [{"key": key, "value": value} for key, value in tags.items()],
+        "virtualizationType": "hvm",
+        "cpuOptions": {"coreCount": 1, "threadsPerCore": 2},
+        "capacityReservationId": None,
+        "hibernationOptions": {"configured": False},
+        "licenses": [],
+        "metadataOptions": {
+            "state": "applied",
+            "httpTokens": tokens,
+            "httpPutResponseHopLimit": 1,
+            "httpEndpoint": "enabled",
+        },
+        "enclaveOptions": {"enabled": False},
+        "bootMode": None,
     }
     relationship = lambda kind, name, identity: {
-        "resourceId": identity, "resourceName": None, "resourceType": kind, "name": name}
+        "resourceId": identity,
+        "resourceName": None,
+        "resourceType": kind,
+        "name": name,
+    }
     return {
         "relatedEvents": [],
         "relationships": [
             relationship("AWS::EC2::NetworkInterface", "Contains NetworkInterface", f"eni-{number:017x}"),
-            relationship("AWS::EC2::SecurityGroup", "Is associated with SecurityGroup", "sg-0b5c1d2e3f4a59687"),
+            relationship(
+                "AWS::EC2::SecurityGroup", "Is associated with SecurityGroup", "sg-0b5c1d2e3f4a59687"
+            ),
             relationship("AWS::EC2::Subnet", "Is contained in Subnet", "subnet-0f2d3a44b7c1e9d05"),
             relationship("AWS::EC2::Volume", "Is attached to Volume", f"vol-{number:016x}a"),
-            relationship("AWS::EC2::VPC", "Is contained in Vpc", "vpc-07a1d6f5f9b3c2e11")],
-        "configuration": configuration, "supplementaryConfiguration": {}, "tags": tags,
-        "configurationItemVersion": "1.3", "configurationItemCaptureTime": "2026-05-11T09:30:12.636Z",
-        "configurationStateId": 1778491812636, "awsAccountId": "123456789012", "configurationItemStatus": "OK",
-        "resourceType": "AWS::EC2::Instance", "resourceId": instance_id, "resourceName": None,
-        "ARN": f"arn:aws:ec2:us-east-1:123456789012:instance/{instance_id}", "awsRegion": "us-east-1",
-        "availabilityZone": "us-east-1a", "configurationStateMd5Hash": "",
+            relationship("AWS::EC2::VPC", "Is contained in Vpc", "vpc-07a1d6f5f9b3c2e11"),
+        ],
+        "configuration": configuration,
+        "supplementaryConfiguration": {},
+        "tags": tags,
+        "configurationItemVersion": "1.3",
+        "configurationItemCaptureTime": "2026-05-11T09:30:12.636Z",
+        "configurationStateId": 1778491812636,
+        "awsAccountId": "123456789012",
+        "configurationItemStatus": "OK",
+        "resourceType": "AWS::EC2::Instance",
+        "resourceId": instance_id,
+        "resourceName": None,
+        "ARN": f"arn:aws:ec2:us-east-1:123456789012:instance/{instance_id}",
+        "awsRegion": "us-east-1",
+        "availabilityZone": "us-east-1a",
+        "configurationStateMd5Hash": "",
         "resourceCreationTime": "2026-03-02T08:11:54.000Z",
     }
 
@@ -96,7 +184,9 @@ def instance(number: int) -> dict:
 def write_snapshot(path: Path, items: int) -> None:
     """One line, as AWS Config writes it."""
     with path.open("w") as file:
-        file.write('{"fileVersion":"1.0","configSnapshotId":"27d1a2b4-8f0c-4f5e-9a50-0c7e5b7c9d11","configurationItems":[')
+        file.write(
+            '{"fileVersion":"1.0","configSnapshotId":"27d1a2b4-8f0c-4f5e-9a50-0c7e5b7c9d11","configurationItems":['
+        )
         for number in range(items):
             file.write(("," if number else "") + json.dumps(instance(number), separators=(",", ":")))
         file.write("]}")

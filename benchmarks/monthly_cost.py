@@ -1,7 +1,7 @@
 """Works out what the rule costs a month, from the prices and assumptions here: the table in docs/cost.md.
 
-    monthly_cost.py                       the table of the page
-    monthly_cost.py --changes 60          with other assumptions: see --help
+monthly_cost.py                       the table of the page
+monthly_cost.py --changes 60          with other assumptions: see --help
 """
 
 import argparse
@@ -57,7 +57,8 @@ class Fleet:
         log_gb = self.items * self.log_bytes / 1e9
         return {
             "AWS Config: evaluations": tiered(self.evaluations),
-            "Lambda: requests and GB-seconds": requests * LAMBDA_REQUEST + seconds * self.memory_gb * LAMBDA_GB_SECOND,
+            "Lambda: requests and GB-seconds": requests * LAMBDA_REQUEST
+            + seconds * self.memory_gb * LAMBDA_GB_SECOND,
             "CloudWatch: logs": log_gb * (LOG_GB + LOG_GB_MONTH * self.retention_days / DAYS),
             "CloudWatch: 5 metrics, 6 alarms, dashboard": METRICS * METRIC + ALARMS * ALARM + DASHBOARD,
         }
@@ -88,7 +89,9 @@ def table(fleets):
 def main():
     parser = argparse.ArgumentParser(description="What the rule costs a month, in USD.")
     parser.add_argument("--instances", type=int, nargs="+", default=[1_000, 100_000], help="sizes of fleets")
-    parser.add_argument("--changes", type=int, default=Fleet.changes, help="recorded changes of an instance a month")
+    parser.add_argument(
+        "--changes", type=int, default=Fleet.changes, help="recorded changes of an instance a month"
+    )
     parser.add_argument("--seconds", type=float, default=Fleet.seconds, help="what Lambda bills for a change")
     given = parser.parse_args()
     assumed = {"changes": given.changes, "seconds": given.seconds}

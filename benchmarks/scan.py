@@ -51,14 +51,23 @@ class Account(Cloud):
 def ours(regions):
     """The command line, which counts in its summary."""
     places = [f"--region={region}" for region in regions]
-    command = [HERE.parent / "target" / "release" / "imdsv2", "scan", "--exit-zero", "--format", "csv", *places]
+    command = [
+        HERE.parent / "target" / "release" / "imdsv2",
+        "scan",
+        "--exit-zero",
+        "--format",
+        "csv",
+        *places,
+    ]
     return [command], lambda outputs: outputs[0].count(b",NON_COMPLIANT,HttpTokens is optional")
 
 
 def aws_cli(regions):
     """The AWS CLI, once for each Region; it counts page by page."""
     arguments = ["ec2", "describe-instances", "--page-size", "1000", "--output", "text", "--query", OPEN]
-    return [[AWS, *arguments, "--region", region] for region in regions], lambda outputs: sum(map(int, b"".join(outputs).split()))
+    return [[AWS, *arguments, "--region", region] for region in regions], lambda outputs: sum(
+        map(int, b"".join(outputs).split())
+    )
 
 
 def boto3_threads(regions):
@@ -87,8 +96,12 @@ def run(account, address, commands, count, expected):
 def process(command, address):
     """Runs a command to its end, and says what it took and wrote."""
     environment = {
-        "PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": f"http://{address}", "AWS_ACCESS_KEY_ID": "AKIA",
-        "AWS_SECRET_ACCESS_KEY": "secret", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": f"http://{address}",
+        "AWS_ACCESS_KEY_ID": "AKIA",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
     with tempfile.TemporaryFile() as output:
         child = subprocess.Popen(command, env=environment, stdout=output)
@@ -115,20 +128,28 @@ def main() -> None:
     account.prepare(1000)
     address = account.serve()
     expected = sum(number % 10 == 0 for number in range(len(account.ids))) * len(regions)
-    print(f"{len(account.ids) * len(regions)} instances in {len(regions)} Regions, {expected} of them open to IMDSv1; "
-          f"{arguments.round_trip:g} ms round trip, {os.cpu_count()} cores, {AT_ONCE} Regions at once")
-    best = min((run(account, address, *ours(regions), expected) for _ in range(3)), key=lambda run: run["wall"])
+    print(
+        f"{len(account.ids) * len(regions)} instances in {len(regions)} Regions, {expected} of them open to IMDSv1; "
+        f"{arguments.round_trip:g} ms round trip, {os.cpu_count()} cores, {AT_ONCE} Regions at once"
+    )
+    best = min(
+        (run(account, address, *ours(regions), expected) for _ in range(3)), key=lambda run: run["wall"]
+    )
     show("imdsv2 scan", best)
     for name, rival in (("boto3, threads", boto3_threads), ("aws ec2 describe-instances", aws_cli)):
         figures = run(account, address, *rival(regions), expected)
         show(name, figures)
-        ratios = (f"{figures[key] / best[key]:.1f} times the {what}"
-                  for key, what in (("wall", "time"), ("cpu", "processor time"), ("memory", "memory")))
+        ratios = (
+            f"{figures[key] / best[key]:.1f} times the {what}"
+            for key, what in (("wall", "time"), ("cpu", "processor time"), ("memory", "memory"))
+        )
         print(f"  that is {', '.join(ratios)}")
 
 
 def show(name, figures):
-    print(f"{name:<28} {figures['wall']:7.2f} s, {figures['cpu']:7.2f} s of processor time, {figures['memory']:7.1f} MiB")
+    print(
+        f"{name:<28} {figures['wall']:7.2f} s, {figures['cpu']:7.2f} s of processor time, {figures['memory']:7.1f} MiB"
+    )
 
 
 if __name__ == "__main__":

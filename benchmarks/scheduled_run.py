@@ -58,7 +58,9 @@ def main() -> None:
     parser.add_argument("--round-trip", type=float, default=10, help="milliseconds")
     parser.add_argument("--only-ours", action="store_true")
     arguments = parser.parse_args()
-    print(f"{arguments.round_trip:g} ms round trip, {os.cpu_count()} cores, {GONE} results of instances that are gone")
+    print(
+        f"{arguments.round_trip:g} ms round trip, {os.cpu_count()} cores, {GONE} results of instances that are gone"
+    )
     for instances in arguments.instances:
         cloud = Cloud(instances, GONE, arguments.round_trip / 1000)
         cloud.prepare(1000)

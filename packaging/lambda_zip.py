@@ -43,7 +43,9 @@ def main(binary: Path, target: Path) -> None:
         )
     write_zip(binary, target)
     checksum = hashlib.sha256(target.read_bytes()).hexdigest()
-    print(f"{target}: {target.stat().st_size / 1e6:.2f} MB, glibc {'.'.join(map(str, needed))}, sha256 {checksum}")
+    print(
+        f"{target}: {target.stat().st_size / 1e6:.2f} MB, glibc {'.'.join(map(str, needed))}, sha256 {checksum}"
+    )
 
 
 if __name__ == "__main__":

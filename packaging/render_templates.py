@@ -13,7 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKED = re.compile(
-    r"^(?P<indent> *)# BEGIN (?P<path>ssm-documents/\w+\.yaml)\n.*?^(?P<end> *# END (?P=path))$", re.MULTILINE | re.DOTALL
+    r"^(?P<indent> *)# BEGIN (?P<path>ssm-documents/\w+\.yaml)\n.*?^(?P<end> *# END (?P=path))$",
+    re.MULTILINE | re.DOTALL,
 )
 
 

@@ -40,7 +40,11 @@ class Cloud:
                 ImageId="ami-12c6146b",
                 MinCount=1,
                 MaxCount=min(count - len(ids), 100),
-                MetadataOptions={"HttpTokens": tokens, "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
+                MetadataOptions={
+                    "HttpTokens": tokens,
+                    "HttpEndpoint": "enabled",
+                    "HttpPutResponseHopLimit": 1,
+                },
             )
             ids += [instance["InstanceId"] for instance in answer["Instances"]]
         return ids
@@ -48,12 +52,14 @@ class Cloud:
     def imdsv1_calls(self, instance, count, days_ago=1, region="us-east-1", metric="MetadataNoToken"):
         self.client("cloudwatch", region).put_metric_data(
             Namespace="AWS/EC2",
-            MetricData=[{
-                "MetricName": metric,
-                "Dimensions": [{"Name": "InstanceId", "Value": instance}],
-                "Timestamp": datetime.now(UTC) - timedelta(days=days_ago),
-                "Value": count,
-            }],
+            MetricData=[
+                {
+                    "MetricName": metric,
+                    "Dimensions": [{"Name": "InstanceId", "Value": instance}],
+                    "Timestamp": datetime.now(UTC) - timedelta(days=days_ago),
+                    "Value": count,
+                }
+            ],
         )
 
     def command(self, *arguments):
@@ -76,7 +82,9 @@ class Cloud:
     def imdsv2(self, *arguments, environment=None, endpoint=None):
         """Runs the command line to its end."""
         surroundings = self.surroundings(environment, endpoint)
-        return subprocess.run(*self.command(*arguments), capture_output=True, text=True, timeout=120, **surroundings)
+        return subprocess.run(
+            *self.command(*arguments), capture_output=True, text=True, timeout=120, **surroundings
+        )
 
     def scan(self, *arguments):
         """The findings of a scan in JSON, by account, Region and id."""
@@ -96,7 +104,9 @@ class Cloud:
         found = {}
         for page in pages:
             for instance in (i for r in page["Reservations"] for i in r["Instances"]):
-                found[instance["InstanceId"]] = {k: v for k, v in instance["MetadataOptions"].items() if k != "State"}
+                found[instance["InstanceId"]] = {
+                    k: v for k, v in instance["MetadataOptions"].items() if k != "State"
+                }
         return found
 
     def tokens(self, *place):

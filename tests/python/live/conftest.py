@@ -30,7 +30,9 @@ def front(cloud):
                 return (met[0], {}, met[1]) if met else forward(request, body)
 
             def forward(request, body):
-                headers = {k: v for k, v in request.headers.items() if k.lower() not in ("host", "content-length")}
+                headers = {
+                    k: v for k, v in request.headers.items() if k.lower() not in ("host", "content-length")
+                }
                 with urlopen(Request(cloud.endpoint + request.path, body, headers, method="POST")) as answer:
                     return answer.status, {}, answer.read()
 

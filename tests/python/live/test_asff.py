@@ -67,13 +67,17 @@ def test_findings_are_valid_and_taken(cloud):
 
 def test_a_second_scan_updates_the_findings_of_the_first(cloud):
     cloud.instances(1)
-    first, second = (batches(cloud.imdsv2("scan", "--region", "us-east-1", "--format", "asff")) for _ in range(2))
+    first, second = (
+        batches(cloud.imdsv2("scan", "--region", "us-east-1", "--format", "asff")) for _ in range(2)
+    )
     assert [each["Id"] for each in first[0]["Findings"]] == [each["Id"] for each in second[0]["Findings"]]
     assert first[0]["Findings"][0]["UpdatedAt"] <= second[0]["Findings"][0]["UpdatedAt"]
 
 
 def test_every_kind_of_recorded_resource_is_a_valid_finding(cloud):
-    run = cloud.imdsv2("evaluate", "--format", "asff", "examples/snapshot.json", "examples/launch-template-item.json")
+    run = cloud.imdsv2(
+        "evaluate", "--format", "asff", "examples/snapshot.json", "examples/launch-template-item.json"
+    )
     for batch in batches(run):
         assert_valid(batch)
     types = {finding["Resources"][0]["Type"] for batch in batches(run) for finding in batch["Findings"]}

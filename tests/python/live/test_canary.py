@@ -60,8 +60,12 @@ def test_a_canary_that_is_refused_calls_stops_the_others(cloud, journal):
     assert list(cloud.tokens().values()).count("required") == 2
 
 
-@pytest.mark.parametrize(("arguments", "status", "changed"), [((), 2, 2), (("--on-unknown-usage", "proceed"), 0, 6)])
-def test_a_canary_without_data_stops_the_others_unless_told_otherwise(cloud, journal, arguments, status, changed):
+@pytest.mark.parametrize(
+    ("arguments", "status", "changed"), [((), 2, 2), (("--on-unknown-usage", "proceed"), 0, 6)]
+)
+def test_a_canary_without_data_stops_the_others_unless_told_otherwise(
+    cloud, journal, arguments, status, changed
+):
     cloud.instances(6)
     run = cloud.remediate(journal, *CANARY, *arguments)
     assert run.returncode == status, run.stderr
@@ -91,7 +95,9 @@ def test_the_canary_is_of_instances_that_run(cloud, journal):
     ids = cloud.instances(6)
     running = ids[2:4]
     cloud.client("ec2").stop_instances(InstanceIds=[each for each in ids if each not in running])
-    once_changed(cloud, 2, lambda each: cloud.imdsv1_calls(each, 1, days_ago=0, metric="MetadataNoTokenRejected"))
+    once_changed(
+        cloud, 2, lambda each: cloud.imdsv1_calls(each, 1, days_ago=0, metric="MetadataNoTokenRejected")
+    )
     run = cloud.remediate(journal, *CANARY)
     assert run.returncode == 2
     assert sorted(each for each, word in cloud.tokens().items() if word == "required") == sorted(running)
@@ -99,9 +105,22 @@ def test_the_canary_is_of_instances_that_run(cloud, journal):
 
 def test_an_interrupt_ends_the_watch_and_leaves_the_others(cloud, journal):
     cloud.instances(4)
-    command = cloud.command("remediate", "--yes", "--journal", str(journal), *HERE, "--usage-days", "0",
-                            "--canary", "50%", "--soak", "1h")
-    process = subprocess.Popen(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **cloud.surroundings())
+    command = cloud.command(
+        "remediate",
+        "--yes",
+        "--journal",
+        str(journal),
+        *HERE,
+        "--usage-days",
+        "0",
+        "--canary",
+        "50%",
+        "--soak",
+        "1h",
+    )
+    process = subprocess.Popen(
+        *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **cloud.surroundings()
+    )
     while not journal.exists() or journal.read_text().count('"changed"') < 2:
         time.sleep(0.05)
         assert process.poll() is None, process.communicate()

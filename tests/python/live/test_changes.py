@@ -39,7 +39,9 @@ def test_csv_has_a_line_for_each_instance(cloud, journal):
     run = cloud.remediate(journal, *HERE, "--usage-days", "0", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(run.stdout)))
     assert sorted(row["instanceId"] for row in rows) == sorted(ids)
-    assert {(row["accountId"], row["region"], row["outcome"]) for row in rows} == {(OWN, "us-east-1", "changed")}
+    assert {(row["accountId"], row["region"], row["outcome"]) for row in rows} == {
+        (OWN, "us-east-1", "changed")
+    }
     rows = list(csv.DictReader(io.StringIO(cloud.imdsv2("restore", str(journal), "--format", "csv").stdout)))
     assert {row["outcome"] for row in rows} == {"restored"}
 
@@ -47,14 +49,24 @@ def test_csv_has_a_line_for_each_instance(cloud, journal):
 def test_a_reader_that_goes_away_does_not_break_a_change(cloud, journal):
     cloud.instances(30)
     process = subprocess.Popen(
-        *cloud.command("remediate", "--yes", "--journal", str(journal), *HERE, "--usage-days", "0", "--concurrency", "2"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **cloud.surroundings(),
+        *cloud.command(
+            "remediate", "--yes", "--journal", str(journal), *HERE, "--usage-days", "0", "--concurrency", "2"
+        ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **cloud.surroundings(),
     )
     process.stdout.readline()
     process.stdout.close()
     assert process.wait(timeout=60) == 141, process.stderr.read()
     said = [entry["step"] for entry in journals.entries(journal)]
-    assert said.count("changing") == said.count("changed") == list(cloud.tokens().values()).count("required") < 30
+    assert (
+        said.count("changing")
+        == said.count("changed")
+        == list(cloud.tokens().values()).count("required")
+        < 30
+    )
 
 
 def test_what_a_scan_found_is_changed_and_nothing_else(cloud, journal, tmp_path):
@@ -63,8 +75,21 @@ def test_what_a_scan_found_is_changed_and_nothing_else(cloud, journal, tmp_path)
     own = f"arn:aws:iam::{OWN}:role/imdsv2-scanner"
     where = ("--role-arn", own, "--role-arn", ROLE)
     scan = tmp_path / "scan.json"
-    assert cloud.imdsv2("scan", *where, "--region", "us-east-1", "--region", "eu-west-1", "--format", "json",
-                        "--output", str(scan)).returncode == 1
+    assert (
+        cloud.imdsv2(
+            "scan",
+            *where,
+            "--region",
+            "us-east-1",
+            "--region",
+            "eu-west-1",
+            "--format",
+            "json",
+            "--output",
+            str(scan),
+        ).returncode
+        == 1
+    )
     later = cloud.instances(1)  # launched after the scan
     found = json.loads(scan.read_text())
     found["evaluations"] = [each for each in found["evaluations"] if each["resourceId"] != there[1]]
@@ -75,7 +100,9 @@ def test_what_a_scan_found_is_changed_and_nothing_else(cloud, journal, tmp_path)
     assert f"no credentials for account {OTHER}: give --role-arn" in run.stderr
     assert {each["instanceId"] for each in json.loads(run.stdout)["changes"]} == {*here, there[0]}
 
-    run = cloud.remediate(tmp_path / "2", "--from", str(scan), "--usage-days", "0", "--format", "json", *where)
+    run = cloud.remediate(
+        tmp_path / "2", "--from", str(scan), "--usage-days", "0", "--format", "json", *where
+    )
     assert run.returncode == 0, run.stderr
     assert [each["instanceId"] for each in json.loads(run.stdout)["changes"]] == other
     assert f"{here[0]}: nothing to do" in run.stderr
@@ -88,8 +115,10 @@ def test_what_a_scan_found_is_changed_and_nothing_else(cloud, journal, tmp_path)
     [
         ("{}", "not what `imdsv2 scan --format json` writes: missing field `evaluations`"),
         ("i-1", "not what `imdsv2 scan --format json` writes"),
-        ('{"evaluations":[{"resourceType":"AWS::EC2::Instance","resourceId":"i-1","compliance":"NON_COMPLIANT"}]}',
-         "i-1 has no accountId or region"),
+        (
+            '{"evaluations":[{"resourceType":"AWS::EC2::Instance","resourceId":"i-1","compliance":"NON_COMPLIANT"}]}',
+            "i-1 has no accountId or region",
+        ),
     ],
 )
 def test_a_file_that_is_no_scan_is_refused(cloud, journal, tmp_path, text, message):
@@ -110,7 +139,10 @@ def test_an_interrupted_scan_shows_what_it_has_and_says_what_is_missing(cloud, f
 
     process = subprocess.Popen(
         *cloud.command("scan", "--format", "json", *HERE),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **cloud.surroundings(endpoint=front(meet)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **cloud.surroundings(endpoint=front(meet)),
     )
     assert listing.wait(60)
     process.send_signal(signal.SIGINT)
@@ -128,7 +160,10 @@ def test_interrupted_and_restored_a_journal_is_as_it_was(cloud, journal):
     assert cloud.remediate(journal, *HERE, "--usage-days", "0").returncode == 0
     process = subprocess.Popen(
         *cloud.command("restore", str(journal), "--concurrency", "1"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **cloud.surroundings(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **cloud.surroundings(),
     )
     process.stdout.readline()
     process.send_signal(signal.SIGINT)

@@ -21,7 +21,11 @@ def test_a_member_has_its_runbooks_in_each_region_and_its_roles_once(cloud):
         ssm = cloud.client("ssm", region, OTHER)
         for name, document in RUNBOOKS.items():
             assert ssm.get_document(Name=f"imdsv2-{name}")["Content"] == document
-    roles = {role["RoleName"]: role["Arn"] for role in cloud.client("iam", account=OTHER).list_roles()["Roles"]}
-    assert roles == {name: f"arn:aws:iam::{OTHER}:role/{name}" for name in
-                     ("imdsv2-evaluator", "imdsv2-remediation", "imdsv2-prevention")}
+    roles = {
+        role["RoleName"]: role["Arn"] for role in cloud.client("iam", account=OTHER).list_roles()["Roles"]
+    }
+    assert roles == {
+        name: f"arn:aws:iam::{OTHER}:role/{name}"
+        for name in ("imdsv2-evaluator", "imdsv2-remediation", "imdsv2-prevention")
+    }
     assert cloud.client("iam").list_roles()["Roles"] == []

@@ -86,7 +86,10 @@ def test_the_hop_limit_is_raised_put_back_and_never_lowered(cloud, journal):
     cloud.client("ec2").modify_instance_metadata_options(InstanceId=high, HttpPutResponseHopLimit=3)
     before = cloud.options()
     assert cloud.remediate(journal, *HERE, "--usage-days", "0", "--hop-limit", "2").returncode == 0
-    assert {each: found["HttpPutResponseHopLimit"] for each, found in cloud.options().items()} == {low: 2, high: 3}
+    assert {each: found["HttpPutResponseHopLimit"] for each, found in cloud.options().items()} == {
+        low: 2,
+        high: 3,
+    }
     assert cloud.imdsv2("restore", str(journal)).returncode == 0
     assert cloud.options() == before
 
@@ -113,7 +116,11 @@ def test_a_disabled_endpoint_stays_disabled(cloud, journal):
     run = cloud.remediate(journal, *HERE, *strict)
     assert run.returncode == 0, run.stderr
     after = cloud.options()[disabled]
-    assert (after["HttpTokens"], after["HttpEndpoint"], after["HttpPutResponseHopLimit"]) == ("required", "disabled", 1)
+    assert (after["HttpTokens"], after["HttpEndpoint"], after["HttpPutResponseHopLimit"]) == (
+        "required",
+        "disabled",
+        1,
+    )
 
 
 def test_an_endpoint_that_was_disabled_since_is_not_switched_on(cloud, journal):
@@ -156,7 +163,10 @@ def test_a_change_that_does_not_come_is_a_failure(cloud, journal, monkeypatch):
     monkeypatch.setattr(moto_gaps.Switches, "ignore_changes", ["HttpTokens"])
     run = cloud.remediate(journal, *HERE, "--usage-days", "0")
     assert run.returncode == 2
-    assert "it is HttpTokens=optional, HttpEndpoint=enabled, hop limit 1, and should be HttpTokens=required" in run.stderr
+    assert (
+        "it is HttpTokens=optional, HttpEndpoint=enabled, hop limit 1, and should be HttpTokens=required"
+        in run.stderr
+    )
 
 
 def test_without_cloudwatch_nothing_is_changed(cloud, journal):
@@ -197,8 +207,13 @@ def test_an_interrupt_leaves_a_true_journal_and_a_way_back(cloud, journal, how):
     cloud.instances(60)
     before = cloud.options()
     process = subprocess.Popen(
-        *cloud.command("remediate", "--yes", "--journal", str(journal), *HERE, "--usage-days", "0", "--concurrency", "3"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **cloud.surroundings(),
+        *cloud.command(
+            "remediate", "--yes", "--journal", str(journal), *HERE, "--usage-days", "0", "--concurrency", "3"
+        ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **cloud.surroundings(),
     )
     while not journal.exists() or journal.read_text().count('"changed"') < 5:
         time.sleep(0.05)

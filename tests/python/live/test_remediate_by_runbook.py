@@ -27,7 +27,9 @@ def automation(cloud):
 
 
 def remediate(cloud, journal, *arguments):
-    run = cloud.imdsv2("remediate", "--yes", "--journal", str(journal), "--format", "json", *BY_RUNBOOK, *arguments)
+    run = cloud.imdsv2(
+        "remediate", "--yes", "--journal", str(journal), "--format", "json", *BY_RUNBOOK, *arguments
+    )
     return run, json.loads(run.stdout) if run.stdout else None
 
 
@@ -41,7 +43,10 @@ def test_a_runbook_changes_every_instance_and_the_journal_undoes_it(cloud, autom
     assert {found["HttpPutResponseHopLimit"] for found in cloud.options().values()} == {2}
     assert [len(request["Targets"][0]["Values"]) for request in automation.requests] == [50, 10]
     assert automation.requests[0]["Parameters"] == {
-        "AutomationAssumeRole": [ROLE], "UsageLookbackDays": ["0"], "OnUnknownUsage": ["Stop"], "Force": ["false"],
+        "AutomationAssumeRole": [ROLE],
+        "UsageLookbackDays": ["0"],
+        "OnUnknownUsage": ["Stop"],
+        "Force": ["false"],
         "HttpPutResponseHopLimit": ["2"],
     }
     assert automation.requests[0]["MaxConcurrency"] == "10"
@@ -57,11 +62,15 @@ def test_a_failure_ends_the_run_and_what_was_not_begun_is_told(cloud, automation
     run, came = remediate(cloud, journal, *HERE, "--usage-days", "0", "--max-errors", "0")
     assert run.returncode == 2
     assert {each["instanceId"]: each["outcome"] for each in came["changes"]} == dict(
-        zip(ids, ("changed", "failed", "notBegun"), strict=True))
+        zip(ids, ("changed", "failed", "notBegun"), strict=True)
+    )
     assert f"{ids[1]}: automation" in run.stderr
     assert "UnauthorizedOperation" in run.stderr
-    assert steps(journal) == {ids[0]: ["changing", "changed"], ids[1]: ["changing", "failed"],
-                              ids[2]: ["changing", "failed"]}
+    assert steps(journal) == {
+        ids[0]: ["changing", "changed"],
+        ids[1]: ["changing", "failed"],
+        ids[2]: ["changing", "failed"],
+    }
     assert cloud.tokens() == {ids[0]: "required", ids[1]: "optional", ids[2]: "optional"}
 
 
@@ -69,8 +78,13 @@ def test_an_interrupt_has_the_run_begin_nothing_more(cloud, automation, journal)
     cloud.instances(5)
     automation.hold.clear()
     process = subprocess.Popen(
-        *cloud.command("remediate", "--yes", "--journal", str(journal), *HERE, "--usage-days", "0", *BY_RUNBOOK),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **cloud.surroundings(),
+        *cloud.command(
+            "remediate", "--yes", "--journal", str(journal), *HERE, "--usage-days", "0", *BY_RUNBOOK
+        ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **cloud.surroundings(),
     )
     while not automation.requests:
         time.sleep(0.05)
@@ -86,7 +100,8 @@ def test_a_runbook_without_a_parameter_that_is_needed_is_not_started(cloud, auto
     cloud.instances(1)
     automation.document = tmp_path / "Other.yaml"
     automation.document.write_text(
-        ENFORCE.read_text().replace("HttpPutResponseHopLimit:\n    type", "SomethingElse:\n    type"))
+        ENFORCE.read_text().replace("HttpPutResponseHopLimit:\n    type", "SomethingElse:\n    type")
+    )
     run, came = remediate(cloud, journal, *HERE, "--usage-days", "0", "--hop-limit", "2")
     assert run.returncode == 2
     assert "EnforceImdsv2 has no parameter HttpPutResponseHopLimit, which it would need here" in run.stderr

@@ -19,13 +19,17 @@ def test_every_region_and_account_is_scanned(cloud, tmp_path):
         (OTHER, "ap-south-1", "required", 2),
     ]:
         compliance = "COMPLIANT" if tokens == "required" else "NON_COMPLIANT"
-        expected |= {(account, region, each): compliance for each in cloud.instances(count, region, account, tokens)}
+        expected |= {
+            (account, region, each): compliance for each in cloud.instances(count, region, account, tokens)
+        }
     roles = tmp_path / "roles.txt"
     roles.write_text(f"# who\n\n{ROLE}\n")
     own, summary = cloud.scan()
     other, _ = cloud.scan("--accounts-file", str(roles))
     instances = {
-        key: each["compliance"] for key, each in (own | other).items() if each["resourceType"] == "AWS::EC2::Instance"
+        key: each["compliance"]
+        for key, each in (own | other).items()
+        if each["resourceType"] == "AWS::EC2::Instance"
     }
     assert instances == expected
     regions = len(cloud.client("ec2").describe_regions()["Regions"])
@@ -45,14 +49,22 @@ def test_a_region_can_be_chosen_and_whatever_launches_is_judged(cloud, monkeypat
     autoscaling.create_launch_configuration(
         LaunchConfigurationName="old", ImageId="ami-12c6146b", InstanceType="t2.micro"
     )
-    monkeypatch.setattr(moto_gaps.Switches, "defaults", {(OWN, "eu-west-1"): {"HttpTokens": "required", "ManagedBy": "account"}})
+    monkeypatch.setattr(
+        moto_gaps.Switches,
+        "defaults",
+        {(OWN, "eu-west-1"): {"HttpTokens": "required", "ManagedBy": "account"}},
+    )
     found, summary = cloud.scan("--region", "eu-west-1")
     assert summary == {"compliant": 3, "nonCompliant": 2, "notApplicable": 0}
     assert found[OWN, "eu-west-1", template]["compliance"] == "NON_COMPLIANT"
-    (configuration,) = [each for each in found.values() if each["resourceType"].endswith("LaunchConfiguration")]
+    (configuration,) = [
+        each for each in found.values() if each["resourceType"].endswith("LaunchConfiguration")
+    ]
     assert configuration["compliance"] == "NON_COMPLIANT"
     assert found[OWN, "eu-west-1", OWN]["annotation"] == "New instances require IMDSv2 by default here."
-    only, _ = cloud.scan("--region", "eu-west-1", "--parameters", '{"resourceTypes":"AWS::EC2::LaunchTemplate"}')
+    only, _ = cloud.scan(
+        "--region", "eu-west-1", "--parameters", '{"resourceTypes":"AWS::EC2::LaunchTemplate"}'
+    )
     assert {each["resourceType"] for each in only.values()} == {"AWS::EC2::LaunchTemplate", "AWS::::Account"}
 
 
@@ -78,10 +90,17 @@ def test_usage_says_what_is_safe_to_enforce(cloud):
     }
     table = cloud.imdsv2("scan", "--region", "us-east-1", "--usage-days", "14").stdout
     assert "still in use (12 calls)" in table
-    rows = list(csv.DictReader(io.StringIO(
-        cloud.imdsv2("scan", "--region", "us-east-1", "--usage-days", "14", "--format", "csv").stdout)))
+    rows = list(
+        csv.DictReader(
+            io.StringIO(
+                cloud.imdsv2("scan", "--region", "us-east-1", "--usage-days", "14", "--format", "csv").stdout
+            )
+        )
+    )
     assert {(row["resourceId"], row["imdsv1Use"], row["imdsv1Calls"]) for row in rows} >= {
-        (used, "still in use", "12"), (unknown, "unknown", "")}
+        (used, "still in use", "12"),
+        (unknown, "unknown", ""),
+    }
 
 
 def test_usage_of_more_instances_than_a_call_takes(cloud):
@@ -94,19 +113,34 @@ def test_usage_of_more_instances_than_a_call_takes(cloud):
 
 
 def test_a_region_that_refuses_does_not_hide_the_others(cloud, front):
-    refusal = (b"<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error></Errors>"
-               b"<RequestID>1</RequestID></Response>")
+    refusal = (
+        b"<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error></Errors>"
+        b"<RequestID>1</RequestID></Response>"
+    )
     refusing = front(lambda *asked: (403, refusal) if asked == ("eu-west-1", "DescribeInstances") else None)
     (here,) = cloud.instances(1, "us-east-1", tokens="required")
     cloud.instances(1, "eu-west-1")
     run = cloud.imdsv2(
-        "scan", "--region", "us-east-1", "--region", "eu-west-1", "--format", "json", "--exit-zero", endpoint=refusing
+        "scan",
+        "--region",
+        "us-east-1",
+        "--region",
+        "eu-west-1",
+        "--format",
+        "json",
+        "--exit-zero",
+        endpoint=refusing,
     )
     assert run.returncode == 2
-    assert f"account {OWN}, eu-west-1: could not list the Region (DescribeInstances): UnauthorizedOperation: no" in run.stderr
+    assert (
+        f"account {OWN}, eu-west-1: could not list the Region (DescribeInstances): UnauthorizedOperation: no"
+        in run.stderr
+    )
     found = {(each["region"], each["resourceId"]) for each in json.loads(run.stdout)["evaluations"]}
     assert found == {("us-east-1", here), ("us-east-1", OWN), ("eu-west-1", OWN)}
-    page = cloud.imdsv2("scan", "--region", "us-east-1", "--region", "eu-west-1", "--format", "html", endpoint=refusing)
+    page = cloud.imdsv2(
+        "scan", "--region", "us-east-1", "--region", "eu-west-1", "--format", "html", endpoint=refusing
+    )
     told = json.loads(page.stdout.split('id="data">')[1].split("</script>")[0])
     assert len(told["failures"]) == 1 and "eu-west-1" in told["failures"][0]
     assert len(told["evaluations"]) == 3
@@ -125,7 +159,10 @@ def test_the_exit_status_says_what_was_found(cloud, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--role-arn", "scanner"], '"scanner" is no role; expected arn:<partition>:iam::<account>:role/<name>'),
+        (
+            ["--role-arn", "scanner"],
+            '"scanner" is no role; expected arn:<partition>:iam::<account>:role/<name>',
+        ),
         (["--accounts-file", "/nowhere"], "cannot read /nowhere"),
         (["--usage-days", "0"], "0 is not in 1..=455"),
         (["--parameters", '{"maxHopLimit":"65"}'], "expected a whole number"),
@@ -138,7 +175,15 @@ def test_wrong_arguments_are_named(cloud, arguments, message):
 
 
 def test_an_account_that_cannot_be_entered_is_named(cloud):
-    run = cloud.imdsv2("scan", "--region", "us-east-1", environment={"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "",
-                       "AWS_EC2_METADATA_DISABLED": "true"})
+    run = cloud.imdsv2(
+        "scan",
+        "--region",
+        "us-east-1",
+        environment={
+            "AWS_ACCESS_KEY_ID": "",
+            "AWS_SECRET_ACCESS_KEY": "",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        },
+    )
     assert run.returncode == 2
     assert "the account of the credentials: GetCallerIdentity:" in run.stderr

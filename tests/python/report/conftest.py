@@ -13,8 +13,15 @@ from support.repository import IMDSV2
 
 JUDGED = ("AWS::EC2::Instance", "AWS::EC2::LaunchTemplate", "AWS::AutoScaling::LaunchConfiguration")
 QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--window-size=1280,900",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--window-size=1280,900",
 )
 
 
@@ -50,7 +57,9 @@ def report(browser, tmp_path):
     yield make
     assert [each for each in browser.get_log("browser") if each["level"] != "INFO"] == []
     asked = [json.loads(each["message"])["message"] for each in browser.get_log("performance")]
-    asked = [each["params"]["request"]["url"] for each in asked if each["method"] == "Network.requestWillBeSent"]
+    asked = [
+        each["params"]["request"]["url"] for each in asked if each["method"] == "Network.requestWillBeSent"
+    ]
     assert [url for url in asked if url.startswith(("http", "ws"))] == [], "nothing is loaded"
 
 

@@ -9,11 +9,23 @@ from selenium.webdriver.support.select import Select
 def item(number, account="111111111111", region="us-east-1", tokens="optional", **more):
     """A configuration item of an instance."""
     return {
-        "version": "1.3", "accountId": account, "configurationItemCaptureTime": "2026-05-11T09:30:12.636Z",
-        "configurationItemStatus": "OK", "resourceType": "AWS::EC2::Instance", "resourceId": f"i-{number:017x}",
+        "version": "1.3",
+        "accountId": account,
+        "configurationItemCaptureTime": "2026-05-11T09:30:12.636Z",
+        "configurationItemStatus": "OK",
+        "resourceType": "AWS::EC2::Instance",
+        "resourceId": f"i-{number:017x}",
         "awsRegion": region,
-        "configuration": json.dumps({"state": {"name": "running"}, "metadataOptions": {
-            "httpTokens": tokens, "httpEndpoint": "enabled", "httpPutResponseHopLimit": 1}}),
+        "configuration": json.dumps(
+            {
+                "state": {"name": "running"},
+                "metadataOptions": {
+                    "httpTokens": tokens,
+                    "httpEndpoint": "enabled",
+                    "httpPutResponseHopLimit": 1,
+                },
+            }
+        ),
     } | more
 
 
@@ -38,7 +50,9 @@ class Page:
         return self.texts(f"tbody td:nth-child({number})")
 
     def sort(self, title):
-        (head,) = [each for each in self.browser.find_elements(By.CSS_SELECTOR, "thead button") if each.text == title]
+        (head,) = [
+            each for each in self.browser.find_elements(By.CSS_SELECTOR, "thead button") if each.text == title
+        ]
         head.click()
 
     def search(self, text):

@@ -48,25 +48,34 @@ class Cloud:
     def record(self, params, model, **_):
         self.calls.append(model.name)
         made.setdefault(self.document, set()).add(f"{model.service_model.service_name}:{model.name}")
-        if model.name == "GetMetricStatistics":  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference
+        if (
+            model.name == "GetMetricStatistics"
+        ):  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference
             span = datetime.fromisoformat(params["EndTime"]) - datetime.fromisoformat(params["StartTime"])
             assert span.total_seconds() / params["Period"] <= 1440, "CloudWatch refuses so many points"
         if model.name == "ModifyInstanceMetadataOptions":
             instance = params["InstanceId"]
             lookback = int(self.parameters.get("UsageLookbackDays", 14))
-            self.changes.append({
-                "request": params,
-                "options": self.options(instance),
-                "lowers_allowed": self.document == "RestoreMetadataOptions",
-                "calls": sum(count for days_ago, count in self.usage.get(instance, []) if days_ago < lookback),
-                "forced": self.parameters.get("Force") is True,
-            })
+            self.changes.append(
+                {
+                    "request": params,
+                    "options": self.options(instance),
+                    "lowers_allowed": self.document == "RestoreMetadataOptions",
+                    "calls": sum(
+                        count for days_ago, count in self.usage.get(instance, []) if days_ago < lookback
+                    ),
+                    "forced": self.parameters.get("Force") is True,
+                }
+            )
 
     def run(self, document, **parameters):
         """Executes a runbook of ssm-documents/, its parameters sent as AWS Config sends them."""
         self.parameters, self.document = parameters, document
         sent = {"AutomationAssumeRole": ROLE, **parameters}
-        texts = {name: [str(value).lower() if isinstance(value, bool) else str(value)] for name, value in sent.items()}
+        texts = {
+            name: [str(value).lower() if isinstance(value, bool) else str(value)]
+            for name, value in sent.items()
+        }
         return Runbook(repository.RUNBOOKS / f"{document}.yaml").run(self.recorded, texts)
 
     def misbehave(self, **switches):
@@ -78,7 +87,11 @@ class Cloud:
             ImageId="ami-12c6146b",
             MinCount=1,
             MaxCount=1,
-            MetadataOptions={"HttpTokens": tokens, "HttpEndpoint": endpoint, "HttpPutResponseHopLimit": hop_limit},
+            MetadataOptions={
+                "HttpTokens": tokens,
+                "HttpEndpoint": endpoint,
+                "HttpPutResponseHopLimit": hop_limit,
+            },
         )
         instance = answer["Instances"][0]["InstanceId"]
         if state == "stopped":
@@ -104,11 +117,13 @@ class Cloud:
         self.usage.setdefault(instance, []).append((days_ago, count))
         self.cloudwatch.put_metric_data(
             Namespace="AWS/EC2",
-            MetricData=[{
-                "MetricName": metric,
-                "Dimensions": [{"Name": "InstanceId", "Value": instance}],
-                "Timestamp": datetime.now(UTC) - timedelta(days=days_ago, minutes=-5),
-                "Value": count,
-                "Unit": "Count",
-            }],
+            MetricData=[
+                {
+                    "MetricName": metric,
+                    "Dimensions": [{"Name": "InstanceId", "Value": instance}],
+                    "Timestamp": datetime.now(UTC) - timedelta(days=days_ago, minutes=-5),
+                    "Value": count,
+                    "Unit": "Count",
+                }
+            ],
         )

@@ -22,10 +22,17 @@ def lint(document):
     yield from parameters(document)
     known = set(document["parameters"])
     for step, after in zip(steps, [*names[1:], None], strict=True):
-        for problem in [*keys(step), *jumps(step, names, after), *references(step, known), *inputs(step, document)]:
+        for problem in [
+            *keys(step),
+            *jumps(step, names, after),
+            *references(step, known),
+            *inputs(step, document),
+        ]:
             yield f"{step['name']}: {problem}"
         known |= {f"{step['name']}.{output['Name']}" for output in step.get("outputs", [])}
-    yield from (f"outputs: {name} is no output of a step" for name in document.get("outputs", []) if name not in known)
+    yield from (
+        f"outputs: {name} is no output of a step" for name in document.get("outputs", []) if name not in known
+    )
     reachable = {names[0]} | {target for step in steps for target in targets(step)} | falls_through(steps)
     yield from (f"{name}: no step leads here" for name in names if name not in reachable)
 
@@ -64,7 +71,10 @@ def targets(step):
 
 def falls_through(steps):
     """The steps that the one above leads to by not saying otherwise."""
-    ends = {step["name"]: step.get("isEnd") or "nextStep" in step or step["action"] == "aws:branch" for step in steps}
+    ends = {
+        step["name"]: step.get("isEnd") or "nextStep" in step or step["action"] == "aws:branch"
+        for step in steps
+    }
     return {below["name"] for above, below in zip(steps, steps[1:], strict=False) if not ends[above["name"]]}
 
 
@@ -81,7 +91,11 @@ def jumps(step, names, after):
 
 
 def references(step, known):
-    yield from (f"{name} is not known at this step" for name in REFERENCE.findall(str(step["inputs"])) if name not in known)
+    yield from (
+        f"{name} is not known at this step"
+        for name in REFERENCE.findall(str(step["inputs"]))
+        if name not in known
+    )
 
 
 def inputs(step, document):
@@ -105,8 +119,12 @@ def fits(value, shape, where, document):
     """Whether a value may be sent as what the service's model calls for."""
     if isinstance(value, str) and (reference := REFERENCE.fullmatch(value)):
         kind = type_of(reference[1], document)
-        wanted = {"list": ("StringList", "MapList"), "structure": ("StringMap",), "integer": ("Integer",),
-                  "boolean": ("Boolean",)}.get(shape.type_name, ("String",))
+        wanted = {
+            "list": ("StringList", "MapList"),
+            "structure": ("StringMap",),
+            "integer": ("Integer",),
+            "boolean": ("Boolean",),
+        }.get(shape.type_name, ("String",))
         if kind not in wanted:
             yield f"{where} takes {shape.type_name}, and {value} is {kind}"
     elif shape.type_name == "structure":
@@ -138,16 +156,32 @@ def type_of(name, document):
 def selects(output, shape):
     """Whether a selector's path is in the service's answer, and of the type that the output says."""
     steps = re.findall(r"\.\.(\w+)|\.(\w+)|\[(\d+)\]", output["Selector"].removeprefix("$"))
-    if "$" + "".join(f"..{d}" if d else f".{n}" if n else f"[{i}]" for d, n, i in steps) != output["Selector"]:
+    if (
+        "$" + "".join(f"..{d}" if d else f".{n}" if n else f"[{i}]" for d, n, i in steps)
+        != output["Selector"]
+    ):
         yield f"{output['Selector']} is not understood"
         return
     for deep, name, _ in steps:
-        shape = descend(shape, deep) if deep else shape.members.get(name) if name and shape.type_name == "structure" \
-            else shape.member if not name and shape.type_name == "list" else None
+        shape = (
+            descend(shape, deep)
+            if deep
+            else shape.members.get(name)
+            if name and shape.type_name == "structure"
+            else shape.member
+            if not name and shape.type_name == "list"
+            else None
+        )
         if shape is None:
             yield f"{output['Selector']}: the answer has no {deep or name or 'list'} there"
             return
-    types = {"string": "String", "integer": "Integer", "long": "Integer", "boolean": "Boolean", "structure": "StringMap"}
+    types = {
+        "string": "String",
+        "integer": "Integer",
+        "long": "Integer",
+        "boolean": "Boolean",
+        "structure": "StringMap",
+    }
     found = "MapList" if shape.type_name == "list" else types[shape.type_name]
     if ".." in output["Selector"]:  # selects a list
         found = "MapList" if found in ("StringMap", "MapList") else "StringList"
@@ -160,7 +194,9 @@ def descend(shape, name):
     if shape.type_name == "list":
         return descend(shape.member, name)
     members = getattr(shape, "members", {})
-    return members.get(name) or next(filter(None, (descend(member, name) for member in members.values())), None)
+    return members.get(name) or next(
+        filter(None, (descend(member, name) for member in members.values())), None
+    )
 
 
 def script(given, step):
@@ -175,8 +211,16 @@ def script(given, step):
     if given["Handler"] not in handlers:
         yield f"Script has no function {given['Handler']}"
     read = set(re.findall(r"""events\[["'](\w+)["']\]""", given["Script"]))
-    yield from (f"Script reads {name}, which InputPayload has not" for name in read - set(given["InputPayload"]))
-    returned = {key.value for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys if isinstance(key, ast.Constant)}
+    yield from (
+        f"Script reads {name}, which InputPayload has not" for name in read - set(given["InputPayload"])
+    )
+    returned = {
+        key.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Constant)
+    }
     for output in step.get("outputs", []):
         name = output["Selector"].removeprefix("$.Payload.")
         if name not in returned:

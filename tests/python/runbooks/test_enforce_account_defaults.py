@@ -27,8 +27,14 @@ def test_defaults_that_were_never_set_require_tokens_and_nothing_else(cloud):
 
 
 def test_what_is_not_asked_for_stays(cloud):
-    before = {"HttpTokens": "optional", "HttpPutResponseHopLimit": 3, "HttpTokensEnforced": "disabled",
-              "HttpEndpoint": "enabled", "InstanceMetadataTags": "enabled", "ManagedBy": "account"}
+    before = {
+        "HttpTokens": "optional",
+        "HttpPutResponseHopLimit": 3,
+        "HttpTokensEnforced": "disabled",
+        "HttpEndpoint": "enabled",
+        "InstanceMetadataTags": "enabled",
+        "ManagedBy": "account",
+    }
     cloud.misbehave(defaults={HERE: dict(before)})
     run = enforce(cloud)
     assert run.status == "Success", run.failures
@@ -42,15 +48,23 @@ def test_hop_limit_and_enforcement_are_set_where_asked(cloud):
     run = enforce(cloud, HttpPutResponseHopLimit=2, HttpTokensEnforced="enabled")
     assert run.status == "Success", run.failures
     assert defaults(cloud) == {
-        "HttpTokens": "required", "HttpPutResponseHopLimit": 2, "HttpTokensEnforced": "enabled", "ManagedBy": "account",
+        "HttpTokens": "required",
+        "HttpPutResponseHopLimit": 2,
+        "HttpTokensEnforced": "enabled",
+        "ManagedBy": "account",
     }
 
 
 def test_defaults_that_are_as_wanted_are_left_alone(cloud):
-    cloud.misbehave(defaults={HERE: {"HttpTokens": "required", "HttpPutResponseHopLimit": 2, "ManagedBy": "account"}})
+    cloud.misbehave(
+        defaults={HERE: {"HttpTokens": "required", "HttpPutResponseHopLimit": 2, "ManagedBy": "account"}}
+    )
     run = enforce(cloud, HttpPutResponseHopLimit=2)
     assert run.status == "Success", run.failures
-    assert run.outputs["Before.Finding"] == "The defaults already have the requested values. No change is needed."
+    assert (
+        run.outputs["Before.Finding"]
+        == "The defaults already have the requested values. No change is needed."
+    )
     assert cloud.calls == ["GetInstanceMetadataDefaults"]
 
 
@@ -66,7 +80,9 @@ def test_a_policy_that_says_otherwise_is_told_with_its_message(cloud):
     run = enforce(cloud, HttpTokensEnforced="enabled")
     assert run.status == "Failed"
     assert "A declarative policy of the organization manages the account-level defaults" in run.failures[0]
-    assert "the requested value of HttpTokens, HttpTokensEnforced, so no default was changed" in run.failures[0]
+    assert (
+        "the requested value of HttpTokens, HttpTokensEnforced, so no default was changed" in run.failures[0]
+    )
     assert run.failures[0].endswith("Ask security@example.com.")
     assert cloud.calls == ["GetInstanceMetadataDefaults"]
 
@@ -75,7 +91,9 @@ def test_each_default_that_is_asked_for_is_verified(cloud):
     for name, value in (("HttpTokensEnforced", "enabled"), ("HttpPutResponseHopLimit", 2)):
         cloud.misbehave(ignore_changes=[name], defaults={})
         run = enforce(cloud, **{name: value})
-        assert f"The default {name} was set to {value}, but EC2 reports that it is not set." in run.failures[0]
+        assert (
+            f"The default {name} was set to {value}, but EC2 reports that it is not set." in run.failures[0]
+        )
 
 
 @pytest.mark.parametrize("asked", [{}, {"HttpTokensEnforced": "enabled"}])
@@ -83,4 +101,6 @@ def test_a_change_that_does_not_come_fails_the_verification(cloud, asked):
     cloud.misbehave(ignore_changes=["HttpTokens", "HttpTokensEnforced"])
     run = enforce(cloud, **asked)
     assert run.status == "Failed"
-    assert "The default HttpTokens was set to required, but EC2 reports that it is not set." in run.failures[0]
+    assert (
+        "The default HttpTokens was set to required, but EC2 reports that it is not set." in run.failures[0]
+    )

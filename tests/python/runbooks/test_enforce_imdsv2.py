@@ -31,7 +31,9 @@ def test_an_optional_instance_without_imdsv1_calls_is_enforced(cloud):
         "After.HttpEndpoint": "enabled",
         "After.State": "applied",
     }
-    assert [change["request"] for change in cloud.changes] == [{"InstanceId": instance, "HttpTokens": "required"}]
+    assert [change["request"] for change in cloud.changes] == [
+        {"InstanceId": instance, "HttpTokens": "required"}
+    ]
     assert "WaitUntilApplied" in run.steps
 
 
@@ -82,7 +84,9 @@ def test_a_disabled_endpoint_stays_disabled_and_only_tokens_are_set(cloud):
     instance = cloud.instance(endpoint="disabled")
     run = enforce(cloud, instance, HttpPutResponseHopLimit=2)
     assert run.status == "Success", run.failures
-    assert [change["request"] for change in cloud.changes] == [{"InstanceId": instance, "HttpTokens": "required"}]
+    assert [change["request"] for change in cloud.changes] == [
+        {"InstanceId": instance, "HttpTokens": "required"}
+    ]
     assert run.outputs["After.HttpEndpoint"] == "disabled"
     assert run.outputs["After.HttpPutResponseHopLimit"] == 1
 
@@ -93,7 +97,10 @@ def test_imdsv1_calls_stop_it_before_any_change(cloud):
     cloud.imdsv1_calls(instance, 4, days_ago=13)
     run = enforce(cloud, instance)
     assert run.status == "Failed"
-    assert "The instance made 11 IMDSv1 calls in the last 14 days, so HttpTokens was not changed." in run.failures[0]
+    assert (
+        "The instance made 11 IMDSv1 calls in the last 14 days, so HttpTokens was not changed."
+        in run.failures[0]
+    )
     assert_untouched(cloud, instance, HttpTokens="optional")
 
 
@@ -103,7 +110,10 @@ def test_what_broke_and_was_put_back_is_not_enforced_again(cloud):
     run = enforce(cloud, instance)
     assert run.status == "Success", run.failures
     cloud.imdsv1_calls(instance, 500, metric="MetadataNoTokenRejected")
-    options = {name: run.outputs[f"Before.{name}"] for name in ("HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint")}
+    options = {
+        name: run.outputs[f"Before.{name}"]
+        for name in ("HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint")
+    }
     assert cloud.run("RestoreMetadataOptions", InstanceId=instance, **options).status == "Success"
     run = enforce(cloud, instance)
     assert run.status == "Failed"
@@ -199,7 +209,9 @@ def test_the_hop_limit_is_never_lowered(cloud, wanted):
     instance = cloud.instance(hop_limit=3)
     run = enforce(cloud, instance, OnUnknownUsage="Proceed", HttpPutResponseHopLimit=wanted)
     assert run.status == "Success", run.failures
-    assert [change["request"] for change in cloud.changes] == [{"InstanceId": instance, "HttpTokens": "required"}]
+    assert [change["request"] for change in cloud.changes] == [
+        {"InstanceId": instance, "HttpTokens": "required"}
+    ]
     assert run.outputs["After.HttpPutResponseHopLimit"] == 3
 
 

@@ -9,7 +9,9 @@ def enforce(cloud, template, **parameters):
 
 def launch_template(cloud, **options):
     """A launch template of one version, with the metadata options given."""
-    data = {"ImageId": "ami-12c6146b", "InstanceType": "t3.micro"} | ({"MetadataOptions": options} if options else {})
+    data = {"ImageId": "ami-12c6146b", "InstanceType": "t3.micro"} | (
+        {"MetadataOptions": options} if options else {}
+    )
     answer = cloud.ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData=data)
     return answer["LaunchTemplate"]["LaunchTemplateId"]
 
@@ -20,7 +22,9 @@ def versions(cloud, template):
 
 
 def test_a_new_version_requires_tokens_and_becomes_the_default(cloud):
-    template = launch_template(cloud, HttpTokens="optional", HttpPutResponseHopLimit=2, InstanceMetadataTags="enabled")
+    template = launch_template(
+        cloud, HttpTokens="optional", HttpPutResponseHopLimit=2, InstanceMetadataTags="enabled"
+    )
     before = versions(cloud, template)[0]
     run = enforce(cloud, template)
     assert run.status == "Success", run.failures
@@ -65,7 +69,9 @@ def test_the_default_stays_where_asked(cloud):
 def test_it_starts_from_the_default_version_and_not_the_latest(cloud):
     template = launch_template(cloud, HttpTokens="optional")
     latest = {"InstanceType": "m7i.large", "MetadataOptions": {"HttpTokens": "required"}}
-    cloud.ec2.create_launch_template_version(LaunchTemplateId=template, SourceVersion="1", LaunchTemplateData=latest)
+    cloud.ec2.create_launch_template_version(
+        LaunchTemplateId=template, SourceVersion="1", LaunchTemplateData=latest
+    )
     run = enforce(cloud, template)
     assert run.status == "Success", run.failures
     new = versions(cloud, template)[2]
@@ -75,8 +81,13 @@ def test_it_starts_from_the_default_version_and_not_the_latest(cloud):
 
 def test_the_default_version_may_be_any(cloud):
     template = launch_template(cloud, HttpTokens="required")
-    data = {"InstanceType": "m7i.large", "MetadataOptions": {"HttpTokens": "optional", "HttpPutResponseHopLimit": 3}}
-    cloud.ec2.create_launch_template_version(LaunchTemplateId=template, SourceVersion="1", LaunchTemplateData=data)
+    data = {
+        "InstanceType": "m7i.large",
+        "MetadataOptions": {"HttpTokens": "optional", "HttpPutResponseHopLimit": 3},
+    }
+    cloud.ec2.create_launch_template_version(
+        LaunchTemplateId=template, SourceVersion="1", LaunchTemplateData=data
+    )
     cloud.ec2.modify_launch_template(LaunchTemplateId=template, DefaultVersion="2")
     run = enforce(cloud, template)
     assert run.status == "Success", run.failures
@@ -105,7 +116,10 @@ def test_snapshots_are_not_lost(cloud):
     ("options", "finding"),
     [
         ({"HttpTokens": "required"}, "The default version already requires IMDSv2. No change is needed."),
-        ({"HttpEndpoint": "disabled"}, "The default version disables the IMDS endpoint. No change is needed."),
+        (
+            {"HttpEndpoint": "disabled"},
+            "The default version disables the IMDS endpoint. No change is needed.",
+        ),
     ],
 )
 def test_a_safe_template_is_left_alone(cloud, options, finding):

@@ -19,7 +19,10 @@ def test_a_runbook_has_no_fault(path):
 
 def test_there_are_runbooks():
     assert [path.stem for path in PATHS] == [
-        "EnforceImdsv2", "EnforceImdsv2AccountDefaults", "EnforceImdsv2LaunchTemplate", "RestoreMetadataOptions",
+        "EnforceImdsv2",
+        "EnforceImdsv2AccountDefaults",
+        "EnforceImdsv2LaunchTemplate",
+        "RestoreMetadataOptions",
     ]
 
 
@@ -39,15 +42,24 @@ def test_a_runbook_fits_into_ssms_limit(path):
         (("RequireTokens", "inputs.HttpTokens", "require"), "should be one of optional, required"),
         (("RequireTokens", "inputs.InstanceID", "{{ InstanceId }}"), "has no InstanceID"),
         (("RequireTokens", "inputs.InstanceId", "{{ Instance }}"), "Instance is not known at this step"),
-        (("RequireTokens", "inputs.InstanceId", "{{ After.State }}"), "After.State is not known at this step"),
+        (
+            ("RequireTokens", "inputs.InstanceId", "{{ After.State }}"),
+            "After.State is not known at this step",
+        ),
         (("RequireTokens", "nextStep", "Wait"), "there is no step Wait"),
         (("RequireTokens", "onfailure", "Abort"), "onfailure is no key of a step"),
-        (("RequireTokensAndRaiseHopLimit", "inputs.HttpPutResponseHopLimit", "{{ OnUnknownUsage }}"), "takes integer"),
+        (
+            ("RequireTokensAndRaiseHopLimit", "inputs.HttpPutResponseHopLimit", "{{ OnUnknownUsage }}"),
+            "takes integer",
+        ),
         (("ChooseWhatToDo", "inputs.Choices.0.NextStep", "End"), "there is no step End"),
         (("ChooseWhatToDo", "inputs.Choices.0.StringMatches", "x"), "is not understood"),
         (("LookAtUsage", "inputs.Period", "86400"), "should be integer"),
         (("LookAtUsage", "inputs.Statistics", ["Total"]), "should be one of"),
-        (("WaitUntilApplied", "inputs.PropertySelector", "$.Reservations[0].Instances.State"), "the answer has no State"),
+        (
+            ("WaitUntilApplied", "inputs.PropertySelector", "$.Reservations[0].Instances.State"),
+            "the answer has no State",
+        ),
         (("WaitUntilApplied", "timeoutSeconds", None), "waits for an hour"),
         (("Before", "inputs.Handler", "run"), "no function run"),
         (("Before", "inputs.Script", "def plan(:"), "Script"),
@@ -55,7 +67,10 @@ def test_a_runbook_fits_into_ssms_limit(path):
         (("Before", "outputs.0.Selector", "$.Payload.Todo"), "returns no Todo"),
         (("Before", "inputs.Runtime", "python3.8"), "is not python3.12"),
         (("Finish", "isEnd", None), "does not say isEnd"),
-        (("ChooseChange", "inputs.Default", "RequireTokensAndRaiseHopLimit"), "RequireTokens: no step leads here"),
+        (
+            ("ChooseChange", "inputs.Default", "RequireTokensAndRaiseHopLimit"),
+            "RequireTokens: no step leads here",
+        ),
     ],
 )
 def test_a_fault_is_found(fault, found):
@@ -80,7 +95,10 @@ def test_an_unused_parameter_and_a_wrong_output_are_found():
     document = yaml.safe_load((RUNBOOKS / "EnforceImdsv2.yaml").read_text())
     document["parameters"]["Spare"] = {"type": "Boolean", "description": "Nothing."}
     document["outputs"].append("After.Tokens")
-    assert list(lint(document)) == ["parameter Spare is not used", "outputs: After.Tokens is no output of a step"]
+    assert list(lint(document)) == [
+        "parameter Spare is not used",
+        "outputs: After.Tokens is no output of a step",
+    ]
 
 
 MINIMAL = {
@@ -111,7 +129,12 @@ def test_what_the_interpreter_does_not_know_it_refuses(path, value):
 def test_parameters_are_lists_of_one_string():
     runbook = Runbook(yaml.safe_dump(MINIMAL))
     assert runbook.run(None, {"AutomationAssumeRole": ["role"]}).status == "Success"
-    for wrong in ({}, {"AutomationAssumeRole": "role"}, {"AutomationAssumeRole": ["a", "b"]}, {"AutomationAssumeRole": [1]}):
+    for wrong in (
+        {},
+        {"AutomationAssumeRole": "role"},
+        {"AutomationAssumeRole": ["a", "b"]},
+        {"AutomationAssumeRole": [1]},
+    ):
         with pytest.raises(Refused, match="AutomationAssumeRole"):
             runbook.run(None, wrong)
 

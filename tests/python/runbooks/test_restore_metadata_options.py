@@ -25,14 +25,22 @@ def restore(cloud, instance, tokens="optional", hop_limit=1, endpoint="enabled")
     ("tokens", "endpoint", "hop_limit", "wanted"),
     product(["optional", "required"], ["enabled", "disabled"], [1, 2, 64], [0, 2]),
 )
-def test_enforce_then_restore_leaves_the_instance_as_it_was(cloud, tokens, endpoint, hop_limit, wanted, state):
+def test_enforce_then_restore_leaves_the_instance_as_it_was(
+    cloud, tokens, endpoint, hop_limit, wanted, state
+):
     instance = cloud.instance(tokens, endpoint, hop_limit, state)
     before = cloud.describe(instance)
-    run = cloud.run("EnforceImdsv2", InstanceId=instance, OnUnknownUsage="Proceed", HttpPutResponseHopLimit=wanted)
+    run = cloud.run(
+        "EnforceImdsv2", InstanceId=instance, OnUnknownUsage="Proceed", HttpPutResponseHopLimit=wanted
+    )
     assert run.status == "Success", run.failures
     assert cloud.options(instance)["HttpTokens"] == "required"
 
-    run = cloud.run("RestoreMetadataOptions", InstanceId=instance, **{name: run.outputs[f"Before.{name}"] for name in OPTIONS})
+    run = cloud.run(
+        "RestoreMetadataOptions",
+        InstanceId=instance,
+        **{name: run.outputs[f"Before.{name}"] for name in OPTIONS},
+    )
     assert run.status == "Success", run.failures
     if state == "stopped":  # what was put back applies at the next start
         before["MetadataOptions"]["State"] = cloud.options(instance)["State"]
@@ -73,7 +81,9 @@ def test_an_endpoint_alone_is_disabled_in_one_call(cloud):
     instance = cloud.instance()
     run = restore(cloud, instance, endpoint="disabled")
     assert run.status == "Success", run.failures
-    assert [change["request"] for change in cloud.changes] == [{"InstanceId": instance, "HttpEndpoint": "disabled"}]
+    assert [change["request"] for change in cloud.changes] == [
+        {"InstanceId": instance, "HttpEndpoint": "disabled"}
+    ]
 
 
 def test_an_endpoint_that_was_disabled_since_is_not_switched_on(cloud):
@@ -96,7 +106,11 @@ def test_tokens_are_never_required(cloud):
     ("managed_by", "enforcer", "policy"),
     [
         ("account", "the account enforces IMDSv2 in this Region", ""),
-        ("declarative-policy", "a declarative policy of the organization enforces IMDSv2", "Ask security@example.com."),
+        (
+            "declarative-policy",
+            "a declarative policy of the organization enforces IMDSv2",
+            "Ask security@example.com.",
+        ),
     ],
 )
 def test_enforcement_is_told_as_the_reason_of_a_refusal(cloud, managed_by, enforcer, policy):
@@ -152,7 +166,9 @@ def test_options_that_are_told_late_are_waited_for(cloud):
     assert cloud.options(instance)["HttpTokens"] == "optional"
 
 
-@pytest.mark.parametrize(("name", "value"), [("tokens", ""), ("hop_limit", 0), ("hop_limit", 65), ("endpoint", "on")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("tokens", ""), ("hop_limit", 0), ("hop_limit", 65), ("endpoint", "on")]
+)
 def test_options_that_were_never_given_start_nothing(cloud, name, value):
     with pytest.raises(Refused):
         restore(cloud, GONE, **{name: value})

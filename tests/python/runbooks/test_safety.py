@@ -48,7 +48,10 @@ def test_cutting_off_is_allowed_by_force_alone():
 
 
 def test_lowering_the_hop_limit_is_for_undoing_alone():
-    change = {"request": {"HttpPutResponseHopLimit": 1}, "options": {"HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2}}
+    change = {
+        "request": {"HttpPutResponseHopLimit": 1},
+        "options": {"HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2},
+    }
     assert_safe(**change, calls=0, forced=False, lowers_allowed=True)
     with pytest.raises(AssertionError, match="lowers the hop limit"):
         assert_safe(**change, calls=0, forced=False)

@@ -33,7 +33,9 @@ def before(instances, days=14, hop_limit=0):
     ],
 )
 def test_the_state_says_what_to_expect(state, may_call, applies_now):
-    plan = before(reservations(state, HttpTokens="optional", HttpEndpoint="enabled", HttpPutResponseHopLimit=1))
+    plan = before(
+        reservations(state, HttpTokens="optional", HttpEndpoint="enabled", HttpPutResponseHopLimit=1)
+    )
     assert (plan["Do"], plan["MayCall"], plan["AppliesNow"]) == ("LookAtUsage", may_call, applies_now)
 
 
@@ -78,12 +80,20 @@ def test_usage_decides(answered, refused, may_call, unknown, force, calls):
     now = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
     def points(sums):
-        return [{"Sum": float(value), "Timestamp": (now - timedelta(days=days)).isoformat()} for days, value in sums.items()]
+        return [
+            {"Sum": float(value), "Timestamp": (now - timedelta(days=days)).isoformat()}
+            for days, value in sums.items()
+        ]
 
     def judge():
         return handler("EnforceImdsv2", "Usage")(
-            Answered=points(answered), Refused=points(refused), HalfWay="2026-06-08T12:00:00Z",
-            LookbackDays=14, MayCall=may_call, OnUnknownUsage=unknown, Force=force,
+            Answered=points(answered),
+            Refused=points(refused),
+            HalfWay="2026-06-08T12:00:00Z",
+            LookbackDays=14,
+            MayCall=may_call,
+            OnUnknownUsage=unknown,
+            Force=force,
         )
 
     if calls is None:
@@ -95,7 +105,16 @@ def test_usage_decides(answered, refused, may_call, unknown, force, calls):
 
 def test_restoring_an_instance_that_is_stopping_does_not_wait():
     plan = handler("RestoreMetadataOptions", "Plan")(
-        Reservations=reservations("stopping", HttpTokens="required", HttpEndpoint="enabled", HttpPutResponseHopLimit=1),
-        HttpTokens="optional", HttpPutResponseHopLimit=1, HttpEndpoint="enabled",
+        Reservations=reservations(
+            "stopping", HttpTokens="required", HttpEndpoint="enabled", HttpPutResponseHopLimit=1
+        ),
+        HttpTokens="optional",
+        HttpPutResponseHopLimit=1,
+        HttpEndpoint="enabled",
     )
-    assert plan == {"Do": "PutBack", "Finding": "Options to restore: HttpTokens.", "SwitchEndpointOff": False, "AppliesNow": False}
+    assert plan == {
+        "Do": "PutBack",
+        "Finding": "Options to restore: HttpTokens.",
+        "SwitchEndpointOff": False,
+        "AppliesNow": False,
+    }

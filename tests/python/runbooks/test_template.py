@@ -17,7 +17,9 @@ RESOURCES = TEMPLATE["Resources"]
 
 
 def test_the_runbooks_in_the_template_are_the_files():
-    embedded = {name: resource["Content"] for name, resource in of_type(TEMPLATE, "AWS::SSM::Document").items()}
+    embedded = {
+        name: resource["Content"] for name, resource in of_type(TEMPLATE, "AWS::SSM::Document").items()
+    }
     assert embedded == RUNBOOKS
     check = [sys.executable, repository.ROOT / "packaging" / "render_templates.py", "--check"]
     assert subprocess.run(check, capture_output=True, text=True).stderr == ""
@@ -41,7 +43,11 @@ def test_what_the_stack_allows_to_give_the_runbook_takes():
         source = value.get("StaticValue", {}).get("Values", [{}])[0].get("Ref")
         if source:
             allowed = TEMPLATE["Parameters"][source]
-            values = allowed.get("AllowedValues") or [allowed["Default"], allowed["MinValue"], allowed["MaxValue"]]
+            values = allowed.get("AllowedValues") or [
+                allowed["Default"],
+                allowed["MinValue"],
+                allowed["MaxValue"],
+            ]
             for each in values:
                 parameter(name, rules[name], [str(each)])
 
@@ -81,7 +87,9 @@ def test_a_role_is_assumed_by_this_accounts_automations_alone(role):
     assert trust["Principal"] == {"Service": "ssm.amazonaws.com"}
     assert trust["Condition"] == {
         "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
-        "ArnLike": {"aws:SourceArn": {"Sub": "arn:${AWS::Partition}:ssm:*:${AWS::AccountId}:automation-execution/*"}},
+        "ArnLike": {
+            "aws:SourceArn": {"Sub": "arn:${AWS::Partition}:ssm:*:${AWS::AccountId}:automation-execution/*"}
+        },
     }
 
 
@@ -89,12 +97,16 @@ def test_scripts_call_no_api_of_their_own():
     for name, document in RUNBOOKS.items():
         for step in document["mainSteps"]:
             assert "boto" not in step["inputs"].get("Script", ""), f"{name}: {step['name']}"
-            assert not REFERENCE.search(step["inputs"].get("Script", "")), "a value in a script's text is code"
+            assert not REFERENCE.search(step["inputs"].get("Script", "")), (
+                "a value in a script's text is code"
+            )
 
 
 def test_the_stack_deploys_as_far_as_moto_goes(cloud):
     cloud.client("s3").create_bucket(Bucket="code")
-    cloud.client("s3").put_object(Bucket="code", Key="imdsv2-config-rule/bootstrap.zip", Body=b"PK\5\6" + bytes(18))
+    cloud.client("s3").put_object(
+        Bucket="code", Key="imdsv2-config-rule/bootstrap.zip", Body=b"PK\5\6" + bytes(18)
+    )
     stacks = cloud.client("cloudformation")
     stacks.create_stack(
         StackName="imdsv2",
@@ -118,7 +130,9 @@ def test_the_stack_deploys_as_far_as_moto_goes(cloud):
 
     (dashboard,) = cloud.cloudwatch.list_dashboards()["DashboardEntries"]
     assert dashboard["DashboardName"] == "imdsv2-us-east-1"
-    widgets = json.loads(cloud.cloudwatch.get_dashboard(DashboardName="imdsv2-us-east-1")["DashboardBody"])["widgets"]
+    widgets = json.loads(cloud.cloudwatch.get_dashboard(DashboardName="imdsv2-us-east-1")["DashboardBody"])[
+        "widgets"
+    ]
     (alarms,) = (widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm")
     assert "arn:aws:cloudwatch:us-east-1:123456789012:alarm:imdsv2-dead-letters" in alarms
     function = cloud.client("lambda").list_functions()["Functions"][0]["FunctionName"]

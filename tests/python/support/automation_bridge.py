@@ -20,7 +20,11 @@ class Automation:
 
     def DescribeDocument(self, region, Name):
         parameters = [
-            {"Name": name, "Type": rule["type"], **({"DefaultValue": str(rule["default"])} if "default" in rule else {})}
+            {
+                "Name": name,
+                "Type": rule["type"],
+                **({"DefaultValue": str(rule["default"])} if "default" in rule else {}),
+            }
             for name, rule in Runbook(self.document).document["parameters"].items()
         ]
         return {"Document": {"Name": Name, "Parameters": parameters}}
@@ -35,8 +39,12 @@ class Automation:
         return {"AutomationExecutionId": run["AutomationExecutionId"]}
 
     def begin(self, parent, parameters):
-        run = {"AutomationExecutionId": str(uuid.uuid4()), "AutomationExecutionStatus": "InProgress",
-               "Parameters": parameters, "Parent": parent}
+        run = {
+            "AutomationExecutionId": str(uuid.uuid4()),
+            "AutomationExecutionStatus": "InProgress",
+            "Parameters": parameters,
+            "Parent": parent,
+        }
         return self.runs.setdefault(run["AutomationExecutionId"], run)
 
     def work(self, parent, region, request, instances):
@@ -67,7 +75,9 @@ class Automation:
         found = [each for each, run in self.runs.items() if run["Parent"] in filter_["Values"]]
         start, end = int(NextToken), int(NextToken) + 2
         page = [{"AutomationExecutionId": each} for each in found[start:end]]
-        return {"AutomationExecutionMetadataList": page} | ({"NextToken": str(end)} if end < len(found) else {})
+        return {"AutomationExecutionMetadataList": page} | (
+            {"NextToken": str(end)} if end < len(found) else {}
+        )
 
     def StopAutomationExecution(self, region, AutomationExecutionId, Type):
         assert Type == "Complete"

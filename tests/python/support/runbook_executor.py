@@ -18,7 +18,15 @@ from jsonpath_ng import parse as jsonpath
 REFERENCE = re.compile(r"\{\{\s*([A-Za-z0-9_.]+)\s*\}\}")
 DOCUMENT_KEYS = {"schemaVersion", "description", "assumeRole", "parameters", "mainSteps", "outputs"}
 STEP_KEYS = {
-    "name", "description", "action", "inputs", "outputs", "timeoutSeconds", "onFailure", "nextStep", "isEnd",
+    "name",
+    "description",
+    "action",
+    "inputs",
+    "outputs",
+    "timeoutSeconds",
+    "onFailure",
+    "nextStep",
+    "isEnd",
 }
 TYPES = {
     "String": lambda value: isinstance(value, str),
@@ -120,7 +128,9 @@ def parameter(name, rule, given):
     if "allowedPattern" in rule and not re.search(rule["allowedPattern"], text):
         raise Refused(f"parameter {name}: {text!r} does not match {rule['allowedPattern']}")
     try:
-        return {"String": str, "Integer": int, "Boolean": {"true": True, "false": False}.__getitem__}[rule["type"]](text)
+        return {"String": str, "Integer": int, "Boolean": {"true": True, "false": False}.__getitem__}[
+            rule["type"]
+        ](text)
     except (KeyError, ValueError) as error:
         raise Refused(f"parameter {name}: {text!r} is no {rule['type']}") from error
 
@@ -154,7 +164,9 @@ def outputs(step, answer):
         known(output, {"Name", "Selector", "Type"}, f"step {step['name']}")
         value = select(output["Selector"], answer)
         if output["Type"] == "String" and TYPES["Integer"](value):
-            value = str(value)  # SSM converts; https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-outputs-inputs.html
+            value = str(
+                value
+            )  # SSM converts; https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-outputs-inputs.html
         if not TYPES[output["Type"]](value):
             raise StepFailed(f"output {output['Name']}: {value!r} is no {output['Type']}")
         found[output["Name"]] = value
@@ -211,7 +223,9 @@ def branch(_client, inputs, _timeout):
 def execute_script(_client, inputs, _timeout):
     known(inputs, {"Runtime", "Handler", "InputPayload", "Script"}, "aws:executeScript")
     try:
-        answer = script(inputs["Script"], inputs["Handler"])(json.loads(json.dumps(inputs["InputPayload"])), {})
+        answer = script(inputs["Script"], inputs["Handler"])(
+            json.loads(json.dumps(inputs["InputPayload"])), {}
+        )
         return {"Payload": json.loads(json.dumps(answer))}
     except Exception as error:
         raise StepFailed(f"{type(error).__name__}: {error}") from error

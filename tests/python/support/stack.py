@@ -118,15 +118,22 @@ class Stack:
         if attribute != "Arn":
             return self.name(name)
         pattern = ARNS.get(kind, "arn:aws:{service}:{region}:{account}:{name}")
-        return pattern.format(service=kind.split("::")[1].lower(), region=REGION, account=ACCOUNT, name=self.name(name))
+        return pattern.format(
+            service=kind.split("::")[1].lower(), region=REGION, account=ACCOUNT, name=self.name(name)
+        )
 
     def fn_Sub(self, written):
         text, given = written if isinstance(written, list) else (written, {})
 
         def fill(match):
             name = match[1]
-            value = self.value(given[name]) if name in given else \
-                self.fn_GetAtt(name) if "." in name else self.fn_Ref(name)
+            value = (
+                self.value(given[name])
+                if name in given
+                else self.fn_GetAtt(name)
+                if "." in name
+                else self.fn_Ref(name)
+            )
             return ",".join(value) if isinstance(value, list) else str(value)
 
         return re.sub(r"\$\{!", "${", re.sub(r"\$\{(?!!)([^}]+)\}", fill, text))

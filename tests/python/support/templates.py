@@ -12,8 +12,11 @@ class Loader(yaml.SafeLoader):
 
 
 def tagged(loader, suffix, node):
-    kinds = {yaml.ScalarNode: loader.construct_scalar, yaml.SequenceNode: loader.construct_sequence,
-             yaml.MappingNode: loader.construct_mapping}
+    kinds = {
+        yaml.ScalarNode: loader.construct_scalar,
+        yaml.SequenceNode: loader.construct_sequence,
+        yaml.MappingNode: loader.construct_mapping,
+    }
     return {suffix: kinds[type(node)](node, *([] if isinstance(node, yaml.ScalarNode) else [True]))}
 
 

@@ -8,8 +8,15 @@ METRICS = {
     (OWN, "FunctionName"): {"Compliant", "NonCompliant", "NotApplicable", "Duration", "Failed"},
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
     ("AWS/Lambda", "FunctionName"): {
-        "AsyncEventAge", "AsyncEventsDropped", "AsyncEventsReceived", "ConcurrentExecutions",
-        "DestinationDeliveryFailures", "Duration", "Errors", "Invocations", "Throttles",
+        "AsyncEventAge",
+        "AsyncEventsDropped",
+        "AsyncEventsReceived",
+        "ConcurrentExecutions",
+        "DestinationDeliveryFailures",
+        "Duration",
+        "Errors",
+        "Invocations",
+        "Throttles",
     },
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     ("AWS/SQS", "QueueName"): {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"},

@@ -15,7 +15,11 @@ def test_the_page_has_the_table_that_the_script_calculates():
 
 def test_evaluations_are_priced_in_tiers():
     assert [round(costs.tiered(count), 2) for count in (0, 100_000, 100_001, 500_000, 1_000_000)] == [
-        0, 100, 100, 420, 670,
+        0,
+        100,
+        100,
+        420,
+        670,
     ]
 
 

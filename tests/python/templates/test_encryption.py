@@ -2,7 +2,11 @@
 
 from support.stack import Stack
 
-KEYED = {"AWS::Logs::LogGroup": "KmsKeyId", "AWS::SQS::Queue": "KmsMasterKeyId", "AWS::SNS::Topic": "KmsMasterKeyId"}
+KEYED = {
+    "AWS::Logs::LogGroup": "KmsKeyId",
+    "AWS::SQS::Queue": "KmsMasterKeyId",
+    "AWS::SNS::Topic": "KmsMasterKeyId",
+}
 
 
 def test_what_is_kept_takes_a_key_of_the_customers(template):
@@ -18,7 +22,9 @@ def test_without_a_key_aws_encrypts(template):
 
 
 def test_logs_are_not_kept_for_ever(template):
-    assert all(group["RetentionInDays"] for group in Stack(template).resources("AWS::Logs::LogGroup").values())
+    assert all(
+        group["RetentionInDays"] for group in Stack(template).resources("AWS::Logs::LogGroup").values()
+    )
 
 
 def test_what_keeps_data_says_what_becomes_of_it_with_the_stack(template):

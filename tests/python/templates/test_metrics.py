@@ -22,7 +22,9 @@ def shown_metrics(widget):
 
 def all_shown(body):
     """The same of a dashboard."""
-    return [metric for widget in body["widgets"] if widget["type"] == "metric" for metric in shown_metrics(widget)]
+    return [
+        metric for widget in body["widgets"] if widget["type"] == "metric" for metric in shown_metrics(widget)
+    ]
 
 
 def dashboards(template):

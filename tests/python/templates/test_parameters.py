@@ -44,11 +44,15 @@ def test_defaults_are_allowed(template):
             value = rule["Default"]
             assert value in rule.get("AllowedValues", [value]), name
             assert re.fullmatch(rule.get("AllowedPattern", "(?s:.*)"), str(value)), name
-            assert rule.get("MinValue", 0) <= float(value) <= rule["MaxValue"] if "MaxValue" in rule else True, name
+            assert (
+                rule.get("MinValue", 0) <= float(value) <= rule["MaxValue"] if "MaxValue" in rule else True
+            ), name
 
 
 def test_each_output_is_described(template):
-    assert [name for name, output in template.get("Outputs", {}).items() if not output.get("Description")] == []
+    assert [
+        name for name, output in template.get("Outputs", {}).items() if not output.get("Description")
+    ] == []
 
 
 def test_the_rules_name_is_one_that_aws_config_and_security_hub_can_show():

@@ -39,7 +39,9 @@ def calls(*names):
     for name in names:
         path = CALLS / f"{name}.txt"
         if not path.exists():
-            pytest.fail(f"{path.relative_to(ROOT)} is missing: `make test` runs the tests that write it before this")
+            pytest.fail(
+                f"{path.relative_to(ROOT)} is missing: `make test` runs the tests that write it before this"
+            )
         found |= set(path.read_text().split())
     return found
 
@@ -74,7 +76,10 @@ def test_without_options_the_function_may_not_do_what_they_need():
     [
         ({"Schedule": "One_Hour"}, ON_A_SCHEDULE),
         ({"MemberRoleName": "imdsv2-evaluator"}, IN_MEMBERS),
-        ({"QueueKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"}, {"kms:Decrypt", "kms:GenerateDataKey"}),
+        (
+            {"QueueKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"},
+            {"kms:Decrypt", "kms:GenerateDataKey"},
+        ),
     ],
 )
 def test_an_option_allows_what_it_needs(parameters, added):

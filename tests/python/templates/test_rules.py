@@ -30,13 +30,17 @@ def test_a_custom_rule_is_triggered_by_what_aws_config_sends(template):
             for detail in details:
                 assert detail["EventSource"] == "aws.config"
                 assert detail["MessageType"] in enumerated("MessageType")
-                assert ("MaximumExecutionFrequency" in detail) == (detail["MessageType"] == "ScheduledNotification")
+                assert ("MaximumExecutionFrequency" in detail) == (
+                    detail["MessageType"] == "ScheduledNotification"
+                )
                 frequency = detail.get("MaximumExecutionFrequency")
                 assert frequency is None or frequency in enumerated("MaximumExecutionFrequency")
             types = [detail["MessageType"] for detail in details]
             assert len(types) == len(set(types))
             changes = {"ConfigurationItemChangeNotification", "OversizedConfigurationItemChangeNotification"}
-            assert not changes & set(types) or changes <= set(types), "large items come as a message of their own"
+            assert not changes & set(types) or changes <= set(types), (
+                "large items come as a message of their own"
+            )
 
 
 def test_an_organization_rule_is_triggered_by_what_aws_config_sends(template):
@@ -54,11 +58,15 @@ def test_an_organization_rule_is_triggered_by_what_aws_config_sends(template):
 def test_a_rule_is_scoped_and_may_invoke_its_function_first(template):
     for name, resource in template["Resources"].items():
         if resource["Type"] == "AWS::Config::ConfigRule":
-            assert resource["Properties"]["Scope"]["ComplianceResourceTypes"], f"{name} is invoked for everything"
+            assert resource["Properties"]["Scope"]["ComplianceResourceTypes"], (
+                f"{name} is invoked for everything"
+            )
         ours = any("Function" in str(arn) for arn in found(resource, "GetAtt"))
         if resource["Type"] in RULES and ours:
             waits = as_list(resource["DependsOn"])
-            assert any(template["Resources"][each]["Type"] == "AWS::Lambda::Permission" for each in waits), name
+            assert any(template["Resources"][each]["Type"] == "AWS::Lambda::Permission" for each in waits), (
+                name
+            )
 
 
 def test_a_schedule_is_what_the_parameter_says():

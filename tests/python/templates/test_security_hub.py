@@ -103,19 +103,27 @@ def test_the_rules_name_is_what_both_rules_names_begin_with():
     assert packed["ConfigRuleName"].startswith(begins)
 
 
-@pytest.mark.parametrize(("product", "kinds"), [
-    ("SecurityHubCSPM", {"AutomationRule", "Insight"}),
-    ("SecurityHub", {"AutomationRuleV2"}),
-    ("Both", {"AutomationRule", "Insight", "AutomationRuleV2"}),
-])
+@pytest.mark.parametrize(
+    ("product", "kinds"),
+    [
+        ("SecurityHubCSPM", {"AutomationRule", "Insight"}),
+        ("SecurityHub", {"AutomationRuleV2"}),
+        ("Both", {"AutomationRule", "Insight", "AutomationRuleV2"}),
+    ],
+)
 def test_each_product_gets_its_own(product, kinds):
     stack = Stack(TEMPLATE, {"Product": product})
-    assert {kind for kind in ("AutomationRule", "AutomationRuleV2", "Insight")
-            if stack.resources(f"AWS::SecurityHub::{kind}")} == kinds
+    assert {
+        kind
+        for kind in ("AutomationRule", "AutomationRuleV2", "Insight")
+        if stack.resources(f"AWS::SecurityHub::{kind}")
+    } == kinds
 
 
 @pytest.mark.parametrize(("severity", "expected"), [("LOW", 2), ("MEDIUM", 3), ("HIGH", 4), ("CRITICAL", 5)])
-def test_severities_are_those_of_ocsf(severity, expected):  # https://schema.ocsf.io/1.6.0/classes/compliance_finding
+def test_severities_are_those_of_ocsf(
+    severity, expected
+):  # https://schema.ocsf.io/1.6.0/classes/compliance_finding
     stack = Stack(TEMPLATE, {"Product": "SecurityHub", "Severity": severity})
     (rule,) = stack.resources("AWS::SecurityHub::AutomationRuleV2").values()
     (action,) = rule["Actions"]
@@ -132,10 +140,13 @@ def test_security_hub_takes_them(kind):
         assert not report.has_errors(), f"{name}: {report.generate_report()}"
         assert kind == "Insight" or 1 <= properties["RuleOrder"] <= 1000
         for text in notes(properties):
-            assert 1 <= len(text) <= 512, "https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_NoteUpdate.html"
+            assert 1 <= len(text) <= 512, (
+                "https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_NoteUpdate.html"
+            )
 
 
 def notes(properties):
     updates = [action["FindingFieldsUpdate"] for action in properties.get("Actions", [])]
     return [update["Note"]["Text"] for update in updates if "Note" in update] + [
-        update["Comment"] for update in updates if "Comment" in update]
+        update["Comment"] for update in updates if "Comment" in update
+    ]
