@@ -1,4 +1,4 @@
-//! The calls that the function made in all tests, for the test that compares its role with them.
+//! The operations that the function calls in all tests. Another test compares them with its role.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use wiremock::Request;
 
 static CALLS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Keeps a call, as IAM names its action, in `calls/bootstrap.txt` of the target directory.
+/// Adds an operation, under the name of its IAM action, to `calls/bootstrap.txt` in the target directory.
 pub(crate) fn record(request: &Request, operation: &str) {
     let mut calls = CALLS.lock().unwrap();
     if calls.insert(format!("{}:{operation}", service(request))) {
@@ -19,9 +19,9 @@ pub(crate) fn record(request: &Request, operation: &str) {
     }
 }
 
-/// The service that a request was signed for.
+/// Returns the service that a request is signed for.
 fn service(request: &Request) -> &str {
-    let signed = request.headers["authorization"].to_str().unwrap();
-    let scope = signed.split("Credential=").nth(1).unwrap();
+    let signature = request.headers["authorization"].to_str().unwrap();
+    let scope = signature.split("Credential=").nth(1).unwrap();
     scope.split('/').nth(3).unwrap()
 }
