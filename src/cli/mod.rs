@@ -8,6 +8,8 @@
 //! - `terminal`: messages, progress, Ctrl-C.
 //! - `exit`: exit statuses.
 
+#[cfg(feature = "live")]
+mod clock;
 mod commands;
 #[cfg(feature = "live")]
 mod concurrency;
@@ -17,6 +19,8 @@ mod fleet;
 mod input;
 #[cfg(feature = "live")]
 mod journal;
+#[cfg(all(test, feature = "live"))]
+mod model;
 mod output;
 mod terminal;
 

@@ -19,7 +19,7 @@ use super::report::put::{ReportError, evaluation};
 use super::report::results::{ResultsError, each_result};
 use super::stale::{StaleResult, StaleResults};
 use crate::rule::policy::Policy;
-use crate::rule::resource::{Lifecycle, PowerState, Resource, ResourceType};
+use crate::rule::resource::{InstanceFacts, Lifecycle, Resource, ResourceType};
 use crate::rule::verdict::{Summary, Verdict, evaluate, evaluate_account_defaults};
 use crate::sources::ec2::Ec2Error;
 use crate::sources::ec2::region::{self, Visitor};
@@ -178,8 +178,8 @@ struct Lister<'a, 'r> {
 impl Visitor for Lister<'_, '_> {
     type Error = Reason;
 
-    async fn instance(&mut self, instance: Resource<'_>, _: PowerState) -> Result<(), Reason> {
-        self.launch_source(instance).await
+    async fn instance(&mut self, instance: InstanceFacts<'_>) -> Result<(), Reason> {
+        self.launch_source(instance.resource).await
     }
 
     async fn launch_source(&mut self, resource: Resource<'_>) -> Result<(), Reason> {

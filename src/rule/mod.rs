@@ -3,6 +3,7 @@
 //! - [`policy`]: the rule parameters, parsed.
 //! - [`resource`]: what a verdict depends on, whatever it was read from.
 //! - [`verdict`]: [`verdict::evaluate`], the one function that judges a resource.
+//! - [`usage`]: what CloudWatch's data proves about an instance's use of IMDSv1.
 //! - [`enforcement`]: [`enforcement::decide`], the one function that decides whether to enforce IMDSv2.
 
 mod annotation;
@@ -10,4 +11,5 @@ pub mod enforcement;
 mod exemption;
 pub mod policy;
 pub mod resource;
+pub mod usage;
 pub mod verdict;

@@ -8,6 +8,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use time::OffsetDateTime;
+
 /// A resource, reduced to what matters for IMDSv2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource<'a> {
@@ -70,6 +72,24 @@ impl<'a> Resource<'a> {
     }
 }
 
+impl Resource<'_> {
+    /// Returns a resource that borrows nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Resource<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Resource {
+            resource_type: self.resource_type.into_owned(),
+            resource_id: own(self.resource_id),
+            account_id: self.account_id.map(own),
+            region: self.region.map(own),
+            lifecycle: self.lifecycle.into_owned(),
+            tags: self.tags.into_iter().map(|tag| Tag { key: own(tag.key), value: own(tag.value) }).collect(),
+            metadata_options: self.metadata_options.map(MetadataOptions::into_owned),
+            gap: self.gap,
+        }
+    }
+}
+
 /// A tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag<'a> {
@@ -119,6 +139,19 @@ impl<'a> ResourceType<'a> {
     }
 }
 
+impl ResourceType<'_> {
+    /// Returns a type that borrows nothing.
+    #[must_use]
+    pub fn into_owned(self) -> ResourceType<'static> {
+        match self {
+            Self::Instance => ResourceType::Instance,
+            Self::LaunchTemplate => ResourceType::LaunchTemplate,
+            Self::LaunchConfiguration => ResourceType::LaunchConfiguration,
+            Self::Other(name) => ResourceType::Other(name.into_owned().into()),
+        }
+    }
+}
+
 /// Whether a resource exists and can be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lifecycle<'a> {
@@ -157,6 +190,20 @@ impl<'a> Lifecycle<'a> {
     }
 }
 
+impl Lifecycle<'_> {
+    /// Returns a lifecycle that borrows nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Lifecycle<'static> {
+        match self {
+            Self::Exists => Lifecycle::Exists,
+            Self::NotRecorded(status) => Lifecycle::NotRecorded(status.into_owned().into()),
+            Self::LeftScope => Lifecycle::LeftScope,
+            Self::Terminated(state) => Lifecycle::Terminated(state.into_owned().into()),
+            Self::NotFound => Lifecycle::NotFound,
+        }
+    }
+}
+
 /// The metadata options of an instance, or of what launches instances
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceMetadataOptionsResponse.html>).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,17 +237,17 @@ impl<'a> MetadataOptions<'a> {
 }
 
 impl MetadataOptions<'_> {
-    /// Returns a copy that borrows nothing.
+    /// Returns options that borrow nothing.
     #[must_use]
-    pub fn to_owned_options(&self) -> MetadataOptions<'static> {
+    pub fn into_owned(self) -> MetadataOptions<'static> {
         let Self { http_tokens, http_endpoint, hop_limit, state } = self;
         let http_tokens = match http_tokens {
             HttpTokens::Required => HttpTokens::Required,
             HttpTokens::Optional => HttpTokens::Optional,
             HttpTokens::Unset => HttpTokens::Unset,
-            HttpTokens::Other(value) => HttpTokens::Other(value.clone().into_owned().into()),
+            HttpTokens::Other(value) => HttpTokens::Other(value.into_owned().into()),
         };
-        MetadataOptions { http_tokens, http_endpoint: *http_endpoint, hop_limit: *hop_limit, state: *state }
+        MetadataOptions { http_tokens, http_endpoint, hop_limit, state }
     }
 }
 
@@ -284,20 +331,77 @@ pub enum OptionsState {
     Pending,
 }
 
-/// Whether an instance runs, and so whether software on it can call IMDS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PowerState {
-    /// Any state in which software may run, an unknown one included.
-    Running,
-    /// `stopped`: nothing runs on it.
-    Stopped,
+/// An instance, with everything that a decision on enforcement depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstanceFacts<'a> {
+    /// The instance as a resource.
+    pub resource: Resource<'a>,
+    /// Its state.
+    pub state: InstanceState,
+    /// When it was last started (`LaunchTime`).
+    pub launched_at: Option<OffsetDateTime>,
+    /// The principal of the AWS service that manages it (`Operator`), if one does
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_OperatorResponse.html>).
+    pub managed_by: Option<Cow<'a, str>>,
 }
 
-impl PowerState {
-    /// Reads the name of an EC2 instance state.
+impl InstanceFacts<'_> {
+    /// Returns facts that borrow nothing.
     #[must_use]
-    pub fn from_instance_state(state: Option<&str>) -> Self {
-        if state == Some("stopped") { Self::Stopped } else { Self::Running }
+    pub fn into_owned(self) -> InstanceFacts<'static> {
+        let managed_by = self.managed_by.map(|principal| Cow::Owned(principal.into_owned()));
+        let Self { resource, state, launched_at, .. } = self;
+        InstanceFacts { resource: resource.into_owned(), state, launched_at, managed_by }
+    }
+
+    /// Returns whether software on the instance can call IMDS as it is now.
+    #[must_use]
+    pub fn may_call(&self) -> bool {
+        let options = self.resource.metadata_options.as_ref();
+        self.state.may_run() && options.is_none_or(|options| options.http_endpoint != HttpEndpoint::Disabled)
+    }
+}
+
+/// The state of an instance
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceState.html>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceState {
+    /// `pending`
+    Pending,
+    /// `running`
+    Running,
+    /// `stopping`
+    Stopping,
+    /// `stopped`
+    Stopped,
+    /// Any other state, or none.
+    Other,
+}
+
+impl InstanceState {
+    /// Reads the name of an instance state.
+    #[must_use]
+    pub fn from_api(name: Option<&str>) -> Self {
+        match name {
+            Some("pending") => Self::Pending,
+            Some("running") => Self::Running,
+            Some("stopping") => Self::Stopping,
+            Some("stopped") => Self::Stopped,
+            _ => Self::Other,
+        }
+    }
+
+    /// Returns whether software may be running.
+    #[must_use]
+    pub fn may_run(self) -> bool {
+        self != Self::Stopped
+    }
+
+    /// Returns whether changes of metadata options take effect now. On a stopped instance they take effect at its
+    /// next start.
+    #[must_use]
+    pub fn applies_changes(self) -> bool {
+        matches!(self, Self::Pending | Self::Running)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `imdsv2 restore`: undoes the changes in a journal.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,89 +8,177 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 
-use super::remediate::no_credentials;
+use super::remediate::{no_credentials, prompt};
 use crate::cli::concurrency::Concurrency;
 use crate::cli::exit::Completion;
 use crate::cli::fleet::accounts::{AccountRegion, Selection};
-use crate::cli::fleet::instance::{self, has_settings_of};
-use crate::cli::journal::{self, Entry, Journal, Step};
+use crate::cli::fleet::instance::{self, Modified, Settings};
+use crate::cli::journal::{self, Before, Journal, Recorded, Step};
 use crate::cli::output::changes::{Change, ChangeFormat, ChangeReport, ChangeStatus};
 use crate::cli::terminal::messages;
 use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::shutdown::Shutdown;
-use crate::rule::resource::{HttpEndpoint, HttpTokens, InstanceKey, Location, MetadataOptions};
+use crate::rule::resource::{
+    HttpEndpoint, HttpTokens, InstanceFacts, InstanceKey, Lifecycle, Location, MetadataOptions,
+};
 
 /// Undo the changes in a journal of `imdsv2 remediate`
 ///
-/// Sets the metadata options that an instance had before it was changed, and verifies them. The IMDS
-/// endpoint is never enabled. The command can be interrupted and run again: instances that are restored
-/// already are not changed.
+/// Prints a plan, asks for confirmation, sets the metadata options that an instance had before it was
+/// changed, and verifies them. Instances that were not changed by `imdsv2 remediate` are not touched, and
+/// the IMDS endpoint is never enabled. The command can be interrupted and run again.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
-  imdsv2 restore imdsv2-20261123T180000Z.jsonl
-  imdsv2 restore --accounts-file roles.txt monday.jsonl
+  imdsv2 restore --dry-run monday.jsonl
+  imdsv2 restore --instance-id i-0123456789abcdef0 monday.jsonl
+  imdsv2 restore --accounts-file roles.txt --yes monday.jsonl
 
-Exit status: 0 every instance has its previous options, 2 an error.")]
+Exit status: 0 every instance has its previous options, 1 some do not, 2 an error.")]
 pub(crate) struct Args {
     /// The journal
     #[arg(value_name = "JOURNAL")]
     journal: PathBuf,
 
     #[command(flatten)]
-    selection: Selection,
+    pub(crate) selection: Selection,
+
+    /// An instance to restore; may be repeated [default: all instances in the journal]
+    #[arg(help_heading = "Accounts and Regions")]
+    #[arg(long = "instance-id", value_name = "ID")]
+    instance_ids: Vec<String>,
+
+    /// Change nothing; ask EC2 whether each change would be allowed
+    #[arg(help_heading = "Changes")]
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Apply without asking for confirmation
+    #[arg(help_heading = "Changes")]
+    #[arg(long)]
+    yes: bool,
 
     /// The number of instances to change concurrently
+    #[arg(help_heading = "Changes")]
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     concurrency: u16,
 
     /// The output format
+    #[arg(help_heading = "Output")]
     #[arg(long, value_enum, default_value_t = ChangeFormat::Table)]
     format: ChangeFormat,
 
     /// The output file [default: standard output]
+    #[arg(help_heading = "Output")]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
-    let changes = unrestored(journal::read(&args.journal)?);
-    if changes.is_empty() {
-        messages::note(&format!("{}: nothing to restore", args.journal.display()));
+    let contents = journal::read(&args.journal)?;
+    for problem in &contents.problems {
+        messages::error(problem);
     }
-    let regions = changes.keys().map(|key| key.location.region.clone()).collect();
+    let (mut restorations, mut failures) = (journal::unrestored(contents.entries), contents.problems.len());
+    failures += args.select(&mut restorations);
+    if restorations.is_empty() {
+        messages::note(&format!("{}: nothing to restore", args.journal.display()));
+        return Ok(Completion::of(failures, 0));
+    }
+    let regions = restorations.keys().map(|key| key.location.region.clone()).collect();
     let fleet = args.selection.fleet_in(regions).await?;
     for failure in &fleet.unreachable {
         messages::error(failure);
     }
-    let regions =
+    failures += fleet.unreachable.len();
+    let regions: Regions =
         fleet.regions.into_iter().map(|region| (region.location.clone(), Arc::new(region))).collect();
 
+    print_plan(&restorations);
+    let is_confirmed = args.dry_run || args.yes || prompt::confirm("Restore", restorations.len())?;
     let mut report = ChangeReport::open(args.format, args.output.as_deref())?;
-    let written = restore_all(args, changes, &regions, &mut report).await?;
-    written.and_then(|()| report.finish(None)).context("cannot write the output")?;
+    let written = if !is_confirmed {
+        add_not_started(restorations, &mut report)
+    } else if args.dry_run {
+        restore_all(args, restorations, &regions, None, &mut report).await?
+    } else {
+        let journal = Journal::append(&args.journal, "restore")?;
+        // Another process may have restored instances before this one locked the journal.
+        let current = journal::unrestored(journal::read(&args.journal)?.entries);
+        restorations.retain(|key, _| current.contains_key(key));
+        restore_all(args, restorations, &regions, Some(journal), &mut report).await?
+    };
     let not_started = report.count(ChangeStatus::NotStarted);
     if not_started > 0 {
         messages::note(&format!("{not_started} not started. To continue: run the same command again."));
     }
-    let errors = fleet.unreachable.len() + report.count(ChangeStatus::Failed) + not_started;
-    Ok(Completion::of(errors, 0))
+    written.and_then(|()| report.finish(None)).context("cannot write the output")?;
+    let errors = failures + report.count(ChangeStatus::Failed);
+    Ok(Completion::of(errors, not_started + report.count(ChangeStatus::Allowed)))
 }
 
-/// Restores instances concurrently. If the output cannot be written, no more are started; the inner result is
-/// that error.
+type Regions = HashMap<Location, Arc<AccountRegion>>;
+type Restorations = BTreeMap<InstanceKey, Recorded>;
+
+impl Args {
+    /// Keeps the selected instances. Returns the number of selected instances that the journal does not contain.
+    fn select(&self, restorations: &mut Restorations) -> usize {
+        let elsewhere = |key: &InstanceKey| !self.selection.includes_region(&key.location.region);
+        let in_other_regions = restorations.keys().filter(|key| elsewhere(key)).count();
+        if in_other_regions > 0 {
+            messages::note(&format!(
+                "{in_other_regions} instances in other Regions are not selected by --region"
+            ));
+        }
+        restorations.retain(|key, _| !elsewhere(key));
+        if self.instance_ids.is_empty() {
+            return 0;
+        }
+        let wanted: BTreeSet<_> = self.instance_ids.iter().map(String::as_str).collect();
+        restorations.retain(|key, _| wanted.contains(key.instance_id.as_str()));
+        let found: BTreeSet<_> = restorations.keys().map(|key| key.instance_id.as_str()).collect();
+        let missing: Vec<_> = wanted.difference(&found).collect();
+        for id in &missing {
+            let journal = self.journal.display();
+            messages::error(&format!("{journal} has no change of {id} that is not restored yet"));
+        }
+        missing.len()
+    }
+}
+
+/// Prints what is about to be restored.
+fn print_plan(restorations: &Restorations) {
+    for (instance, recorded) in restorations {
+        let Location { account_id, region } = &instance.location;
+        let (before, note) = match recorded {
+            Recorded::Changed(before) => (before, ""),
+            Recorded::Uncertain(before) => (before, " (if the interrupted change was made)"),
+        };
+        let tokens = tokens_before(before);
+        let tokens = tokens.as_str();
+        let hop_limit = before.hop_limit.map_or_else(String::new, |limit| format!(", hop limit {limit}"));
+        let id = &instance.instance_id;
+        messages::note(&format!("{account_id}  {region}  {id}  set HttpTokens={tokens}{hop_limit}{note}"));
+    }
+    messages::note(&format!("{} to restore", restorations.len()));
+}
+
+fn add_not_started(restorations: Restorations, report: &mut ChangeReport) -> io::Result<()> {
+    let mut keys = restorations.into_keys();
+    keys.try_for_each(|instance| report.add(&Change::not_started(instance)))
+}
+
+/// Restores instances concurrently. If the output cannot be written, no more are started; the inner result is that
+/// error.
 async fn restore_all(
     args: &Args,
-    changes: BTreeMap<InstanceKey, Before>,
-    regions: &HashMap<Location, Arc<AccountRegion>>,
+    restorations: Restorations,
+    regions: &Regions,
+    journal: Option<Journal>,
     report: &mut ChangeReport,
 ) -> anyhow::Result<io::Result<()>> {
-    if changes.is_empty() {
-        return Ok(Ok(()));
-    }
-    let journal = Arc::new(Journal::append(&args.journal)?);
     let concurrency = Concurrency { limit: args.concurrency, shutdown: Shutdown::listen() };
-    let progress = Progress::over_instances(changes.len());
+    let progress = Progress::over_instances(restorations.len());
     let mut written = Ok(());
     let mut add = |change: Change| {
         let added = progress.suspend(|| {
@@ -105,106 +193,127 @@ async fn restore_all(
             written = added;
         }
     };
-    let restore = |(instance, before): (InstanceKey, Before)| {
-        let region = regions.get(&instance.location).cloned();
-        let journal = Arc::clone(&journal);
+    let journal = Arc::new(journal);
+    let restore = |(instance, recorded): (InstanceKey, Recorded)| {
+        let (region, journal) = (regions.get(&instance.location).cloned(), Arc::clone(&journal));
         async move {
-            let (status, detail) = match region {
-                None => (ChangeStatus::Failed, no_credentials(&instance.location.account_id)),
-                Some(region) => match restore_instance(&region, &instance, &before, &journal).await {
-                    Ok((status, detail)) => (status, detail.to_owned()),
-                    Err(error) => (ChangeStatus::Failed, error),
-                },
+            let result = match region {
+                None => Err(no_credentials(&instance.location.account_id)),
+                Some(region) => {
+                    Restoration { region: &region, instance: &instance, journal: journal.as_ref().as_ref() }
+                        .run(&recorded)
+                        .await
+                }
             };
+            let (status, detail) = result.unwrap_or_else(|error| (ChangeStatus::Failed, error));
             Change { instance, status, detail }
         }
     };
-    let not_started = concurrency.run(changes.into_iter().collect(), restore, &mut add).await;
+    let not_started = concurrency.run(restorations.into_iter().collect(), restore, &mut add).await;
     let not_started = not_started.context("the restoration of an instance panicked")?;
     for (instance, _) in not_started {
-        add(Change { instance, status: ChangeStatus::NotStarted, detail: String::new() });
+        add(Change::not_started(instance));
     }
     progress.finish();
     Ok(written)
 }
 
-/// Restores an instance, and writes that to the journal.
-async fn restore_instance(
-    region: &AccountRegion,
-    instance: &InstanceKey,
-    before: &Before,
-    journal: &Journal,
-) -> Result<(ChangeStatus, &'static str), String> {
-    let restored = restore(region, &instance.instance_id, before).await?;
-    let written = journal.write(instance, Step::Restored);
-    written.map_err(|error| format!("cannot write to the journal: {error}"))?;
-    Ok(restored)
-}
-
-/// The options of an instance before it was changed.
-struct Before {
-    http_tokens: HttpTokens<'static>,
-    http_endpoint: HttpEndpoint,
-    /// The hop limit, if it was changed.
-    hop_limit: Option<i32>,
-}
-
-/// Returns the changes that are not restored yet, with the options from before the first change of each
-/// instance.
-fn unrestored(entries: Vec<Entry>) -> BTreeMap<InstanceKey, Before> {
-    let mut changes = BTreeMap::new();
-    for (instance, step) in entries.into_iter().map(Entry::into_parts) {
-        match step {
-            Step::Changing { http_tokens, http_put_response_hop_limit, http_endpoint } => {
-                changes.entry(instance).or_insert_with(|| Before {
-                    http_tokens: tokens_before(http_tokens),
-                    http_endpoint: HttpEndpoint::from_api(Some(&http_endpoint)),
-                    hop_limit: http_put_response_hop_limit,
-                });
-            }
-            Step::Restored => {
-                changes.remove(&instance);
-            }
-            Step::Changed | Step::Failed { .. } => {}
-        }
-    }
-    changes
-}
-
 /// An instance without a value accepted IMDSv1, which is what `optional` means.
-fn tokens_before(value: String) -> HttpTokens<'static> {
-    if value.is_empty() { HttpTokens::Optional } else { HttpTokens::from_api(Some(value.into())) }
+fn tokens_before(before: &Before) -> HttpTokens<'static> {
+    match before.http_tokens.as_str() {
+        "" => HttpTokens::Optional,
+        value => HttpTokens::from_api(Some(value.to_owned().into())),
+    }
 }
 
-async fn restore(
-    region: &AccountRegion,
-    instance_id: &str,
-    before: &Before,
-) -> Result<(ChangeStatus, &'static str), String> {
-    let ec2 = &region.resources.ec2;
-    let current = instance::describe(ec2, instance_id).await.map_err(|error| error.to_string())?;
-    let Some(current) = current.map(|current| current.options) else {
-        return Ok((ChangeStatus::Unchanged, "the instance no longer exists"));
-    };
-    let wanted = MetadataOptions {
-        http_tokens: before.http_tokens.clone(),
-        hop_limit: before.hop_limit.map(i64::from).or(current.hop_limit),
-        ..current.clone()
-    };
-    if has_settings_of(&current, &wanted) {
-        return Ok((ChangeStatus::Unchanged, "the instance already has its previous options"));
+/// The restoration of an instance.
+struct Restoration<'a> {
+    region: &'a AccountRegion,
+    instance: &'a InstanceKey,
+    /// The journal; `None` in a dry run.
+    journal: Option<&'a Journal>,
+}
+
+/// What to do with an instance that may have been changed.
+#[derive(Debug, PartialEq, Eq)]
+enum Undo {
+    /// Set these options.
+    Set { http_tokens: HttpTokens<'static>, hop_limit: Option<i32> },
+    /// The change is not in effect (any more).
+    Nothing(&'static str),
+}
+
+impl Restoration<'_> {
+    async fn run(&self, recorded: &Recorded) -> Result<(ChangeStatus, String), String> {
+        let (region, id) = (self.region, self.instance.instance_id.as_str());
+        let facts = instance::describe(region, id).await.map_err(|error| error.to_string())?;
+        let settings = match decide_undo(facts.as_ref(), recorded)? {
+            Undo::Set { http_tokens, hop_limit } => Settings { http_tokens, hop_limit },
+            Undo::Nothing(reason) => {
+                // An interrupted change may still be made: it stays in the journal.
+                if matches!(recorded, Recorded::Changed(_)) {
+                    self.record()?;
+                }
+                return Ok((ChangeStatus::Unchanged, reason.to_owned()));
+            }
+        };
+        if self.journal.is_none() {
+            let allowed = instance::check_modify(region, id, &settings).await;
+            let detail = format!("set HttpTokens={}", settings.http_tokens.as_str());
+            return allowed.map(|()| (ChangeStatus::Allowed, detail)).map_err(|error| error.to_string());
+        }
+        let options = facts.and_then(|facts| facts.resource.metadata_options);
+        let current = options.unwrap_or(MetadataOptions::from_api(None, None, None, None));
+        let wanted = MetadataOptions {
+            http_tokens: settings.http_tokens.clone(),
+            hop_limit: settings.hop_limit.map(i64::from).or(current.hop_limit),
+            ..current
+        };
+        match instance::modify(region, id, &settings).await {
+            Modified::Accepted => {}
+            Modified::Refused(error) => return Err(error.to_string()),
+            Modified::Unknown(error) => {
+                let verified = instance::wait_until_applied(region, id, &wanted).await;
+                verified.map_err(|_| format!("{error}; EC2 may still restore the instance"))?;
+            }
+        }
+        let verified = instance::wait_until_applied(region, id, &wanted).await;
+        verified.map_err(|error| format!("EC2 accepted the change, but it is not verified: {error}"))?;
+        self.record()?;
+        Ok((ChangeStatus::Restored, "the instance has its previous options".to_owned()))
     }
-    let is_disabled = current.http_endpoint == HttpEndpoint::Disabled;
-    if is_disabled && before.http_endpoint != HttpEndpoint::Disabled {
+
+    fn record(&self) -> Result<(), String> {
+        let Some(journal) = self.journal else { return Ok(()) };
+        journal.write(self.instance, Step::Restored).map_err(|error| error.to_string())
+    }
+}
+
+/// Decides how to undo a change. Only what was changed is undone: the tokens, and the hop limit if it still has the
+/// value that it was raised to.
+fn decide_undo(facts: Option<&InstanceFacts<'_>>, recorded: &Recorded) -> Result<Undo, String> {
+    let (Recorded::Changed(before) | Recorded::Uncertain(before)) = recorded;
+    let Some(facts) = facts.filter(|facts| facts.resource.lifecycle == Lifecycle::Exists) else {
+        return Ok(Undo::Nothing("the instance no longer exists"));
+    };
+    let unset = MetadataOptions::from_api(None, None, None, None);
+    let current = facts.resource.metadata_options.as_ref().unwrap_or(&unset);
+    if current.http_tokens != HttpTokens::Required {
+        return Ok(Undo::Nothing("the instance does not require tokens"));
+    }
+    let was_enabled = before.http_endpoint != HttpEndpoint::Disabled.as_str();
+    if current.http_endpoint == HttpEndpoint::Disabled && was_enabled {
         return Err(
-            "the IMDS endpoint was disabled after the change, and is never enabled by this command; \
-                    the instance was not changed"
+            "the IMDS endpoint was disabled after the change, and is never enabled by this command; the \
+                    instance was not changed"
                 .to_owned(),
         );
     }
-    let modified = instance::modify(ec2, instance_id, &wanted.http_tokens, before.hop_limit).await;
-    modified.map_err(|error| error.to_string())?;
-    let verified = instance::wait_until_applied(ec2, instance_id, &wanted).await;
-    verified.map_err(|error| error.to_string())?;
-    Ok((ChangeStatus::Restored, "the instance has its previous options"))
+    let is_raised = before.raised_to.map(i64::from) == current.hop_limit;
+    let hop_limit = before.hop_limit.filter(|_| is_raised || before.raised_to.is_none());
+    let is_interrupted = matches!(recorded, Recorded::Uncertain(_));
+    if is_interrupted && before.raised_to.is_some() && !is_raised {
+        return Ok(Undo::Nothing("the interrupted change was not made"));
+    }
+    Ok(Undo::Set { http_tokens: tokens_before(before), hop_limit })
 }

@@ -11,6 +11,7 @@ use super::regions::enabled_regions;
 use crate::aws::assume_role::assume_role;
 use crate::aws::clients::{self, ResourceClients};
 use crate::aws::{ApiError, RoleArn};
+use crate::cli::clock::Clock;
 use crate::rule::resource::{InstanceKey, Location};
 
 /// The Region to ask for Regions if none is configured: every account of the partition has it.
@@ -37,6 +38,18 @@ pub(crate) struct Selection {
     /// A file with a role ARN on each line; empty lines and lines that begin with # are ignored
     #[arg(long, value_name = "FILE")]
     accounts_file: Option<PathBuf>,
+
+    #[arg(skip)]
+    pub(crate) environment: Environment,
+}
+
+/// What a command runs in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment {
+    pub(crate) clock: Clock,
+    /// The configuration of the SDK, instead of that of the environment.
+    #[cfg(test)]
+    pub(crate) sdk: Option<SdkConfig>,
 }
 
 /// An account in a Region, with the clients to work there.
@@ -44,14 +57,15 @@ pub(crate) struct Selection {
 pub(crate) struct AccountRegion {
     pub(crate) location: Location,
     pub(crate) resources: ResourceClients,
+    pub(crate) clock: Clock,
     sdk: SdkConfig,
 }
 
 impl AccountRegion {
-    fn new(account_id: &str, region: &str, sdk: &SdkConfig) -> Self {
+    fn new(account_id: &str, region: &str, sdk: &SdkConfig, clock: &Clock) -> Self {
         let sdk = sdk.to_builder().region(Region::new(region.to_owned())).build();
         let location = Location { account_id: account_id.to_owned(), region: region.to_owned() };
-        Self { location, resources: ResourceClients::new(&sdk), sdk }
+        Self { location, resources: ResourceClients::new(&sdk), clock: clock.clone(), sdk }
     }
 
     /// Returns a client of CloudWatch.
@@ -98,23 +112,30 @@ impl Selection {
         if regions.is_empty() { Ok(Fleet::default()) } else { self.enter(&regions).await }
     }
 
+    /// Returns whether the selection includes a Region.
+    pub(crate) fn includes_region(&self, region: &str) -> bool {
+        self.regions.is_empty() || self.regions.iter().any(|selected| selected == region)
+    }
+
     async fn enter(&self, regions: &[String]) -> anyhow::Result<Fleet> {
         let mut loader = clients::sdk_defaults();
         if let Some(profile) = &self.profile {
             loader = loader.profile_name(profile);
         }
         let own = loader.load().await;
+        #[cfg(test)]
+        let own = self.environment.sdk.clone().unwrap_or(own);
         let region = own.region().cloned().unwrap_or(Region::from_static(FALLBACK_REGION));
         let own = own.to_builder().region(region).build();
 
         let roles = self.roles()?;
-        let mut fleet = Fleet::default();
+        let (mut fleet, clock) = (Fleet::default(), &self.environment.clock);
         if roles.is_empty() {
-            fleet.enter(&own, regions, "the account of the credentials").await;
+            fleet.enter(&own, regions, "the account of the credentials", clock).await;
         }
         for role in &roles {
             let assumed = assume_role(&own, role, SESSION_NAME).await;
-            fleet.enter(&assumed, regions, &role.to_string()).await;
+            fleet.enter(&assumed, regions, &role.to_string(), clock).await;
         }
         Ok(fleet)
     }
@@ -136,18 +157,22 @@ fn read_roles(path: &Path) -> anyhow::Result<Vec<RoleArn>> {
 }
 
 impl Fleet {
-    async fn enter(&mut self, sdk: &SdkConfig, regions: &[String], name: &str) {
-        match Self::of_account(sdk, regions).await {
+    async fn enter(&mut self, sdk: &SdkConfig, regions: &[String], name: &str, clock: &Clock) {
+        match Self::of_account(sdk, regions, clock).await {
             Ok(regions) => self.regions.extend(regions),
             Err(error) => self.unreachable.push(format!("{name}: {error}")),
         }
     }
 
-    async fn of_account(sdk: &SdkConfig, regions: &[String]) -> Result<Vec<AccountRegion>, ApiError> {
+    async fn of_account(
+        sdk: &SdkConfig,
+        regions: &[String],
+        clock: &Clock,
+    ) -> Result<Vec<AccountRegion>, ApiError> {
         let identity = clients::sts(sdk).get_caller_identity().send().await;
         let identity = identity.map_err(|error| ApiError::new("GetCallerIdentity", &error))?;
         let account_id = identity.account().unwrap_or_default();
         let regions = if regions.is_empty() { enabled_regions(sdk).await? } else { regions.to_vec() };
-        Ok(regions.iter().map(|region| AccountRegion::new(account_id, region, sdk)).collect())
+        Ok(regions.iter().map(|region| AccountRegion::new(account_id, region, sdk, clock)).collect())
     }
 }

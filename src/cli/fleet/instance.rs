@@ -2,71 +2,91 @@
 
 use std::time::Duration;
 
-use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{HttpTokensState, Instance as SdkInstance, InstanceStateName};
-use tokio::time::{Instant, sleep};
+use aws_sdk_ec2::config::retry::RetryConfig;
+use aws_sdk_ec2::error::SdkError;
+use aws_sdk_ec2::types::HttpTokensState;
 
+use super::accounts::AccountRegion;
 use crate::aws::ApiError;
-use crate::rule::resource::{HttpTokens, Lifecycle, MetadataOptions, OptionsState};
+use crate::rule::resource::{HttpTokens, InstanceFacts, Lifecycle, MetadataOptions, OptionsState};
 use crate::sources::ec2::convert;
 
+const MODIFY: &str = "ModifyInstanceMetadataOptions";
 /// How long to wait until EC2 has applied a change.
 const TIMEOUT: Duration = Duration::from_mins(5);
 /// How long EC2 may return the options from before a change: it is eventually consistent.
 const CONSISTENCY_DELAY: Duration = Duration::from_secs(15);
 /// The first pause between two descriptions, and the longest; it doubles.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// The number of attempts for a change.
+const MAX_ATTEMPTS: u32 = 8;
 
-/// An instance as it is now.
-#[derive(Clone, Debug)]
-pub(crate) struct CurrentInstance {
-    pub(crate) options: MetadataOptions<'static>,
-    /// Whether changes take effect now. On a stopped instance they take effect at its next start.
-    applies_changes: bool,
-}
-
-/// Describes an instance. Returns `None` if it no longer exists or is terminated
+/// Describes an instance. Returns `None` if EC2 does not know it
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>).
 ///
 /// # Errors
 /// Returns an error if EC2 does not respond.
 pub(crate) async fn describe(
-    client: &Client,
+    region: &AccountRegion,
     instance_id: &str,
-) -> Result<Option<CurrentInstance>, ApiError> {
-    let request = client.describe_instances().instance_ids(instance_id).include_managed_resources(true);
+) -> Result<Option<InstanceFacts<'static>>, ApiError> {
+    let ec2 = &region.resources.ec2;
+    let request = ec2.describe_instances().instance_ids(instance_id).include_managed_resources(true);
     match request.send().await.map_err(|error| ApiError::new("DescribeInstances", &error)) {
         Ok(response) => {
             let reservations = response.reservations.into_iter().flatten();
             let instance = reservations.filter_map(|reservation| reservation.instances).flatten().next();
-            Ok(instance.as_ref().and_then(current))
+            Ok(instance.as_ref().and_then(convert::instance).map(InstanceFacts::into_owned))
         }
         Err(error) if error.has_code("InvalidInstanceID.NotFound") => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn current(instance: &SdkInstance) -> Option<CurrentInstance> {
-    let state = instance.state().and_then(|state| state.name());
-    let options = convert::instance_options(instance);
-    (convert::lifecycle(instance) == Lifecycle::Exists).then(|| CurrentInstance {
-        options: options.unwrap_or(MetadataOptions::from_api(None, None, None, None)),
-        applies_changes: matches!(state, Some(InstanceStateName::Pending | InstanceStateName::Running)),
-    })
+/// The settings that a change sends.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) http_tokens: HttpTokens<'static>,
+    /// The hop limit, if it is changed.
+    pub(crate) hop_limit: Option<i32>,
+}
+
+/// What became of a change that was requested.
+#[derive(Debug)]
+pub(crate) enum Modified {
+    /// EC2 accepted it.
+    Accepted,
+    /// EC2 refused it: nothing was changed.
+    Refused(ApiError),
+    /// EC2 did not respond, so the change may have been made.
+    Unknown(ApiError),
 }
 
 /// Sets `HttpTokens`, and the hop limit if given, but never the endpoint
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyInstanceMetadataOptions.html>).
 ///
-/// # Errors
-/// Returns an error if EC2 refuses the change.
-pub(crate) async fn modify(
-    client: &Client,
-    instance_id: &str,
-    http_tokens: &HttpTokens<'_>,
-    hop_limit: Option<i32>,
-) -> Result<(), ApiError> {
-    send(client, instance_id, http_tokens, hop_limit, None).await
+/// Attempts are repeated here and not by the SDK, which returns the last error alone: a refusal after an attempt
+/// without a response does not prove that nothing was changed.
+pub(crate) async fn modify(region: &AccountRegion, instance_id: &str, settings: &Settings) -> Modified {
+    let mut pause = PAUSES.0;
+    let mut unanswered = None;
+    for attempt in 1..=MAX_ATTEMPTS {
+        match send(region, instance_id, settings, None).await {
+            Ok(()) => return Modified::Accepted,
+            Err(Failure { error, kind: FailureKind::Refused }) => {
+                return unanswered.map_or(Modified::Refused(error), Modified::Unknown);
+            }
+            Err(Failure { error, kind: FailureKind::Throttled }) if attempt == MAX_ATTEMPTS => {
+                return unanswered.map_or(Modified::Refused(error), Modified::Unknown);
+            }
+            Err(Failure { kind: FailureKind::Throttled, .. }) => {}
+            Err(Failure { error, kind: FailureKind::Unanswered }) => unanswered = Some(error),
+        }
+        region.clock.sleep(pause).await;
+        pause = (pause * 2).min(PAUSES.1);
+    }
+    let error = unanswered.unwrap_or_else(|| ApiError::unexpected_response(MODIFY, "no response"));
+    Modified::Unknown(error)
 }
 
 /// Asks EC2 whether [`modify`] would be allowed, and changes nothing.
@@ -74,66 +94,103 @@ pub(crate) async fn modify(
 /// # Errors
 /// Returns an error if EC2 would refuse the change.
 pub(crate) async fn check_modify(
-    client: &Client,
+    region: &AccountRegion,
     instance_id: &str,
-    http_tokens: &HttpTokens<'_>,
-    hop_limit: Option<i32>,
+    settings: &Settings,
 ) -> Result<(), ApiError> {
-    match send(client, instance_id, http_tokens, hop_limit, Some(true)).await {
-        Err(error) if error.has_code("DryRunOperation") => Ok(()),
-        result => result,
+    match send(region, instance_id, settings, Some(true)).await {
+        Ok(()) => Ok(()),
+        Err(Failure { error, .. }) if error.has_code("DryRunOperation") => Ok(()),
+        Err(Failure { error, .. }) => Err(error),
     }
 }
 
-async fn send(
-    client: &Client,
-    instance_id: &str,
-    http_tokens: &HttpTokens<'_>,
-    hop_limit: Option<i32>,
-    dry_run: Option<bool>,
-) -> Result<(), ApiError> {
-    let request = client
-        .modify_instance_metadata_options()
-        .instance_id(instance_id)
-        .http_tokens(HttpTokensState::from(http_tokens.as_str()))
-        .set_http_put_response_hop_limit(hop_limit)
-        .set_dry_run(dry_run);
-    let response = request.send().await;
-    response.map(|_| ()).map_err(|error| ApiError::new("ModifyInstanceMetadataOptions", &error))
+/// An attempt that failed.
+struct Failure {
+    error: ApiError,
+    kind: FailureKind,
 }
 
-/// Waits until a change is in effect, and verifies it: `wanted` are the options that the instance must have.
-/// It does not wait for a stopped instance.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FailureKind {
+    /// EC2 refused the request.
+    Refused,
+    /// EC2 did not process the request now.
+    Throttled,
+    /// EC2 may have processed the request.
+    Unanswered,
+}
+
+async fn send(
+    region: &AccountRegion,
+    instance_id: &str,
+    settings: &Settings,
+    dry_run: Option<bool>,
+) -> Result<(), Failure> {
+    let request = region
+        .resources
+        .ec2
+        .modify_instance_metadata_options()
+        .instance_id(instance_id)
+        .http_tokens(HttpTokensState::from(settings.http_tokens.as_str()))
+        .set_http_put_response_hop_limit(settings.hop_limit)
+        .set_dry_run(dry_run);
+    let once = aws_sdk_ec2::config::Builder::new().retry_config(RetryConfig::disabled());
+    match request.customize().config_override(once).send().await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let status = error.raw_response().map(|response| response.status().as_u16());
+            let is_answer = matches!(error, SdkError::ServiceError(_));
+            let error = ApiError::new(MODIFY, &error);
+            let kind = match status {
+                _ if is_throttled(&error) => FailureKind::Throttled,
+                Some(400..=499) if is_answer => FailureKind::Refused,
+                _ => FailureKind::Unanswered,
+            };
+            Err(Failure { error, kind })
+        }
+    }
+}
+
+/// Returns whether EC2 rejected a request before it processed it
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>).
+fn is_throttled(error: &ApiError) -> bool {
+    ["RequestLimitExceeded", "Throttling", "ThrottlingException", "EC2ThrottledException"]
+        .iter()
+        .any(|code| error.has_code(code))
+}
+
+/// Waits until a change is in effect, and verifies it: `wanted` are the options that the instance must have. It does
+/// not wait for a stopped instance.
 ///
 /// # Errors
-/// Returns an error if the change is not in effect within five minutes, the instance has other options, or
-/// EC2 does not respond.
+/// Returns an error if the change is not in effect within five minutes, the instance has other options, or EC2 does
+/// not respond.
 pub(crate) async fn wait_until_applied(
-    client: &Client,
+    region: &AccountRegion,
     instance_id: &str,
     wanted: &MetadataOptions<'_>,
 ) -> Result<(), VerifyError> {
-    let start = Instant::now();
+    let start = region.clock.now();
     let mut pause = PAUSES.0;
     loop {
-        let Some(CurrentInstance { options, applies_changes }) = describe(client, instance_id).await? else {
-            return Err(VerifyError::Gone);
-        };
-        let is_pending = options.state == OptionsState::Pending && applies_changes;
+        let facts = describe(region, instance_id).await?;
+        let facts = facts.filter(|facts| facts.resource.lifecycle == Lifecycle::Exists);
+        let facts = facts.ok_or(VerifyError::Gone)?;
+        let (options, applies) = (facts.resource.metadata_options, facts.state.applies_changes());
+        let options = options.unwrap_or(MetadataOptions::from_api(None, None, None, None));
         let is_wanted = has_settings_of(&options, wanted);
-        if is_wanted && !is_pending {
+        if is_wanted && !(options.state == OptionsState::Pending && applies) {
             return Ok(());
         }
-        if !is_wanted && start.elapsed() > CONSISTENCY_DELAY {
-            return Err(VerifyError::Different {
-                found: describe_options(&options),
-                wanted: describe_options(wanted),
-            });
+        if !is_wanted && region.clock.now() - start > CONSISTENCY_DELAY {
+            let (found, wanted) = (describe_options(&options), describe_options(wanted));
+            return Err(VerifyError::Different { found, wanted });
         }
-        if start.elapsed() + pause > TIMEOUT {
+        if region.clock.now() - start + pause > TIMEOUT {
             return Err(VerifyError::Timeout);
         }
-        sleep(pause).await;
+        region.clock.sleep(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }
 }

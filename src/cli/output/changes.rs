@@ -76,6 +76,13 @@ pub(crate) struct Change {
     pub(crate) detail: String,
 }
 
+impl Change {
+    /// Returns a change that was not started.
+    pub(crate) fn not_started(instance: InstanceKey) -> Self {
+        Self { instance, status: ChangeStatus::NotStarted, detail: String::new() }
+    }
+}
+
 /// The shape of a change in JSON and CSV.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -19,10 +19,10 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::json;
 
-#[cfg(feature = "live")]
-use crate::rule::enforcement::Usage;
 use crate::rule::policy::Policy;
 use crate::rule::resource::{Resource, ResourceType};
+#[cfg(feature = "live")]
+use crate::rule::usage::UsageState;
 use crate::rule::verdict::{Compliance, Summary, Verdict};
 
 /// The formats of findings.
@@ -80,19 +80,19 @@ impl<'a> Finding<'a> {
 
     /// Adds how the instance uses IMDSv1.
     #[cfg(feature = "live")]
-    pub(crate) fn with_usage(self, usage: Usage) -> Self {
-        Self { imdsv1_use: usage_name(usage), imdsv1_calls: usage.calls(), ..self }
+    pub(crate) fn with_usage(self, usage: UsageState) -> Self {
+        Self { imdsv1_use: Some(usage_name(usage)), imdsv1_calls: usage.calls(), ..self }
     }
 }
 
 /// Returns the value of `imdsv1Use`.
 #[cfg(feature = "live")]
-fn usage_name(usage: Usage) -> Option<&'static str> {
+fn usage_name(usage: UsageState) -> &'static str {
     match usage {
-        Usage::InUse(_) => Some("still in use"),
-        Usage::Unknown => Some("unknown"),
-        Usage::NotInUse => Some("safe to enforce"),
-        Usage::NotChecked => None,
+        UsageState::InUse(_) => "still in use",
+        UsageState::BootCalls(_) => "boot-time calls",
+        UsageState::Unknown => "unknown",
+        UsageState::NotInUse => "safe to enforce",
     }
 }
 

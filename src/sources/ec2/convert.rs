@@ -6,34 +6,40 @@ use aws_sdk_autoscaling::types::LaunchConfiguration;
 use aws_sdk_ec2::operation::get_instance_metadata_defaults::GetInstanceMetadataDefaultsOutput;
 use aws_sdk_ec2::types::{Instance, LaunchTemplateInstanceMetadataOptions};
 
+use time::OffsetDateTime;
+
 use crate::rule::resource::{
-    AccountDefaults, Lifecycle, MetadataOptions, PowerState, Resource, ResourceType, Tag,
+    AccountDefaults, InstanceFacts, InstanceState, Lifecycle, MetadataOptions, Resource, ResourceType, Tag,
 };
 
-/// Converts a listed instance; `None` if it has no id.
-pub(super) fn instance(instance: &Instance) -> Option<Resource<'_>> {
+/// Converts an instance; `None` if it has no id.
+pub(crate) fn instance(instance: &Instance) -> Option<InstanceFacts<'_>> {
     let tags = instance
         .tags()
         .iter()
         .filter_map(|tag| Some(Tag { key: tag.key()?.into(), value: tag.value()?.into() }));
     let (id, options) = (instance.instance_id()?.into(), instance_options(instance));
-    Some(Resource {
-        lifecycle: lifecycle(instance),
-        tags: tags.collect(),
-        ..Resource::existing(ResourceType::Instance, id, options)
+    let operator = instance.operator().filter(|operator| operator.managed() == Some(true));
+    Some(InstanceFacts {
+        resource: Resource {
+            lifecycle: lifecycle(instance),
+            tags: tags.collect(),
+            ..Resource::existing(ResourceType::Instance, id, options)
+        },
+        state: InstanceState::from_api(
+            instance.state().and_then(|state| state.name()).map(|name| name.as_str()),
+        ),
+        launched_at: instance
+            .launch_time()
+            .and_then(|at| OffsetDateTime::from_unix_timestamp(at.secs()).ok()),
+        managed_by: operator.map(|operator| operator.principal().unwrap_or("an AWS service").into()),
     })
 }
 
 /// Converts the state of an instance.
-pub(crate) fn lifecycle(instance: &Instance) -> Lifecycle<'static> {
+pub(super) fn lifecycle(instance: &Instance) -> Lifecycle<'static> {
     let state = instance.state().and_then(|state| state.name());
     state.map_or(Lifecycle::Exists, |name| Lifecycle::from_instance_state(name.as_str().to_owned().into()))
-}
-
-/// Returns whether an instance runs.
-pub(super) fn power_state(instance: &Instance) -> PowerState {
-    let state = instance.state().and_then(|state| state.name());
-    PowerState::from_instance_state(state.map(|name| name.as_str()))
 }
 
 /// Takes the tags of an instance.
@@ -43,7 +49,7 @@ pub(super) fn into_tags(instance: Instance) -> Vec<Tag<'static>> {
 }
 
 /// Converts the metadata options of an instance.
-pub(crate) fn instance_options(instance: &Instance) -> Option<MetadataOptions<'static>> {
+pub(super) fn instance_options(instance: &Instance) -> Option<MetadataOptions<'static>> {
     let options = instance.metadata_options()?;
     Some(MetadataOptions::from_api(
         options.http_tokens().map(|value| value.as_str().to_owned().into()),

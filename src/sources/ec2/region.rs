@@ -14,7 +14,7 @@ use super::Ec2Error;
 use super::convert;
 use crate::aws::ApiError;
 use crate::aws::clients::ResourceClients;
-use crate::rule::resource::{AccountDefaults, Lifecycle, PowerState, Resource, ResourceType, Tag};
+use crate::rule::resource::{AccountDefaults, InstanceFacts, Lifecycle, Resource, ResourceType, Tag};
 
 /// The largest page of instances
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>).
@@ -37,8 +37,7 @@ pub trait Visitor: Send {
     /// As the visitor defines.
     fn instance(
         &mut self,
-        instance: Resource<'_>,
-        power_state: PowerState,
+        instance: InstanceFacts<'_>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Receives a launch template or launch configuration.
@@ -80,10 +79,10 @@ pub async fn each_instance<V: Visitor>(clients: &ResourceClients, visitor: &mut 
 async fn visit_page<V: Visitor>(page: DescribeInstancesOutput, visitor: &mut V) -> Result<(), V::Error> {
     let reservations = page.reservations.into_iter().flatten();
     for instance in reservations.filter_map(|reservation| reservation.instances).flatten() {
-        let resource = convert::instance(&instance)
+        let facts = convert::instance(&instance)
             .ok_or_else(|| unexpected("DescribeInstances", "an instance has no id"))?;
-        if resource.lifecycle == Lifecycle::Exists {
-            visitor.instance(resource, convert::power_state(&instance)).await?;
+        if facts.resource.lifecycle == Lifecycle::Exists {
+            visitor.instance(facts).await?;
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use clap::{Parser, ValueEnum};
 use super::canary::CanarySize;
 use crate::cli::fleet::accounts::Selection;
 use crate::cli::output::changes::ChangeFormat;
-use crate::rule::enforcement::{EnforcementPolicy, OnUnknownUsage};
+use crate::rule::enforcement::{EnforcementPolicy, OnConcern};
 use crate::rule::policy::Policy;
 
 /// Require IMDSv2 on non-compliant instances that do not use IMDSv1
@@ -33,7 +33,7 @@ Examples:
 Exit status: 0 every instance requires IMDSv2, 1 some do not, 2 an error.")]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(super) selection: Selection,
+    pub(crate) selection: Selection,
 
     /// An instance to remediate; may be repeated [default: all non-compliant instances]
     #[arg(help_heading = "Accounts and Regions")]
@@ -52,8 +52,13 @@ pub(crate) struct Args {
 
     /// What to do with an instance of which CloudWatch does not have enough data
     #[arg(help_heading = "Conditions")]
-    #[arg(long, value_enum, default_value_t = OnUnknownUsage::Stop)]
-    on_unknown_usage: OnUnknownUsage,
+    #[arg(long, value_enum, default_value_t = OnConcern::Stop)]
+    on_unknown_usage: OnConcern,
+
+    /// What to do with an instance that made IMDSv1 calls only within an hour of its last start
+    #[arg(help_heading = "Conditions")]
+    #[arg(long, value_enum, default_value_t = OnConcern::Stop)]
+    on_boot_calls: OnConcern,
 
     /// Require IMDSv2 even if IMDSv1 is in use or its use is unknown. Software that uses IMDSv1 loses access
     #[arg(help_heading = "Conditions")]
@@ -68,7 +73,7 @@ pub(crate) struct Args {
     /// The rule parameters, as a JSON object of strings; exempt instances are not changed
     #[arg(help_heading = "Conditions")]
     #[arg(long, value_name = "JSON", value_parser = Policy::from_rule_parameters)]
-    pub(super) parameters: Option<Policy>,
+    parameters: Option<Policy>,
 
     /// Change nothing; ask EC2 whether each change would be allowed
     #[arg(help_heading = "Changes")]
@@ -93,7 +98,8 @@ pub(crate) struct Args {
 
     /// How long to watch the canary, such as 30m or 24h. CloudWatch data is some minutes late
     #[arg(help_heading = "Changes")]
-    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "15m", requires = "canary")]
+    #[arg(value_parser = humantime::parse_duration)]
     pub(super) soak: Duration,
 
     /// The journal to create [default: imdsv2-<time>.jsonl in the current directory]
@@ -142,13 +148,19 @@ impl Args {
         EnforcementPolicy {
             lookback_days: self.usage_days,
             on_unknown_usage: self.on_unknown_usage,
+            on_boot_calls: self.on_boot_calls,
             force: self.force,
             hop_limit: self.hop_limit,
         }
     }
+
+    /// Returns the rule parameters.
+    pub(super) fn rule_policy(&self) -> Policy {
+        self.parameters.clone().unwrap_or_default()
+    }
 }
 
-impl ValueEnum for OnUnknownUsage {
+impl ValueEnum for OnConcern {
     fn value_variants<'a>() -> &'a [Self] {
         &[Self::Stop, Self::Proceed]
     }

@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
-use std::time::{Duration, SystemTime};
-
-use tokio::time::{Instant, sleep};
+use std::time::Duration;
 
 use super::change::PlannedChange;
-use super::target::Target;
-use crate::cli::fleet::usage;
-use crate::cli::terminal::shutdown::Shutdown;
-use crate::rule::enforcement::{EnforcementPolicy, OnUnknownUsage, Usage};
+use super::change_log::{ChangeLog, ChangedInstance};
+use crate::cli::clock::Clock;
+use crate::cli::fleet::usage::{self, Observation, Observed};
+use crate::rule::enforcement::{EnforcementPolicy, OnConcern};
 use crate::rule::resource::Location;
 
-/// How often to ask CloudWatch for refused calls while the canary is watched.
+/// How often to ask CloudWatch for rejected calls while the canary is watched.
 const POLL_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The size of the canary.
@@ -45,6 +43,22 @@ impl CanarySize {
             Self::Percent(percent) => (all * percent).div_ceil(100).min(all),
         }
     }
+
+    /// Checks that a canary of this size leaves other instances to change.
+    ///
+    /// # Errors
+    /// Returns an error if it includes all.
+    pub(super) fn check(self, all: usize) -> Result<(), String> {
+        match self {
+            Self::Instances(count) if count >= all => Err(format!(
+                "--canary {count} includes all {all} instances to change: pass a smaller number, or leave it out"
+            )),
+            Self::Percent(100) => {
+                Err("--canary 100% includes all instances: pass less, or leave it out".to_owned())
+            }
+            Self::Instances(_) | Self::Percent(_) => Ok(()),
+        }
+    }
 }
 
 /// The changes of the canary, and all others.
@@ -57,7 +71,7 @@ pub(super) struct Split {
 pub(super) fn split(changes: Vec<PlannedChange>, size: CanarySize) -> Split {
     let count = size.of(changes.len());
     let (callers, mut silent): (Vec<_>, Vec<_>) =
-        changes.into_iter().partition(|change| change.target.may_call);
+        changes.into_iter().partition(|change| change.target.facts.may_call());
     let Split { mut canary, mut others } = spread(callers, count);
     let missing = count.saturating_sub(canary.len()).min(silent.len());
     others.extend(silent.split_off(missing));
@@ -77,70 +91,81 @@ fn spread(changes: Vec<PlannedChange>, count: usize) -> Split {
     Split { canary, others }
 }
 
-/// Watches the canary for the duration of `soak`.
-///
-/// # Errors
-/// Returns the reason why the others must not be changed: the canary is refused IMDSv1 calls, CloudWatch has
-/// no data of it (unless the policy accepts that), or a shutdown was requested.
-pub(super) async fn watch(
-    canary: &[Target],
-    since: SystemTime,
-    soak: Duration,
-    policy: &EnforcementPolicy,
-    shutdown: &Shutdown,
-) -> Result<(), String> {
-    let until = Instant::now() + soak;
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        tokio::select! {
-            () = sleep(left.min(POLL_INTERVAL)) => {}
-            () = shutdown.requested() => return Err("interrupted while the canary was watched".to_owned()),
+/// How the canary is watched.
+pub(super) struct Watch<'a> {
+    pub(super) soak: Duration,
+    pub(super) policy: &'a EnforcementPolicy,
+    pub(super) clock: &'a Clock,
+}
+
+impl Watch<'_> {
+    /// Watches the instances that were changed, for the duration of the soak.
+    ///
+    /// # Errors
+    /// Returns the reason why the others must not be changed: the canary shows nothing, because no instance of it
+    /// that can call IMDS was changed or has reported since; an instance was rejected IMDSv1 calls; or a shutdown was
+    /// requested.
+    pub(super) async fn run(&self, log: &ChangeLog<'_>) -> Result<(), String> {
+        let callers: Vec<_> = log.changed.iter().filter(|changed| changed.target.facts.may_call()).collect();
+        if callers.is_empty() {
+            return Err(
+                "the canary shows nothing: no instance of it that can call IMDS was changed".to_owned()
+            );
         }
-        let refusals = refusals(canary, since).await?;
-        let refused =
-            refusals.iter().find_map(|refusals| Some((refusals.instance_id, refusals.usage.calls()?)));
-        if let Some((id, calls)) = refused {
-            return Err(format!("the canary {id} was refused {calls} IMDSv1 calls since its change"));
+        let until = self.clock.now() + self.soak;
+        loop {
+            let left = (until - self.clock.now()).try_into().unwrap_or(Duration::ZERO);
+            tokio::select! {
+                () = self.clock.sleep(POLL_INTERVAL.min(left)) => {}
+                () = log.shutdown.requested() => {
+                    return Err("interrupted while the canary was watched".to_owned());
+                }
+            }
+            let observations = self.observe(&callers).await?;
+            let rejected = observations.iter().find(|(_, observation)| observation.rejected > 0);
+            if let Some((id, Observation { rejected, .. })) = rejected {
+                return Err(format!("the canary {id} was rejected {rejected} IMDSv1 calls since its change"));
+            }
+            if left <= POLL_INTERVAL {
+                return self.conclude(&observations);
+            }
         }
-        if left > POLL_INTERVAL {
-            continue;
-        }
-        let accepts_unknown = policy.force || policy.on_unknown_usage == OnUnknownUsage::Proceed;
-        let unknown = refusals.into_iter().find(|refusals| refusals.usage == Usage::Unknown);
-        return match unknown {
-            Some(Refusals { instance_id, .. }) if !accepts_unknown => Err(format!(
-                "CloudWatch has no data of the canary {instance_id} since its change: pass a longer --soak, or \
-                 --on-unknown-usage proceed"
+    }
+
+    /// Decides at the end of the soak.
+    fn conclude(&self, observations: &[(&str, Observation)]) -> Result<(), String> {
+        let accepts_unknown = self.policy.force || self.policy.on_unknown_usage == OnConcern::Proceed;
+        let silent = observations.iter().find(|(_, observation)| !observation.has_reported);
+        let any_reported = observations.iter().any(|(_, observation)| observation.has_reported);
+        match silent {
+            None => Ok(()),
+            Some(_) if accepts_unknown && any_reported => Ok(()),
+            Some((id, _)) => Err(format!(
+                "CloudWatch has no data of the canary {id} since its change: pass a longer --soak"
             )),
-            _ => Ok(()),
-        };
+        }
     }
-}
 
-/// The calls that an instance was refused.
-struct Refusals<'a> {
-    instance_id: &'a str,
-    usage: Usage,
-}
-
-/// Returns what each instance of the canary was refused.
-async fn refusals(canary: &[Target], since: SystemTime) -> Result<Vec<Refusals<'_>>, String> {
-    let mut regions: BTreeMap<&Location, Vec<&Target>> = BTreeMap::new();
-    for target in canary {
-        regions.entry(&target.instance.location).or_default().push(target);
+    /// Returns what CloudWatch knows of each instance since its change.
+    async fn observe<'c>(
+        &self,
+        changed: &[&'c ChangedInstance],
+    ) -> Result<Vec<(&'c str, Observation)>, String> {
+        let mut regions: BTreeMap<&Location, Vec<&'c ChangedInstance>> = BTreeMap::new();
+        for each in changed {
+            regions.entry(&each.target.instance.location).or_default().push(each);
+        }
+        let mut observations = Vec::new();
+        for changed in regions.into_values() {
+            let Some(first) = changed.first() else { continue };
+            let observed: Vec<Observed> = changed.iter().map(|each| each.observed.clone()).collect();
+            let client = first.target.region.cloudwatch();
+            let found = usage::observe(&client, &observed, self.clock.now()).await;
+            let found = found.map_err(|error| error.to_string())?;
+            observations.extend(changed.iter().map(|each| each.target.instance_id()).zip(found));
+        }
+        Ok(observations)
     }
-    let mut refusals = Vec::new();
-    for targets in regions.into_values() {
-        let Some(first) = targets.first() else { continue };
-        let candidates: Vec<_> = targets.iter().map(|target| target.candidate()).collect();
-        let usages = usage::refused_calls(&first.region.cloudwatch(), &candidates, since).await;
-        let usages = usages.map_err(|error| error.to_string())?;
-        let instances = candidates.into_iter().zip(usages);
-        refusals.extend(
-            instances.map(|(candidate, usage)| Refusals { instance_id: candidate.instance_id, usage }),
-        );
-    }
-    Ok(refusals)
 }
 
 #[cfg(test)]
@@ -156,6 +181,16 @@ mod tests {
         }
         for bad in ["", "0", "0%", "101%", "-1", "five", "%", "1.5"] {
             assert!(bad.parse::<CanarySize>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_canary_that_includes_all_instances_is_an_error() {
+        for (text, all, accepted) in
+            [("18", 19, true), ("19", 19, false), ("1000", 19, false), ("99%", 1, true), ("100%", 7, false)]
+        {
+            let size: CanarySize = text.parse().expect(text);
+            assert_eq!(size.check(all).is_ok(), accepted, "{text} of {all}");
         }
     }
 }

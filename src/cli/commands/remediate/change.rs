@@ -1,89 +1,102 @@
-//! A change of an instance, and its lines in the journal.
+//! A change of an instance, its lines in the journal, and its result.
+
+use time::OffsetDateTime;
 
 use super::target::Target;
 use crate::cli::journal::{Journal, Step};
 use crate::cli::output::changes::ChangeStatus;
-use crate::rule::enforcement::raised_hop_limit;
+use crate::rule::enforcement::Usage;
 use crate::rule::resource::{HttpTokens, MetadataOptions};
 
 /// A change to make.
 #[derive(Clone, Debug)]
 pub(super) struct PlannedChange {
     pub(super) target: Target,
-    /// The hop limit to raise a lower one to.
+    /// The hop limit to raise a lower one to, by the plan.
     pub(super) raise_hop_limit_to: Option<i32>,
+    /// How the instance used IMDSv1 when it was planned.
+    pub(super) usage: Usage,
+    /// When CloudWatch was asked.
+    pub(super) usage_at: OffsetDateTime,
 }
 
 impl PlannedChange {
     /// Describes the change.
     pub(super) fn description(&self) -> String {
+        let options = self.target.facts.resource.metadata_options.as_ref();
         match self.raise_hop_limit_to {
             None => "set HttpTokens=required".to_owned(),
             Some(limit) => format!(
                 "set HttpTokens=required, and raise the hop limit from {} to {limit}",
-                self.target.options.hop_limit.unwrap_or_default()
+                options.and_then(|options| options.hop_limit).unwrap_or_default()
             ),
         }
     }
 
-    /// Returns the options that an instance with the options `before` must have after the change.
-    pub(super) fn wanted(&self, before: &MetadataOptions<'static>) -> MetadataOptions<'static> {
-        let hop_limit = self.hop_limit_to_set(before).map(i64::from).or(before.hop_limit);
-        MetadataOptions { http_tokens: HttpTokens::Required, hop_limit, ..before.clone() }
-    }
-
-    /// Returns the hop limit to set on an instance that has the options `before` now, which may differ from
-    /// those in the plan.
-    pub(super) fn hop_limit_to_set(&self, before: &MetadataOptions<'_>) -> Option<i32> {
-        self.raise_hop_limit_to.and_then(|wanted| raised_hop_limit(before, wanted))
-    }
-
-    /// Writes the options from before the change to the journal.
-    ///
-    /// # Errors
-    /// Returns an error if they cannot be written. The change must not be made then.
-    pub(super) fn record_before(
-        &self,
-        journal: &Journal,
-        before: &MetadataOptions<'_>,
-    ) -> Result<(), String> {
-        let hop_limit = self.hop_limit_to_set(before).and(before.hop_limit);
-        let step = Step::Changing {
-            http_tokens: before.http_tokens.as_str().to_owned(),
-            http_put_response_hop_limit: hop_limit.and_then(|limit| i32::try_from(limit).ok()),
-            http_endpoint: before.http_endpoint.as_str().to_owned(),
-        };
-        self.record(journal, step)
-    }
-
-    /// Writes the result of the change to the journal.
+    /// Writes a step of the change to the journal.
     ///
     /// # Errors
     /// Returns an error if it cannot be written.
-    pub(super) fn record_after(&self, journal: &Journal, result: &Result<(), String>) -> Result<(), String> {
-        let step = match result {
-            Ok(()) => Step::Changed,
-            Err(error) => Step::Failed { error: error.clone() },
-        };
-        self.record(journal, step)
+    pub(super) fn record(&self, journal: &Journal, step: Step) -> Result<(), String> {
+        journal.write(&self.target.instance, step).map_err(|error| error.to_string())
+    }
+}
+
+/// A change that was decided on with the facts of this moment.
+#[derive(Clone, Debug)]
+pub(super) struct CurrentChange {
+    /// The options before the change.
+    pub(super) before: MetadataOptions<'static>,
+    /// The hop limit to set, if it is raised.
+    pub(super) raise_hop_limit_to: Option<i32>,
+}
+
+impl CurrentChange {
+    /// Returns the line that must be in the journal before the change is requested.
+    pub(super) fn intended(&self) -> Step {
+        let before = self.before.hop_limit.and_then(|limit| i32::try_from(limit).ok());
+        Step::Intended {
+            http_tokens: self.before.http_tokens.as_str().to_owned(),
+            http_endpoint: self.before.http_endpoint.as_str().to_owned(),
+            http_put_response_hop_limit: self.raise_hop_limit_to.and(before),
+            raise_hop_limit_to: self.raise_hop_limit_to,
+        }
     }
 
-    fn record(&self, journal: &Journal, step: Step) -> Result<(), String> {
-        let written = journal.write(&self.target.instance, step);
-        written.map_err(|error| format!("cannot write to the journal: {error}"))
+    /// Returns the options that the instance must have after the change.
+    pub(super) fn wanted(&self) -> MetadataOptions<'static> {
+        let hop_limit = self.raise_hop_limit_to.map(i64::from).or(self.before.hop_limit);
+        MetadataOptions { http_tokens: HttpTokens::Required, hop_limit, ..self.before.clone() }
     }
+}
+
+/// Whether an instance was changed, whatever was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It was not changed.
+    None,
+    /// EC2 accepted the change at this time.
+    Changed(OffsetDateTime),
+    /// It is not known whether EC2 made the change.
+    Uncertain,
 }
 
 /// The result of a change.
 pub(super) struct ChangeResult {
     pub(super) change: PlannedChange,
     pub(super) status: ChangeStatus,
+    pub(super) effect: Effect,
     pub(super) detail: String,
 }
 
 impl ChangeResult {
+    /// Returns the result of a change that had no effect.
+    pub(super) fn without_effect(change: PlannedChange, status: ChangeStatus, detail: String) -> Self {
+        Self { change, status, effect: Effect::None, detail }
+    }
+
     /// Returns the result of a change that was not started.
     pub(super) fn not_started(change: PlannedChange) -> Self {
-        Self { change, status: ChangeStatus::NotStarted, detail: String::new() }
+        Self::without_effect(change, ChangeStatus::NotStarted, String::new())
     }
 }

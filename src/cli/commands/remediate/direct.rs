@@ -5,38 +5,101 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::change::{ChangeResult, PlannedChange};
+use super::change::{ChangeResult, CurrentChange, Effect, PlannedChange};
 use super::change_log::ChangeLog;
+use super::recheck::{Recheck, Rechecked};
 use crate::cli::concurrency::Concurrency;
-use crate::cli::fleet::instance;
-use crate::cli::journal::Journal;
+use crate::cli::fleet::instance::{self, Modified, Settings};
+use crate::cli::journal::{Journal, Step};
 use crate::cli::output::changes::ChangeStatus;
 use crate::rule::resource::HttpTokens;
 
-/// Makes the changes. Each is written to the journal first.
-///
-/// # Errors
-/// Returns an error if a change panics. The journal contains the options from before.
-pub(super) async fn apply(
-    changes: Vec<PlannedChange>,
-    concurrency: &Concurrency,
-    journal: &Arc<Journal>,
-    log: &mut ChangeLog<'_>,
-) -> anyhow::Result<()> {
-    let enforce = |change: PlannedChange| {
-        let journal = Arc::clone(journal);
-        async move {
-            let (status, detail) = match enforce(&change, &journal).await {
-                Ok((status, detail)) => (status, detail.to_owned()),
-                Err(error) => (ChangeStatus::Failed, error),
-            };
-            ChangeResult { change, status, detail }
+/// Makes changes, each after a line in the journal.
+pub(super) struct Enforcer {
+    pub(super) recheck: Recheck,
+    pub(super) journal: Arc<Journal>,
+    pub(super) concurrency: Concurrency,
+}
+
+impl Enforcer {
+    /// Makes the changes.
+    ///
+    /// # Errors
+    /// Returns an error if a change panics. The journal contains the options from before.
+    pub(super) async fn apply(
+        self: &Arc<Self>,
+        changes: Vec<PlannedChange>,
+        log: &mut ChangeLog<'_>,
+    ) -> anyhow::Result<()> {
+        let enforce = |change: PlannedChange| {
+            let enforcer = Arc::clone(self);
+            async move { enforcer.enforce(change).await }
+        };
+        let applied = run(changes, &self.concurrency, log, enforce).await;
+        applied.with_context(|| {
+            format!("a change panicked; {} contains the options from before", self.journal.path().display())
+        })
+    }
+
+    /// Requires tokens on an instance, if its facts still allow it.
+    async fn enforce(&self, change: PlannedChange) -> ChangeResult {
+        let current = match self.recheck.decide(&change).await {
+            Ok(Rechecked::Enforce(current)) => current,
+            Ok(Rechecked::Leave(status, detail)) => {
+                return ChangeResult::without_effect(change, status, detail);
+            }
+            Err(error) => return ChangeResult::without_effect(change, ChangeStatus::Failed, error),
+        };
+        if let Err(error) = change.record(&self.journal, current.intended()) {
+            // Without the journal no change can be undone, so none is started.
+            self.concurrency.shutdown.request();
+            return ChangeResult::without_effect(change, ChangeStatus::Failed, error);
         }
-    };
-    let applied = run(changes, concurrency, log, enforce).await;
-    applied.with_context(|| {
-        format!("a change panicked; {} contains the options from before", journal.path().display())
-    })
+        self.request(change, &current).await
+    }
+
+    async fn request(&self, change: PlannedChange, current: &CurrentChange) -> ChangeResult {
+        let (region, id) = (change.target.region.as_ref(), change.target.instance_id());
+        let settings = Settings { http_tokens: HttpTokens::Required, hop_limit: current.raise_hop_limit_to };
+        match instance::modify(region, id, &settings).await {
+            Modified::Accepted => self.verify(change, current).await,
+            Modified::Refused(error) => {
+                let error = error.to_string();
+                let recorded = change.record(&self.journal, Step::Refused { error: error.clone() });
+                let detail = with_journal_error(error, recorded);
+                ChangeResult::without_effect(change, ChangeStatus::Failed, detail)
+            }
+            Modified::Unknown(error) => {
+                if instance::wait_until_applied(region, id, &current.wanted()).await.is_ok() {
+                    return self.verify(change, current).await;
+                }
+                let detail = format!("{error}; EC2 may still make the change");
+                ChangeResult { change, status: ChangeStatus::Failed, effect: Effect::Uncertain, detail }
+            }
+        }
+    }
+
+    /// Records that EC2 accepted the change, and verifies it.
+    async fn verify(&self, change: PlannedChange, current: &CurrentChange) -> ChangeResult {
+        let effect = Effect::Changed(self.recheck.clock.now());
+        let recorded = change.record(&self.journal, Step::Changed);
+        let (region, id) = (change.target.region.as_ref(), change.target.instance_id());
+        let (status, detail) = match instance::wait_until_applied(region, id, &current.wanted()).await {
+            Ok(()) => (ChangeStatus::Changed, "HttpTokens is required".to_owned()),
+            Err(error) => {
+                (ChangeStatus::Failed, format!("EC2 accepted the change, but it is not verified: {error}"))
+            }
+        };
+        ChangeResult { change, status, effect, detail: with_journal_error(detail, recorded) }
+    }
+}
+
+/// Adds that a result is not in the journal. The change can be undone nevertheless: its intention is.
+fn with_journal_error(detail: String, recorded: Result<(), String>) -> String {
+    match recorded {
+        Ok(()) => detail,
+        Err(error) => format!("{detail} ({error})"),
+    }
 }
 
 /// Asks EC2 whether each change would be allowed.
@@ -49,13 +112,13 @@ pub(super) async fn check(
     log: &mut ChangeLog<'_>,
 ) -> anyhow::Result<()> {
     let check = |change: PlannedChange| async move {
-        let (ec2, id) = (&change.target.region.resources.ec2, change.target.instance_id());
-        let allowed = instance::check_modify(ec2, id, &HttpTokens::Required, change.raise_hop_limit_to).await;
-        let (status, detail) = match allowed {
+        let (region, id) = (change.target.region.as_ref(), change.target.instance_id());
+        let settings = Settings { http_tokens: HttpTokens::Required, hop_limit: change.raise_hop_limit_to };
+        let (status, detail) = match instance::check_modify(region, id, &settings).await {
             Ok(()) => (ChangeStatus::Allowed, change.description()),
             Err(error) => (ChangeStatus::Failed, error.to_string()),
         };
-        ChangeResult { change, status, detail }
+        ChangeResult::without_effect(change, status, detail)
     };
     run(changes, concurrency, log, check).await.context("a check panicked")
 }
@@ -72,26 +135,4 @@ where
     let not_started = concurrency.run(changes, work, |result| log.add(result)).await?;
     log.add_not_started(not_started);
     Ok(())
-}
-
-/// Requires tokens on an instance. It is described once more: the plan may be outdated.
-async fn enforce(change: &PlannedChange, journal: &Journal) -> Result<(ChangeStatus, &'static str), String> {
-    let (ec2, id) = (&change.target.region.resources.ec2, change.target.instance_id());
-    let current = instance::describe(ec2, id).await.map_err(|error| error.to_string())?;
-    let Some(before) = current.map(|current| current.options) else {
-        return Ok((ChangeStatus::Unchanged, "the instance no longer exists"));
-    };
-    if before.http_tokens == HttpTokens::Required {
-        return Ok((ChangeStatus::Unchanged, "HttpTokens is already required"));
-    }
-    change.record_before(journal, &before)?;
-    let hop_limit = change.hop_limit_to_set(&before);
-    let mut result =
-        instance::modify(ec2, id, &HttpTokens::Required, hop_limit).await.map_err(|error| error.to_string());
-    if result.is_ok() {
-        let verified = instance::wait_until_applied(ec2, id, &change.wanted(&before)).await;
-        result = verified.map_err(|error| error.to_string());
-    }
-    change.record_after(journal, &result)?;
-    result.map(|()| (ChangeStatus::Changed, "HttpTokens is required"))
 }

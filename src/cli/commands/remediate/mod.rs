@@ -1,10 +1,11 @@
 //! `imdsv2 remediate`: requires IMDSv2 where it is safe, with a plan before and a journal of every change.
 //!
 //! - `args`: the options.
-//! - `selection`, `target`: the instances to remediate, and those of them that accept IMDSv1.
+//! - `selection`, `target`: the instances to remediate, and those that need no change.
 //! - `planning`: what to do with each of them.
 //! - `prompt`: the question before changes are made.
 //! - `canary`: a few instances that are changed first, and watched.
+//! - `recheck`: the decision right before a change, with the facts of that moment.
 //! - `direct`, `runbook`: changes made by the command line, or by a runbook.
 //! - `change`, `change_log`: a change with its lines in the journal, and the results of all changes.
 
@@ -14,58 +15,71 @@ mod change;
 mod change_log;
 mod direct;
 mod planning;
-mod prompt;
+pub(crate) mod prompt;
+mod recheck;
 mod runbook;
 mod selection;
 mod target;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use time::OffsetDateTime;
 
 pub(crate) use self::args::Args;
 pub(crate) use self::planning::no_credentials;
 
 use self::args::AutomationArgs;
-use self::canary::Split;
+use self::canary::{Split, Watch};
 use self::change::{ChangeResult, PlannedChange};
 use self::change_log::ChangeLog;
-use self::planning::Plan;
+use self::direct::Enforcer;
+use self::recheck::Recheck;
 use self::runbook::Runbook;
+use crate::cli::clock::Clock;
 use crate::cli::concurrency::Concurrency;
 use crate::cli::exit::Completion;
 use crate::cli::journal::Journal;
 use crate::cli::output::changes::{ChangeReport, ChangeStatus};
 use crate::cli::terminal::messages;
 use crate::cli::terminal::shutdown::Shutdown;
-use crate::rule::enforcement::EnforcementPolicy;
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
-    let policy = args.policy();
-    let (plan, failures) = planning::plan(args, &policy).await?;
-    for failure in &failures {
+    let clock = &args.selection.environment.clock;
+    if let Some(journal) = &args.journal {
+        check_journal(journal)?;
+    }
+    let plan = planning::plan(args, clock).await?;
+    let failures = plan.failures.len();
+    for failure in &plan.failures {
         messages::error(failure);
     }
     let mut report = ChangeReport::open(args.format, args.output.as_deref())?;
-    let changes = planning::print_plan(plan, &mut report).context("cannot write the output")?;
+    let changes = plan.print(&mut report).context("cannot write the output")?;
     let mut applied = Applied::default();
     if args.dry_run {
         check(args, changes, &mut report).await?;
     } else if !changes.is_empty() {
-        applied = apply(args, &policy, changes, &mut report).await?;
+        applied = apply(args, clock, changes, &mut report).await?;
     }
-    let journal = applied.journal.as_ref().map(|journal| journal.path());
-    report.finish(journal).context("cannot write the output")?;
-    let errors = failures.len() + report.count(ChangeStatus::Failed) + usize::from(applied.canary_failed);
+    report.finish(applied.journal.as_deref()).context("cannot write the output")?;
+    let errors = failures + report.count(ChangeStatus::Failed) + usize::from(applied.canary_failed);
     let open = [ChangeStatus::Skipped, ChangeStatus::NotStarted, ChangeStatus::Allowed];
     Ok(Completion::of(errors, open.into_iter().map(|status| report.count(status)).sum()))
 }
 
-/// Asks EC2 whether the changes would be allowed. Whether they are allowed to a runbook's role is not
-/// checked.
+/// Checks that a journal can be created, before anything else is done.
+fn check_journal(path: &Path) -> anyhow::Result<()> {
+    ensure!(!path.exists(), "the journal {} exists: pass another --journal", path.display());
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    let shown = directory.display();
+    ensure!(directory.is_dir(), "cannot create the journal {}: {shown} is not a directory", path.display());
+    Ok(())
+}
+
+/// Asks EC2 whether the changes would be allowed. Whether they are allowed to a runbook's role is not checked.
 async fn check(args: &Args, changes: Vec<PlannedChange>, report: &mut ChangeReport) -> anyhow::Result<()> {
     let concurrency = Concurrency { limit: args.concurrency, shutdown: Shutdown::listen() };
     let mut log = ChangeLog::new(report, changes.len(), concurrency.shutdown.clone());
@@ -73,7 +87,7 @@ async fn check(args: &Args, changes: Vec<PlannedChange>, report: &mut ChangeRepo
         for change in changes {
             let detail =
                 format!("{document} would {}; its permissions are not checked", change.description());
-            log.add(ChangeResult { change, status: ChangeStatus::NotStarted, detail });
+            log.add(ChangeResult::without_effect(change, ChangeStatus::NotStarted, detail));
         }
     } else {
         direct::check(changes, &concurrency, &mut log).await?;
@@ -84,8 +98,8 @@ async fn check(args: &Args, changes: Vec<PlannedChange>, report: &mut ChangeRepo
 /// What came of the changes, beside their results.
 #[derive(Default)]
 struct Applied {
-    /// The journal, if changes were confirmed.
-    journal: Option<Arc<Journal>>,
+    /// The journal, if there is anything in it to undo.
+    journal: Option<PathBuf>,
     /// Whether the canary kept the others from being changed.
     canary_failed: bool,
 }
@@ -93,11 +107,14 @@ struct Applied {
 /// Makes the changes, after confirmation.
 async fn apply(
     args: &Args,
-    policy: &EnforcementPolicy,
+    clock: &Clock,
     changes: Vec<PlannedChange>,
     report: &mut ChangeReport,
 ) -> anyhow::Result<Applied> {
-    let is_confirmed = args.yes || prompt::confirm(changes.len())?;
+    if let Some(size) = args.canary {
+        size.check(changes.len()).map_err(anyhow::Error::msg)?;
+    }
+    let is_confirmed = args.yes || prompt::confirm("Change", changes.len())?;
     let shutdown = Shutdown::listen();
     let mut log = ChangeLog::new(report, changes.len(), shutdown.clone());
     if !is_confirmed {
@@ -105,111 +122,122 @@ async fn apply(
         log.finish().context("cannot write the output")?;
         return Ok(Applied::default());
     }
-    let path = args.journal.clone().map_or_else(default_journal, Ok)?;
-    let journal = Arc::new(Journal::create(&path)?);
-    let method = Method::of(args, policy, &journal, &shutdown);
-    let Split { canary, others } = match args.canary {
-        Some(size) => canary::split(changes, size),
-        None => Split { canary: changes, others: Vec::new() },
-    };
-    let since = SystemTime::now();
-    method.apply(canary, &mut log).await?;
-    let mut canary_failure = None;
-    if !others.is_empty() {
-        match watch_canary(args, policy, &others, since, &log).await {
-            Ok(plan) => {
-                let changes = log.add_skipped(plan);
-                method.apply(changes, &mut log).await?;
-            }
-            Err(reason) => {
-                log.add_not_started(others);
-                canary_failure = Some(reason).filter(|_| !shutdown.is_requested());
-            }
-        }
-    }
-    log.finish().context("cannot write the output")?;
+    let path = args.journal.clone().map_or_else(|| default_journal(clock), Ok)?;
+    let journal = Arc::new(Journal::create(&path, "remediate")?);
+    // Before anything can fail: the way to undo what follows.
+    messages::note(&format!("Journal: {}", path.display()));
+    let method = Method::of(args, clock, &journal, &shutdown);
+    let canary_failure = apply_in_order(args, clock, changes, &method, &mut log).await?;
+    let has_effect = !log.changed.is_empty() || log.uncertain > 0;
+    let (uncertain, written) = (log.uncertain, log.finish());
     if let Some(reason) = &canary_failure {
         messages::error(&format!("{reason}: the other instances were not changed"));
     }
-    print_summary(report, &journal);
-    Ok(Applied { journal: Some(journal), canary_failed: canary_failure.is_some() })
+    print_summary(report, has_effect.then_some(path.as_path()), uncertain);
+    written.context("cannot write the output")?;
+    let canary_failed = canary_failure.is_some() && !shutdown.is_requested();
+    Ok(Applied { journal: has_effect.then_some(path), canary_failed })
 }
 
-/// Watches the canary, and decides on the others again: the data of CloudWatch in the plan is outdated by
-/// then.
-async fn watch_canary(
+/// Changes the canary, watches it, and changes the others. Returns why the others were not changed.
+async fn apply_in_order(
     args: &Args,
-    policy: &EnforcementPolicy,
-    others: &[PlannedChange],
-    since: SystemTime,
-    log: &ChangeLog<'_>,
-) -> Result<Plan, String> {
+    clock: &Clock,
+    changes: Vec<PlannedChange>,
+    method: &Method,
+    log: &mut ChangeLog<'_>,
+) -> anyhow::Result<Option<String>> {
+    let Some(size) = args.canary else {
+        method.apply(changes, log).await?;
+        return Ok(None);
+    };
+    let Split { canary, others } = canary::split(changes, size);
+    method.apply(canary, log).await?;
+    if others.is_empty() {
+        return Ok(None);
+    }
+    match watch_canary(args, clock, log).await {
+        Ok(()) => {
+            method.apply(others, log).await?;
+            Ok(None)
+        }
+        Err(reason) => {
+            log.add_not_started(others);
+            Ok(Some(reason))
+        }
+    }
+}
+
+async fn watch_canary(args: &Args, clock: &Clock, log: &ChangeLog<'_>) -> Result<(), String> {
     if log.has_failed {
         return Err("a change of the canary failed".to_owned());
     }
+    let soak = humantime::format_duration(args.soak);
     messages::note(&format!(
-        "The canary was changed. Watching it for {}.",
-        humantime::format_duration(args.soak)
+        "{} instances of the canary were changed. Watching them for {soak}.",
+        log.changed.len()
     ));
-    canary::watch(&log.changed, since, args.soak, policy, &log.shutdown).await?;
-    planning::decide_again(others, policy).await
+    Watch { soak: args.soak, policy: &args.policy(), clock }.run(log).await
 }
 
-fn print_summary(report: &ChangeReport, journal: &Journal) {
+fn print_summary(report: &ChangeReport, journal: Option<&Path>, uncertain: usize) {
     let (changed, failed) = (report.count(ChangeStatus::Changed), report.count(ChangeStatus::Failed));
     let not_started = report.count(ChangeStatus::NotStarted);
-    let next =
-        if not_started > 0 { " To continue: run the same command with another --journal." } else { "" };
-    messages::note(&format!(
-        "{changed} changed, {failed} failed, {not_started} not started. To undo: imdsv2 restore {}.{next}",
-        journal.path().display()
-    ));
+    let mut summary = vec![format!("{changed} changed, {failed} failed, {not_started} not started.")];
+    if uncertain > 0 {
+        summary.push(format!("{uncertain} may have been changed without a response of EC2."));
+    }
+    if let Some(journal) = journal {
+        summary.push(format!("To undo: imdsv2 restore {}.", journal.display()));
+    }
+    if not_started > 0 {
+        summary.push("To continue: run the same command with another --journal.".to_owned());
+    }
+    messages::note(&summary.join(" "));
 }
 
 /// How the changes are made.
-enum Method<'a> {
-    Direct(Concurrency, &'a Arc<Journal>),
-    Runbook(Arc<Runbook>, &'a Arc<Journal>, &'a Shutdown),
+enum Method {
+    Direct(Arc<Enforcer>),
+    Runbook(Arc<Runbook>),
 }
 
-impl<'a> Method<'a> {
-    fn of(
-        args: &Args,
-        policy: &EnforcementPolicy,
-        journal: &'a Arc<Journal>,
-        shutdown: &'a Shutdown,
-    ) -> Self {
+impl Method {
+    fn of(args: &Args, clock: &Clock, journal: &Arc<Journal>, shutdown: &Shutdown) -> Self {
+        let recheck = Recheck { policy: args.policy(), rule: args.rule_policy(), clock: clock.clone() };
         let AutomationArgs { document, role_arn, max_concurrency, max_errors } = &args.automation;
         match document {
-            None => {
-                let concurrency = Concurrency { limit: args.concurrency, shutdown: shutdown.clone() };
-                Self::Direct(concurrency, journal)
-            }
-            Some(document) => {
-                let runbook = Runbook {
-                    document: document.clone(),
-                    role_arn: role_arn.clone(),
-                    max_concurrency: max_concurrency.clone(),
-                    max_errors: max_errors.clone(),
-                    policy: *policy,
-                };
-                Self::Runbook(Arc::new(runbook), journal, shutdown)
-            }
+            None => Self::Direct(Arc::new(Enforcer {
+                recheck,
+                journal: Arc::clone(journal),
+                concurrency: Concurrency { limit: args.concurrency, shutdown: shutdown.clone() },
+            })),
+            Some(document) => Self::Runbook(Arc::new(Runbook {
+                document: document.clone(),
+                role_arn: role_arn.clone(),
+                max_concurrency: max_concurrency.clone(),
+                max_errors: max_errors.clone(),
+                recheck,
+                journal: Arc::clone(journal),
+                shutdown: shutdown.clone(),
+            })),
         }
     }
 
     async fn apply(&self, changes: Vec<PlannedChange>, log: &mut ChangeLog<'_>) -> anyhow::Result<()> {
         match self {
-            Self::Direct(concurrency, journal) => direct::apply(changes, concurrency, journal, log).await,
-            Self::Runbook(runbook, journal, shutdown) => {
-                runbook::apply(changes, runbook, journal, shutdown, log).await
+            Self::Direct(enforcer) => enforcer.apply(changes, log).await,
+            Self::Runbook(runbook) => {
+                runbook::apply(runbook, changes, log).await;
+                Ok(())
             }
         }
     }
 }
 
-fn default_journal() -> anyhow::Result<PathBuf> {
+fn default_journal(clock: &Clock) -> anyhow::Result<PathBuf> {
     let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
-    let now = OffsetDateTime::now_utc().format(format).context("cannot format the current time")?;
+    let now: OffsetDateTime = clock.now();
+    let now = now.format(format).context("cannot format the current time")?;
     Ok(PathBuf::from(format!("imdsv2-{now}.jsonl")))
 }

@@ -4,15 +4,15 @@ use std::io::{self, IsTerminal, Write};
 
 use anyhow::bail;
 
-/// Asks on the terminal whether to change this number of instances.
+/// Asks on the terminal whether to change or restore (`verb`) this number of instances.
 ///
 /// # Errors
 /// Returns an error if standard input is not a terminal.
-pub(super) fn confirm(instances: usize) -> anyhow::Result<bool> {
+pub(crate) fn confirm(verb: &str, instances: usize) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
         bail!("stdin is not a terminal: pass --yes to apply, or --dry-run");
     }
-    anstream::eprint!("Change {instances} instances? [y/N] ");
+    anstream::eprint!("{verb} {instances} instances? [y/N] ");
     io::stderr().flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;

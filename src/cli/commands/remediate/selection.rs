@@ -81,17 +81,6 @@ impl InstanceSelection {
             Self::Found(found) => found.contains(instance),
         }
     }
-
-    /// Returns the ids of the instances, if they are selected one by one.
-    pub(super) fn instance_ids(&self) -> impl Iterator<Item = &str> {
-        let (ids, found) = match self {
-            Self::All => (None, None),
-            Self::Ids(ids) => (Some(ids), None),
-            Self::Found(found) => (None, Some(found)),
-        };
-        let ids = ids.into_iter().flatten();
-        ids.chain(found.into_iter().flatten().map(|key| &key.instance_id)).map(String::as_str)
-    }
 }
 
 /// The JSON output of a scan, as far as it is read.

@@ -1,27 +1,25 @@
-//! The selected instances that accept IMDSv1.
+//! The instances of an account and Region: those to remediate, and those that need no change.
 
 use std::sync::Arc;
 
-use time::OffsetDateTime;
+use time::Date;
 
 use super::selection::InstanceSelection;
 use crate::cli::fleet::accounts::AccountRegion;
 use crate::cli::fleet::usage::Candidate;
+use crate::rule::enforcement::{NoChangeReason, needs_no_change};
 use crate::rule::policy::Policy;
-use crate::rule::resource::{HttpEndpoint, InstanceKey, MetadataOptions, PowerState, Resource};
-use crate::rule::verdict::{Compliance, evaluate};
+use crate::rule::resource::{InstanceFacts, InstanceKey, Resource};
 use crate::sources::ec2::Ec2Error;
 use crate::sources::ec2::region::{self, Visitor};
 
-/// An instance that accepts IMDSv1.
+/// An instance to remediate.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) region: Arc<AccountRegion>,
     pub(super) instance: InstanceKey,
-    /// Whether software on the instance may be calling IMDS.
-    pub(super) may_call: bool,
-    /// The metadata options when the instance was listed.
-    pub(super) options: MetadataOptions<'static>,
+    /// The instance when it was listed.
+    pub(super) facts: InstanceFacts<'static>,
 }
 
 impl Target {
@@ -30,49 +28,63 @@ impl Target {
     }
 
     /// Returns the instance as a candidate for a query of CloudWatch.
-    pub(super) fn candidate(&self) -> Candidate<'_> {
-        Candidate { instance_id: self.instance_id(), may_call: self.may_call }
+    pub(super) fn candidate(&self) -> Candidate {
+        Candidate { instance_id: self.instance.instance_id.clone(), launched_at: self.facts.launched_at }
     }
 }
 
-/// Lists the selected instances of an account and Region that are non-compliant by `policy` and accept
-/// IMDSv1.
+/// An instance that needs no change.
+#[derive(Clone, Debug)]
+pub(super) struct UnchangedInstance {
+    pub(super) instance: InstanceKey,
+    pub(super) reason: NoChangeReason,
+}
+
+/// The selected instances of an account and Region.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    pub(super) targets: Vec<Target>,
+    pub(super) unchanged: Vec<UnchangedInstance>,
+}
+
+/// Lists the selected instances of an account and Region. `today` is the date in UTC.
 ///
 /// # Errors
 /// Returns an error if EC2 does not list them.
 pub(super) async fn list(
     region: &Arc<AccountRegion>,
-    policy: &Policy,
+    rule: &Policy,
     selection: &InstanceSelection,
-) -> Result<Vec<Target>, Ec2Error> {
-    let mut lister = Lister { region, policy, selection, targets: Vec::new() };
+    today: Date,
+) -> Result<Listed, Ec2Error> {
+    let mut lister = Lister { region, rule, selection, today, listed: Listed::default() };
     region::each_instance(&region.resources, &mut lister).await?;
-    Ok(lister.targets)
+    Ok(lister.listed)
 }
 
 struct Lister<'a> {
     region: &'a Arc<AccountRegion>,
-    policy: &'a Policy,
+    rule: &'a Policy,
     selection: &'a InstanceSelection,
-    targets: Vec<Target>,
+    today: Date,
+    listed: Listed,
 }
 
 impl Visitor for Lister<'_> {
     type Error = Ec2Error;
 
-    async fn instance(&mut self, resource: Resource<'_>, power_state: PowerState) -> Result<(), Ec2Error> {
-        let verdict = evaluate(&resource, self.policy, OffsetDateTime::now_utc().date());
-        let instance = self.region.key(&resource.resource_id);
-        let is_open = verdict.compliance == Compliance::NonCompliant && !resource.requires_tokens();
-        if is_open && self.selection.contains(&instance) {
-            let options = owned_options(&resource);
-            let endpoint_on = options.http_endpoint != HttpEndpoint::Disabled;
-            self.targets.push(Target {
+    async fn instance(&mut self, facts: InstanceFacts<'_>) -> Result<(), Ec2Error> {
+        let instance = self.region.key(&facts.resource.resource_id);
+        if !self.selection.contains(&instance) {
+            return Ok(());
+        }
+        match needs_no_change(&facts, self.rule, self.today) {
+            Some(reason) => self.listed.unchanged.push(UnchangedInstance { instance, reason }),
+            None => self.listed.targets.push(Target {
                 region: Arc::clone(self.region),
                 instance,
-                may_call: power_state == PowerState::Running && endpoint_on,
-                options,
-            });
+                facts: facts.into_owned(),
+            }),
         }
         Ok(())
     }
@@ -81,11 +93,4 @@ impl Visitor for Lister<'_> {
     async fn launch_source(&mut self, _: Resource<'_>) -> Result<(), Ec2Error> {
         Ok(())
     }
-}
-
-fn owned_options(resource: &Resource<'_>) -> MetadataOptions<'static> {
-    resource
-        .metadata_options
-        .as_ref()
-        .map_or(MetadataOptions::from_api(None, None, None, None), MetadataOptions::to_owned_options)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use time::Date;
+use time::{Date, OffsetDateTime};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 
@@ -12,7 +12,8 @@ use crate::cli::output::Finding;
 use crate::cli::terminal::shutdown::Shutdown;
 use crate::rule::enforcement::Usage;
 use crate::rule::policy::Policy;
-use crate::rule::resource::{Lifecycle, Location, PowerState, Resource, ResourceType};
+use crate::rule::resource::{InstanceFacts, Lifecycle, Location, Resource, ResourceType};
+use crate::rule::usage::UsageState;
 use crate::rule::verdict::{Compliance, Verdict, evaluate, evaluate_account_defaults};
 use crate::sources::ec2::Ec2Error;
 use crate::sources::ec2::region::{self, Visitor};
@@ -28,7 +29,7 @@ pub(super) enum Message {
 pub(super) struct ScannedResource {
     resource: Resource<'static>,
     pub(super) verdict: Verdict,
-    usage: Usage,
+    usage: Option<UsageState>,
 }
 
 impl ScannedResource {
@@ -39,11 +40,12 @@ impl ScannedResource {
             lifecycle: Lifecycle::Exists,
             ..Resource::existing(resource_type, id.to_owned().into(), None)
         };
-        Self { resource, verdict, usage: Usage::NotChecked }
+        Self { resource, verdict, usage: None }
     }
 
     pub(super) fn finding(&self) -> Finding<'_> {
-        Finding::new(&self.resource, &self.verdict).with_usage(self.usage)
+        let finding = Finding::new(&self.resource, &self.verdict);
+        self.usage.map_or(finding, |usage| finding.with_usage(usage))
     }
 }
 
@@ -153,17 +155,20 @@ struct Judge<'a> {
 /// An instance that accepts IMDSv1.
 struct OpenInstance {
     scanned: ScannedResource,
-    power_state: PowerState,
+    may_call: bool,
+    launched_at: Option<OffsetDateTime>,
 }
 
 impl Visitor for Judge<'_> {
     type Error = Stop;
 
-    async fn instance(&mut self, instance: Resource<'_>, power_state: PowerState) -> Result<(), Stop> {
-        let scanned = self.judge(&instance);
-        let is_open = scanned.verdict.compliance == Compliance::NonCompliant && !instance.requires_tokens();
+    async fn instance(&mut self, instance: InstanceFacts<'_>) -> Result<(), Stop> {
+        let scanned = self.judge(&instance.resource);
+        let is_open =
+            scanned.verdict.compliance == Compliance::NonCompliant && !instance.resource.requires_tokens();
         if is_open && self.scan.usage_days.is_some() {
-            self.open_instances.push(OpenInstance { scanned, power_state });
+            let (may_call, launched_at) = (instance.may_call(), instance.launched_at);
+            self.open_instances.push(OpenInstance { scanned, may_call, launched_at });
             return Ok(());
         }
         send(self.sender, scanned).await
@@ -185,10 +190,16 @@ impl Judge<'_> {
     async fn send_with_usage(self) -> Result<(), Stop> {
         let Some(days) = self.scan.usage_days else { return Ok(()) };
         let candidates: Vec<_> = self.open_instances.iter().map(OpenInstance::candidate).collect();
-        let usages = usage::imdsv1_usage(&self.region.cloudwatch(), &candidates, days).await;
+        let now = OffsetDateTime::now_utc();
+        let usages = usage::imdsv1_usage(&self.region.cloudwatch(), &candidates, days, now).await;
         let failure = usages.as_ref().err().map(ToString::to_string);
         let usages = usages.unwrap_or_default().into_iter().chain(std::iter::repeat(Usage::NotChecked));
         for (open, usage) in self.open_instances.into_iter().zip(usages) {
+            let usage = match usage {
+                Usage::Checked(evidence) => Some(evidence.state(open.may_call)),
+                Usage::Incomplete => Some(UsageState::Unknown),
+                Usage::NotChecked => None,
+            };
             send(self.sender, ScannedResource { usage, ..open.scanned }).await?;
         }
         failure.map_or(Ok(()), |reason| Err(Stop::Failed(reason)))
@@ -196,9 +207,9 @@ impl Judge<'_> {
 }
 
 impl OpenInstance {
-    fn candidate(&self) -> Candidate<'_> {
-        let may_call = self.power_state == PowerState::Running;
-        Candidate { instance_id: &self.scanned.resource.resource_id, may_call }
+    fn candidate(&self) -> Candidate {
+        let instance_id = self.scanned.resource.resource_id.to_string();
+        Candidate { instance_id, launched_at: self.launched_at }
     }
 }
 

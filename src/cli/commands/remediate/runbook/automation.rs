@@ -9,12 +9,11 @@ use aws_sdk_ssm::types::{
     AutomationExecution, AutomationExecutionFilter, AutomationExecutionFilterKey as FilterKey,
     AutomationExecutionStatus as Status, StopType, Target as AutomationTarget,
 };
-use tokio::time::sleep;
+use uuid::Uuid;
 
 use super::Runbook;
 use crate::aws::ApiError;
-use crate::cli::terminal::shutdown::Shutdown;
-use crate::rule::enforcement::OnUnknownUsage;
+use crate::rule::enforcement::OnConcern;
 
 /// The runbook parameter for the instance.
 const INSTANCE_ID: &str = "InstanceId";
@@ -29,22 +28,17 @@ pub(super) struct Automation {
     client: Client,
     runbook: Arc<Runbook>,
     raise_hop_limit_to: Option<i32>,
-    shutdown: Shutdown,
 }
 
 impl Automation {
-    pub(super) fn new(
-        client: Client,
-        runbook: Arc<Runbook>,
-        raise_hop_limit_to: Option<i32>,
-        shutdown: Shutdown,
-    ) -> Self {
-        Self { client, runbook, raise_hop_limit_to, shutdown }
+    pub(super) fn new(client: Client, runbook: Arc<Runbook>, raise_hop_limit_to: Option<i32>) -> Self {
+        Self { client, runbook, raise_hop_limit_to }
     }
 
     /// Returns the parameters to pass: those of the command line's options that the runbook declares.
     pub(super) async fn parameters(&self) -> Result<Parameters, String> {
-        let Runbook { document, role_arn, policy, .. } = self.runbook.as_ref();
+        let Runbook { document, role_arn, recheck, .. } = self.runbook.as_ref();
+        let policy = &recheck.policy;
         let response = self.client.describe_document().name(document).send().await;
         let response = response.map_err(|error| ApiError::new("DescribeDocument", &error).to_string())?;
         let declared = response.document.and_then(|document| document.parameters).unwrap_or_default();
@@ -57,23 +51,26 @@ impl Automation {
         if let Some((name, _)) = required.iter().find(|(name, required)| *required && !has_parameter(name)) {
             return Err(format!("{document} has no parameter {name}, which these options require"));
         }
-        let on_unknown_usage = match policy.on_unknown_usage {
-            OnUnknownUsage::Stop => "Stop",
-            OnUnknownUsage::Proceed => "Proceed",
+        let concern = |on: OnConcern| match on {
+            OnConcern::Stop => Some("Stop".to_owned()),
+            OnConcern::Proceed => Some("Proceed".to_owned()),
         };
         let options = [
             ("AutomationAssumeRole", role_arn.clone()),
             ("HttpPutResponseHopLimit", self.raise_hop_limit_to.map(|limit| limit.to_string())),
             ("UsageLookbackDays", Some(policy.lookback_days.to_string())),
-            ("OnUnknownUsage", Some(on_unknown_usage.to_owned())),
+            ("OnUnknownUsage", concern(policy.on_unknown_usage)),
+            ("OnBootCalls", concern(policy.on_boot_calls)),
             ("Force", Some(policy.force.to_string())),
+            ("ExemptionTagKey", recheck.rule.exemption_tag_key.clone()),
         ];
         let passed = options.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let declared = passed.filter(|(name, _)| has_parameter(name));
         Ok(declared.map(|(name, value)| (name.to_owned(), vec![value])).collect())
     }
 
-    /// Starts an automation for these instances, and returns its execution id
+    /// Starts an automation for these instances, and returns its execution id. The client token makes repeated
+    /// attempts start a single automation
     /// (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartAutomationExecution.html>).
     pub(super) async fn start(
         &self,
@@ -86,6 +83,7 @@ impl Automation {
         let request = self
             .client
             .start_automation_execution()
+            .client_token(Uuid::new_v4().to_string())
             .document_name(&self.runbook.document)
             .set_parameters(Some(parameters.clone()))
             .target_parameter_name(INSTANCE_ID)
@@ -107,13 +105,13 @@ impl Automation {
         let mut pause = PAUSES.0;
         let mut is_stopping = false;
         while is_in_progress(self.get(execution_id).await?.automation_execution_status()) {
-            if self.shutdown.is_requested() && !is_stopping {
+            if self.runbook.shutdown.is_requested() && !is_stopping {
                 is_stopping = true;
                 self.stop(execution_id).await?;
             }
             tokio::select! {
-                () = sleep(pause) => {}
-                () = self.shutdown.requested(), if !is_stopping => {}
+                () = self.runbook.recheck.clock.sleep(pause) => {}
+                () = self.runbook.shutdown.requested(), if !is_stopping => {}
             }
             pause = (pause * 2).min(PAUSES.1);
         }

@@ -8,19 +8,16 @@ mod automation;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use anyhow::Context;
 use aws_sdk_ssm::types::{AutomationExecution, AutomationExecutionStatus};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tokio::task::JoinSet;
 
 use self::automation::{Automation, Parameters};
-use super::change::{ChangeResult, PlannedChange};
+use super::change::{ChangeResult, CurrentChange, Effect, PlannedChange};
 use super::change_log::ChangeLog;
-use crate::cli::fleet::instance;
-use crate::cli::journal::Journal;
+use super::recheck::{Recheck, Rechecked};
+use crate::cli::fleet::instance::{self, has_settings_of};
+use crate::cli::journal::{Journal, Step};
 use crate::cli::output::changes::ChangeStatus;
 use crate::cli::terminal::shutdown::Shutdown;
-use crate::rule::enforcement::EnforcementPolicy;
 use crate::rule::resource::{HttpTokens, Location, MetadataOptions};
 
 /// The number of instances of an automation
@@ -34,72 +31,41 @@ pub(super) struct Runbook {
     pub(super) role_arn: Option<String>,
     pub(super) max_concurrency: String,
     pub(super) max_errors: String,
-    pub(super) policy: EnforcementPolicy,
+    pub(super) recheck: Recheck,
+    pub(super) journal: Arc<Journal>,
+    pub(super) shutdown: Shutdown,
 }
 
-/// Has the runbook make the changes. Each is written to the journal first. Regions are processed
-/// concurrently, the automations of each Region one after the other.
-///
-/// # Errors
-/// Returns an error if the work in a Region panics. The journal contains the options from before.
-pub(super) async fn apply(
-    changes: Vec<PlannedChange>,
-    runbook: &Arc<Runbook>,
-    journal: &Arc<Journal>,
-    shutdown: &Shutdown,
-    log: &mut ChangeLog<'_>,
-) -> anyhow::Result<()> {
-    // A runbook may set the hop limit instead of only raising it, so it is passed only for those that need
-    // it.
+/// Has the runbook make the changes. Each is written to the journal first. Automations run one after the other, in
+/// all accounts and Regions, so that the limits on concurrency and failures hold for the whole command.
+pub(super) async fn apply(runbook: &Arc<Runbook>, changes: Vec<PlannedChange>, log: &mut ChangeLog<'_>) {
+    // A runbook may set the hop limit instead of only raising it, so it is passed only for those that need it.
     let mut groups: BTreeMap<(Location, Option<i32>), Vec<PlannedChange>> = BTreeMap::new();
     for change in changes {
         let key = (change.target.instance.location.clone(), change.raise_hop_limit_to);
         groups.entry(key).or_default().push(change);
     }
-    let (results, mut received) = unbounded_channel();
-    let mut tasks = JoinSet::new();
+    let mut next = Next::Continue;
     for changes in groups.into_values() {
         let Some(first) = changes.first() else { continue };
-        let group = Group {
-            automation: Automation::new(
-                first.target.region.ssm(),
-                Arc::clone(runbook),
-                first.raise_hop_limit_to,
-                shutdown.clone(),
-            ),
-            journal: Arc::clone(journal),
-            shutdown: shutdown.clone(),
-            results: results.clone(),
-        };
-        tasks.spawn(async move { group.apply(changes).await });
+        let client = first.target.region.ssm();
+        let automation = Automation::new(client, Arc::clone(runbook), first.raise_hop_limit_to);
+        let mut group = Group { runbook, automation, log };
+        next = group.apply(changes, next).await;
     }
-    drop(results);
-    while let Some(result) = received.recv().await {
-        log.add(result);
-    }
-    while let Some(task) = tasks.join_next().await {
-        task.with_context(|| {
-            format!(
-                "the work in a Region panicked; {} contains the options from before",
-                journal.path().display()
-            )
-        })?;
-    }
-    Ok(())
 }
 
 /// Changes in one account and Region that raise the hop limit alike.
-struct Group {
+struct Group<'a, 'l> {
+    runbook: &'a Runbook,
     automation: Automation,
-    journal: Arc<Journal>,
-    shutdown: Shutdown,
-    results: UnboundedSender<ChangeResult>,
+    log: &'a mut ChangeLog<'l>,
 }
 
-/// A change that is in the journal, and the options from before.
+/// A change that is in the journal.
 struct StartedChange {
     change: PlannedChange,
-    before: MetadataOptions<'static>,
+    current: CurrentChange,
 }
 
 /// Whether the next batch may be started.
@@ -109,33 +75,35 @@ enum Next {
     Stop,
 }
 
-impl Group {
-    async fn apply(&self, mut changes: Vec<PlannedChange>) {
+impl Group<'_, '_> {
+    async fn apply(&mut self, mut changes: Vec<PlannedChange>, mut next: Next) -> Next {
+        if next == Next::Stop {
+            self.log.add_not_started(changes);
+            return next;
+        }
         let parameters = match self.automation.parameters().await {
             Ok(parameters) => parameters,
             Err(error) => {
                 for change in changes {
-                    self.send(change, ChangeStatus::Failed, error.clone());
+                    self.add(change, ChangeStatus::Failed, error.clone());
                 }
-                return;
+                return Next::Stop;
             }
         };
-        let mut next = Next::Continue;
         while !changes.is_empty() {
             let rest = changes.split_off(changes.len().min(BATCH_SIZE));
-            if next == Next::Stop || self.shutdown.is_requested() {
-                for change in changes {
-                    self.send_result(ChangeResult::not_started(change));
-                }
+            if next == Next::Stop || self.runbook.shutdown.is_requested() {
+                self.log.add_not_started(changes);
             } else {
                 next = self.apply_batch(changes, &parameters).await;
             }
             changes = rest;
         }
+        next
     }
 
     /// Has an automation make these changes.
-    async fn apply_batch(&self, changes: Vec<PlannedChange>, parameters: &Parameters) -> Next {
+    async fn apply_batch(&mut self, changes: Vec<PlannedChange>, parameters: &Parameters) -> Next {
         let started = self.record_batch(changes).await;
         if started.is_empty() {
             return Next::Continue;
@@ -144,115 +112,166 @@ impl Group {
         let execution_id = match self.automation.start(ids, parameters).await {
             Ok(execution_id) => execution_id,
             Err(error) => {
-                self.fail_all(started, &error.to_string());
+                self.conclude_unfollowed(started, &error.to_string()).await;
                 return Next::Stop;
             }
         };
         match self.automation.follow(&execution_id).await {
             Ok(children) => self.conclude_batch(started, &execution_id, children).await,
             Err(error) => {
-                let error = format!("automation {execution_id}: {error}; its effect is unknown");
-                self.fail_all(started, &error);
+                let error = format!("automation {execution_id} could not be followed: {error}");
+                self.conclude_unfollowed(started, &error).await;
                 Next::Stop
             }
         }
     }
 
-    /// Writes the options from before to the journal, and returns the changes that are still needed.
-    async fn record_batch(&self, changes: Vec<PlannedChange>) -> Vec<StartedChange> {
+    /// Decides on each change with the facts of this moment, and writes those that are still needed to the journal.
+    async fn record_batch(&mut self, changes: Vec<PlannedChange>) -> Vec<StartedChange> {
         let mut started = Vec::with_capacity(changes.len());
         for change in changes {
-            match self.record_before(&change).await {
-                Ok(Some(before)) => started.push(StartedChange { change, before }),
-                Ok(None) => {
-                    let detail = "HttpTokens is already required, or the instance no longer exists";
-                    self.send(change, ChangeStatus::Unchanged, detail.to_owned());
+            match self.runbook.recheck.decide(&change).await {
+                Ok(Rechecked::Enforce(current)) => {
+                    match change.record(&self.runbook.journal, current.intended()) {
+                        Ok(()) => started.push(StartedChange { change, current }),
+                        Err(error) => {
+                            self.runbook.shutdown.request();
+                            self.add(change, ChangeStatus::Failed, error);
+                        }
+                    }
                 }
-                Err(error) => self.send(change, ChangeStatus::Failed, error),
+                Ok(Rechecked::Leave(status, detail)) => self.add(change, status, detail),
+                Err(error) => self.add(change, ChangeStatus::Failed, error),
             }
         }
         started
     }
 
-    /// Writes the current options to the journal and returns them; `None` if there is nothing to change.
-    async fn record_before(
-        &self,
-        change: &PlannedChange,
-    ) -> Result<Option<MetadataOptions<'static>>, String> {
-        let (ec2, id) = (&change.target.region.resources.ec2, change.target.instance_id());
-        let current = instance::describe(ec2, id).await.map_err(|error| error.to_string())?;
-        let before = current.map(|current| current.options);
-        let Some(before) = before.filter(|options| options.http_tokens != HttpTokens::Required) else {
-            return Ok(None);
-        };
-        change.record_before(&self.journal, &before)?;
-        Ok(Some(before))
-    }
-
     async fn conclude_batch(
-        &self,
+        &mut self,
         started: Vec<StartedChange>,
         execution_id: &str,
         mut children: HashMap<String, AutomationExecution>,
     ) -> Next {
         let mut next = Next::Continue;
-        for StartedChange { change, before } in started {
+        for StartedChange { change, current } in started {
             if let Some(child) = children.remove(change.target.instance_id()) {
-                let result = verify(&change, &before, &child).await;
-                self.conclude(change, result);
+                let result = describe_child(&child);
+                self.conclude(change, &current, result).await;
             } else {
+                // The list of an automation's runs may be incomplete: only EC2 knows.
                 next = Next::Stop;
-                let reason = format!("automation {execution_id} ended before this instance");
-                match change.record_after(&self.journal, &Err(reason.clone())) {
-                    Ok(()) => self.send(change, ChangeStatus::NotStarted, reason),
-                    Err(error) => self.send(change, ChangeStatus::Failed, error),
+                let found = find_change(&change, &current).await;
+                if found == Found::NotMade {
+                    let recorded = change.record(&self.runbook.journal, Step::NotStarted);
+                    let detail = format!("automation {execution_id} ended before this instance");
+                    let detail =
+                        recorded.map_or_else(|error| format!("{detail} ({error})"), |()| detail.clone());
+                    self.add(change, ChangeStatus::NotStarted, detail);
+                } else {
+                    let error = format!("automation {execution_id} does not list this instance");
+                    self.conclude_found(change, found, &error);
                 }
             }
         }
         next
     }
 
-    fn fail_all(&self, started: Vec<StartedChange>, error: &str) {
-        for StartedChange { change, .. } in started {
-            self.conclude(change, Err(error.to_owned()));
+    /// Concludes changes of an automation that was not followed to its end.
+    async fn conclude_unfollowed(&mut self, started: Vec<StartedChange>, error: &str) {
+        for StartedChange { change, current } in started {
+            let found = match find_change(&change, &current).await {
+                // The automation may still make the change.
+                Found::NotMade => Found::Unknown,
+                found => found,
+            };
+            self.conclude_found(change, found, error);
         }
     }
 
-    /// Writes the result of a change to the journal, and sends it.
-    fn conclude(&self, change: PlannedChange, result: Result<(), String>) {
-        let recorded = change.record_after(&self.journal, &result);
-        match recorded.and(result) {
+    /// Concludes a change whose automation ended: what it reports is compared with the instance.
+    async fn conclude(&mut self, change: PlannedChange, current: &CurrentChange, result: Result<(), String>) {
+        let (region, id) = (change.target.region.as_ref(), change.target.instance_id());
+        let result = match result {
             Ok(()) => {
-                self.send(change, ChangeStatus::Changed, "HttpTokens is required".to_owned());
+                let verified = instance::wait_until_applied(region, id, &current.wanted()).await;
+                verified.map_err(|error| format!("the automation succeeded, but {error}"))
             }
-            Err(error) => self.send(change, ChangeStatus::Failed, error),
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(()) => {
+                let recorded = change.record(&self.runbook.journal, Step::Changed);
+                let detail = "HttpTokens is required".to_owned();
+                let detail = recorded.map_or_else(|error| format!("{detail} ({error})"), |()| detail.clone());
+                let effect = Effect::Changed(self.runbook.recheck.clock.now());
+                self.log.add(ChangeResult { change, status: ChangeStatus::Changed, effect, detail });
+            }
+            Err(error) => {
+                let found = find_change(&change, current).await;
+                self.conclude_found(change, found, &error);
+            }
         }
     }
 
-    fn send(&self, change: PlannedChange, status: ChangeStatus, detail: String) {
-        self.send_result(ChangeResult { change, status, detail });
+    /// Records and reports a change that failed, by what was found of it.
+    fn conclude_found(&mut self, change: PlannedChange, found: Found, error: &str) {
+        let journal = &self.runbook.journal;
+        let (effect, recorded) = match found {
+            Found::Made => {
+                let effect = Effect::Changed(self.runbook.recheck.clock.now());
+                (effect, change.record(journal, Step::Changed))
+            }
+            Found::NotMade => {
+                (Effect::None, change.record(journal, Step::Refused { error: error.to_owned() }))
+            }
+            Found::Unknown => (Effect::Uncertain, Ok(())),
+        };
+        let detail = match (found, recorded) {
+            (_, Err(recorded)) => format!("{error} ({recorded})"),
+            (Found::Made, Ok(())) => format!("{error}; HttpTokens is required nevertheless"),
+            (Found::NotMade, Ok(())) => error.to_owned(),
+            (Found::Unknown, Ok(())) => format!("{error}; the change may still be made"),
+        };
+        self.log.add(ChangeResult { change, status: ChangeStatus::Failed, effect, detail });
     }
 
-    fn send_result(&self, result: ChangeResult) {
-        // Results are received as long as there are groups.
-        let _ = self.results.send(result);
+    fn add(&mut self, change: PlannedChange, status: ChangeStatus, detail: String) {
+        self.log.add(ChangeResult::without_effect(change, status, detail));
     }
 }
 
-/// Verifies a change, by the status of its automation and by the options of the instance.
-async fn verify(
-    change: &PlannedChange,
-    before: &MetadataOptions<'static>,
-    child: &AutomationExecution,
-) -> Result<(), String> {
+/// What EC2 shows of a change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Made,
+    NotMade,
+    Unknown,
+}
+
+/// Returns whether an instance has the options that a change would have set.
+async fn find_change(change: &PlannedChange, current: &CurrentChange) -> Found {
+    let (region, id) = (change.target.region.as_ref(), change.target.instance_id());
+    match instance::describe(region, id).await {
+        Err(_) => Found::Unknown,
+        Ok(facts) => {
+            let options = facts.and_then(|facts| facts.resource.metadata_options);
+            let options = options.unwrap_or(MetadataOptions::from_api(None, None, None, None));
+            let is_wanted = has_settings_of(&options, &current.wanted());
+            if is_wanted || options.http_tokens == HttpTokens::Required {
+                Found::Made
+            } else {
+                Found::NotMade
+            }
+        }
+    }
+}
+
+/// Returns whether the automation of an instance succeeded.
+fn describe_child(child: &AutomationExecution) -> Result<(), String> {
     let id = child.automation_execution_id().unwrap_or_default();
     match child.automation_execution_status() {
-        Some(AutomationExecutionStatus::Success | AutomationExecutionStatus::CompletedWithSuccess) => {
-            let ec2 = &change.target.region.resources.ec2;
-            let wanted = change.wanted(before);
-            let verified = instance::wait_until_applied(ec2, change.target.instance_id(), &wanted).await;
-            verified.map_err(|error| format!("automation {id} succeeded, but {error}"))
-        }
+        Some(AutomationExecutionStatus::Success | AutomationExecutionStatus::CompletedWithSuccess) => Ok(()),
         status => {
             let status = status.map_or("of unknown status", AutomationExecutionStatus::as_str);
             let reason = child.failure_message().unwrap_or("no failure message");

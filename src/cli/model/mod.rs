@@ -1,0 +1,173 @@
+//! A model of the world: random histories of `remediate` and `restore` in a fake AWS, judged by what must never
+//! happen.
+//!
+//! In each history, others change instances while the commands run, calls fail or are answered late, and the process
+//! is killed. After each call, and at the end, the record is judged:
+//!
+//! - No instance is enforced that was exempt, managed by a service, or in use, by what AWS returned last.
+//! - Nothing is sent but `HttpTokens` and a higher hop limit.
+//! - Every change has its line in the journal before it.
+//! - `restore` brings back exactly the instances that were changed, and touches no other.
+//! - The report and the exit status agree with the world.
+//!
+//! A history that breaks a rule is shrunk, and printed as a story. `PROPTEST_CASES` sets the number of histories;
+//! `make model` runs many.
+
+// Tests may panic, and a history is a list of facts.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::struct_excessive_bools)]
+#![allow(clippy::format_collect, clippy::needless_for_each)]
+
+mod history;
+mod server;
+mod world;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ec2::config::retry::RetryConfig;
+use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider};
+use clap::Parser;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+
+use self::history::{History, Phase};
+use self::server::{Server, VirtualSleep};
+use super::commands::{remediate, restore};
+use super::exit::Completion;
+use super::fleet::accounts::Environment;
+
+/// How a command ended.
+enum Ended {
+    Completed(anyhow::Result<Completion>),
+    Killed,
+}
+
+/// The files of a history.
+struct Files {
+    directory: PathBuf,
+}
+
+impl Files {
+    fn new() -> Self {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        // Journals are synced to disk; a file system in memory makes that quick.
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let directory = parent.join(format!("imdsv2-model-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a directory");
+        Self { directory }
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.directory.join("journal.jsonl")
+    }
+
+    fn report(&self) -> PathBuf {
+        self.directory.join("report.json")
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn sdk(server: &Arc<Server>) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "AKIA", "secret", None, None, "model",
+        )))
+        .http_client(server::client(server))
+        .sleep_impl(VirtualSleep::shared(server.clock()))
+        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        .build()
+}
+
+/// Runs a command until it completes or is killed.
+fn run<F>(server: &Arc<Server>, command: impl FnOnce(Environment) -> F) -> Ended
+where
+    F: Future<Output = anyhow::Result<Completion>>,
+{
+    let environment = Environment { clock: server.clock(), sdk: Some(sdk(server)) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        tokio::select! {
+            biased;
+            () = server.killed() => Ended::Killed,
+            result = command(environment) => Ended::Completed(result),
+        }
+    })
+}
+
+fn remediate(server: &Arc<Server>, history: &History, files: &Files) -> Ended {
+    let (journal, report) = (files.journal(), files.report());
+    let mut arguments = vec!["remediate", "--region", "us-east-1", "--yes", "--format", "json"];
+    let (journal, report) = (journal.to_string_lossy(), report.to_string_lossy());
+    arguments.extend(["--journal", &journal, "--output", &report]);
+    let options = history.options.arguments();
+    arguments.extend(options.iter().map(String::as_str));
+    let mut args = remediate::Args::try_parse_from(arguments).expect("valid options");
+    run(server, |environment| async move {
+        args.selection.environment = environment;
+        remediate::run(&args).await
+    })
+}
+
+fn restore(server: &Arc<Server>, files: &Files) -> Ended {
+    let (journal, report) = (files.journal(), files.directory.join("restored.json"));
+    let (journal, report) = (journal.to_string_lossy(), report.to_string_lossy());
+    let arguments =
+        ["restore", "--region", "us-east-1", "--yes", "--format", "json", "--output", &report, &journal];
+    let mut args = restore::Args::try_parse_from(arguments).expect("valid options");
+    run(server, |environment| async move {
+        args.selection.environment = environment;
+        restore::run(&args).await
+    })
+}
+
+/// Runs a history, and judges it.
+fn judge(history: &History) -> Result<(), TestCaseError> {
+    let files = Files::new();
+    let server = Server::new(history, files.journal());
+    server.begin(Phase::Remediate);
+    match remediate(&server, history, &files) {
+        Ended::Completed(result) => server.judge_report(&files.report(), result),
+        Ended::Killed => server.cut_journal(),
+    }
+    if files.journal().exists() {
+        // Killed any number of times, and in the end not at all.
+        for attempt in 0..=history.restore_kills.len() {
+            server.begin(Phase::Restore(attempt));
+            match restore(&server, &files) {
+                Ended::Killed => server.cut_journal(),
+                Ended::Completed(_) if attempt < history.restore_kills.len() => {}
+                Ended::Completed(_) => server.judge_restored(),
+            }
+        }
+    }
+    let violations = server.violations();
+    prop_assert!(violations.is_empty(), "{}\n{}", violations.join("\n"), server.story());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None, max_shrink_iters: 400, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_history_breaks_a_promise(history in history::any_history(history::Kind::Plain)) {
+        judge(&history)?;
+    }
+
+    #[test]
+    fn no_history_with_a_canary_breaks_a_promise(history in history::any_history(history::Kind::Canary)) {
+        judge(&history)?;
+    }
+}
