@@ -1,4 +1,4 @@
-"""The cloud, and servers in front of it."""
+"""The cloud of the commands, and servers that intercept their requests to it."""
 
 from contextlib import ExitStack
 from urllib.parse import parse_qs
@@ -6,36 +6,31 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from live.cloud import Cloud
-from support import cloudwatch_bridge, loopback
+from support import loopback
+from support.command_line import cloud  # noqa: F401
 
 
 @pytest.fixture
-def cloud(moto_server):
-    cloud = Cloud(moto_server)
-    with cloudwatch_bridge.bridge(lambda region: cloud.client("cloudwatch", region)) as address:
-        cloud.services["CLOUDWATCH"] = address
-        yield cloud
+def intercepted(cloud):  # noqa: F811
+    """Returns a function that starts a server in front of the cloud and returns the server's address.
 
-
-@pytest.fixture
-def front(cloud):
-    """Makes ways to the cloud on which `meet(region, action)` may answer EC2's calls, by a status and a body."""
+    Its argument `intercept(region, action)` returns the status and the body of a response of EC2, or None to
+    forward the request to the cloud.
+    """
     with ExitStack() as servers:
 
-        def make(meet):
+        def start(intercept):
             def answer(request, body):
                 action = parse_qs(body.decode(errors="replace")).get("Action", [""])[0]
-                met = meet(loopback.region(request), action)
-                return (met[0], {}, met[1]) if met else forward(request, body)
-
-            def forward(request, body):
-                headers = {
-                    k: v for k, v in request.headers.items() if k.lower() not in ("host", "content-length")
-                }
-                with urlopen(Request(cloud.endpoint + request.path, body, headers, method="POST")) as answer:
-                    return answer.status, {}, answer.read()
+                response = intercept(loopback.region(request), action)
+                return (response[0], {}, response[1]) if response else forward(request, body)
 
             return servers.enter_context(loopback.serving(answer))
 
-        yield make
+        def forward(request, body):
+            omitted = ("host", "content-length")
+            headers = {name: value for name, value in request.headers.items() if name.lower() not in omitted}
+            with urlopen(Request(cloud.endpoint + request.path, body, headers, method="POST")) as response:
+                return response.status, {}, response.read()
+
+        yield start

@@ -1,4 +1,4 @@
-"""`--format asff`: what Security Hub takes."""
+"""`--format asff`: findings that Security Hub accepts."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import re
 import botocore.session
 from botocore.validate import ParamValidator
 
-from live.cloud import OWN
+from support.command_line import OWN
 
 MODEL = botocore.session.get_session().get_service_model("securityhub").operation_model("BatchImportFindings")
 # https://docs.aws.amazon.com/securityhub/latest/userguide/asff-required-attributes.html
@@ -15,6 +15,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z")
 
 
 def batches(run):
+    """Returns the requests of BatchImportFindings that a command printed."""
     return [json.loads(line) for line in run.stdout.splitlines()]
 
 
@@ -31,7 +32,7 @@ def assert_valid(batch):
 
 
 def assert_enums(value, shape):
-    """botocore's validator leaves enumerations to the service."""
+    """Checks what botocore's validator leaves to the service."""
     if shape.type_name == "structure":
         for name, member in value.items():
             assert_enums(member, shape.members[name])
@@ -42,14 +43,14 @@ def assert_enums(value, shape):
         assert value in shape.enum
 
 
-def test_findings_are_valid_and_taken(cloud):
+def test_findings_are_valid_and_imported(cloud):
     ids = cloud.instances(230)
     cloud.instances(3, "eu-west-1", tokens="required")
     run = cloud.imdsv2("scan", "--region", "us-east-1", "--region", "eu-west-1", "--format", "asff")
     assert run.returncode == 1, run.stderr
-    found = batches(run)
-    assert sorted(len(batch["Findings"]) for batch in found) == [4, 31, 100, 100]
-    for batch in found:
+    printed = batches(run)
+    assert sorted(len(batch["Findings"]) for batch in printed) == [4, 31, 100, 100]
+    for batch in printed:
         assert_valid(batch)
         (region,) = {finding["Region"] for finding in batch["Findings"]}
         hub = cloud.client("securityhub", region)
@@ -58,14 +59,14 @@ def test_findings_are_valid_and_taken(cloud):
         assert (answer["SuccessCount"], answer["FailedCount"]) == (len(batch["Findings"]), 0)
     failed = {
         finding["Resources"][0]["Id"]
-        for batch in found
+        for batch in printed
         for finding in batch["Findings"]
         if finding["Compliance"]["Status"] == "FAILED" and finding["Resources"][0]["Type"] == "AwsEc2Instance"
     }
     assert failed == {f"arn:aws:ec2:us-east-1:{OWN}:instance/{each}" for each in ids}
 
 
-def test_a_second_scan_updates_the_findings_of_the_first(cloud):
+def test_second_scan_updates_the_findings_of_the_first(cloud):
     cloud.instances(1)
     first, second = (
         batches(cloud.imdsv2("scan", "--region", "us-east-1", "--format", "asff")) for _ in range(2)
@@ -74,7 +75,7 @@ def test_a_second_scan_updates_the_findings_of_the_first(cloud):
     assert first[0]["Findings"][0]["UpdatedAt"] <= second[0]["Findings"][0]["UpdatedAt"]
 
 
-def test_every_kind_of_recorded_resource_is_a_valid_finding(cloud):
+def test_every_type_of_resource_is_a_valid_finding(cloud):
     run = cloud.imdsv2(
         "evaluate", "--format", "asff", "examples/snapshot.json", "examples/launch-template-item.json"
     )

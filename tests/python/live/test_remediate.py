@@ -1,48 +1,45 @@
 """`imdsv2 remediate` and `imdsv2 restore`, in two accounts and three Regions."""
 
 import signal
-import subprocess
 import time
 
 import pytest
 
-from live.cloud import HERE, OTHER, OWN, ROLE
-from support import moto_gaps
-from support.journal import steps
+from support.command_line import HERE, OTHER, OTHER_ROLE, OWN, OWN_ROLE, wait_for
+from support.journal import count, steps
 
 
-def test_everywhere_there_and_back_again(cloud, journal, tmp_path):
+def test_all_regions_and_accounts_are_changed_and_restored(cloud, journal):
     places = [("us-east-1", OWN), ("eu-west-1", OWN), ("ap-south-1", OTHER)]
     for region, account in places:
         cloud.instances(20, region, account)
         cloud.instances(2, region, account, tokens="required")
     before = [cloud.options(*place) for place in places]
-    own = f"arn:aws:iam::{OWN}:role/imdsv2-scanner"
-    where = ["--role-arn", ROLE, "--role-arn", own, *(f"--region={region}" for region, _ in places)]
+    roles = ("--role-arn", OTHER_ROLE, "--role-arn", OWN_ROLE)
+    regions = [f"--region={region}" for region, _ in places]
 
-    run = cloud.remediate(journal, "--usage-days", "0", *where)
+    run = cloud.remediate(journal, "--usage-days", "0", *roles, *regions)
     assert run.returncode == 0, run.stderr
     assert "60 to change, 0 to leave as they are" in run.stderr
     assert "60 done, 0 failed, 0 not begun" in run.stderr
-    found, _ = cloud.scan(*where, "--exit-zero")
+    found, _ = cloud.scan(*roles, *regions, "--exit-zero")
     instances = [each for each in found.values() if each["resourceType"] == "AWS::EC2::Instance"]
     assert len(instances) == 66
     assert {each["compliance"] for each in instances} == {"COMPLIANT"}
     assert {tuple(each) for each in steps(journal).values()} == {("changing", "changed")}
 
-    run = cloud.imdsv2("restore", str(journal), "--role-arn", ROLE, "--role-arn", own)
+    run = cloud.imdsv2("restore", str(journal), *roles)
     assert run.returncode == 0, run.stderr
     assert [cloud.options(*place) for place in places] == before
-    again = cloud.imdsv2("restore", str(journal), "--role-arn", ROLE, "--role-arn", own)
+    again = cloud.imdsv2("restore", str(journal), *roles)
     assert (again.returncode, again.stdout) == (0, "")
     assert "nothing to restore" in again.stderr
 
 
-def test_what_uses_imdsv1_or_may_is_left_as_it_is(cloud, journal):
+def test_instances_that_use_imdsv1_or_may_use_it_are_skipped(cloud, journal):
     used, quiet, unknown, stopped = cloud.instances(4)
     cloud.imdsv1_calls(used, 7)
-    for days_ago in (13, 1):
-        cloud.imdsv1_calls(quiet, 0, days_ago)
+    cloud.no_imdsv1_calls(quiet)
     cloud.client("ec2").stop_instances(InstanceIds=[stopped])
     run = cloud.remediate(journal, *HERE)
     assert run.returncode == 1, run.stderr
@@ -53,7 +50,7 @@ def test_what_uses_imdsv1_or_may_is_left_as_it_is(cloud, journal):
     assert set(steps(journal)) == {quiet, stopped}
 
 
-def test_unknown_usage_and_usage_can_be_overruled(cloud, tmp_path):
+def test_unknown_and_known_usage_can_be_overridden(cloud, tmp_path):
     used, unknown = cloud.instances(2)
     cloud.imdsv1_calls(used, 7)
     assert cloud.remediate(tmp_path / "1", *HERE, "--on-unknown-usage", "proceed").returncode == 1
@@ -62,39 +59,36 @@ def test_unknown_usage_and_usage_can_be_overruled(cloud, tmp_path):
     assert cloud.tokens() == {used: "required", unknown: "required"}
 
 
-def test_what_broke_and_was_put_back_is_left_as_it_is(cloud, journal, tmp_path):
-    (broken,) = cloud.instances(1)
-    for days_ago in (13, 1):
-        cloud.imdsv1_calls(broken, 0, days_ago)
+def test_restored_instance_with_rejected_calls_is_skipped(cloud, journal, tmp_path):
+    (instance,) = cloud.instances(1)
+    cloud.no_imdsv1_calls(instance)
     assert cloud.remediate(journal, *HERE).returncode == 0
-    cloud.imdsv1_calls(broken, 500, metric="MetadataNoTokenRejected")
+    cloud.imdsv1_calls(instance, 500, metric="MetadataNoTokenRejected")
     assert cloud.imdsv2("restore", str(journal)).returncode == 0
     run = cloud.remediate(tmp_path / "again", *HERE)
     assert "still uses IMDSv1: 500 calls" in run.stdout
-    assert cloud.tokens() == {broken: "optional"}
+    assert cloud.tokens() == {instance: "optional"}
 
 
-def test_options_that_are_told_late_are_waited_for(cloud, journal, monkeypatch):
+def test_stale_options_are_read_again(cloud, journal):
     (each,) = cloud.instances(1)
-    monkeypatch.setattr(moto_gaps.Switches, "stale_reads", 3)
+    cloud.simulate(stale_reads=3)
     assert cloud.remediate(journal, *HERE, "--usage-days", "0").returncode == 0
     assert cloud.tokens() == {each: "required"}
 
 
-def test_the_hop_limit_is_raised_put_back_and_never_lowered(cloud, journal):
+def test_hop_limit_is_raised_restored_and_never_lowered(cloud, journal):
     low, high = cloud.instances(2)
     cloud.client("ec2").modify_instance_metadata_options(InstanceId=high, HttpPutResponseHopLimit=3)
     before = cloud.options()
     assert cloud.remediate(journal, *HERE, "--usage-days", "0", "--hop-limit", "2").returncode == 0
-    assert {each: found["HttpPutResponseHopLimit"] for each, found in cloud.options().items()} == {
-        low: 2,
-        high: 3,
-    }
+    hop_limits = {each: options["HttpPutResponseHopLimit"] for each, options in cloud.options().items()}
+    assert hop_limits == {low: 2, high: 3}
     assert cloud.imdsv2("restore", str(journal)).returncode == 0
     assert cloud.options() == before
 
 
-def test_exempt_disabled_and_other_instances_are_left_alone(cloud, journal):
+def test_exempt_disabled_and_other_instances_are_not_changed(cloud, journal):
     exempt, disabled, other, chosen = cloud.instances(4)
     ec2 = cloud.client("ec2")
     ec2.create_tags(Resources=[exempt], Tags=[{"Key": "until", "Value": "2999-12-31"}])
@@ -109,21 +103,18 @@ def test_exempt_disabled_and_other_instances_are_left_alone(cloud, journal):
     assert cloud.tokens() == {exempt: "optional", disabled: "optional", other: "optional", chosen: "required"}
 
 
-def test_a_disabled_endpoint_stays_disabled(cloud, journal):
+def test_disabled_endpoint_stays_disabled(cloud, journal):
     (disabled,) = cloud.instances(1)
     cloud.client("ec2").modify_instance_metadata_options(InstanceId=disabled, HttpEndpoint="disabled")
-    strict = ["--parameters", '{"disabledEndpointCompliant":"false"}', "--hop-limit", "2"]
-    run = cloud.remediate(journal, *HERE, *strict)
+    arguments = ["--parameters", '{"disabledEndpointCompliant":"false"}', "--hop-limit", "2"]
+    run = cloud.remediate(journal, *HERE, *arguments)
     assert run.returncode == 0, run.stderr
     after = cloud.options()[disabled]
-    assert (after["HttpTokens"], after["HttpEndpoint"], after["HttpPutResponseHopLimit"]) == (
-        "required",
-        "disabled",
-        1,
-    )
+    assert (after["HttpTokens"], after["HttpEndpoint"]) == ("required", "disabled")
+    assert after["HttpPutResponseHopLimit"] == 1
 
 
-def test_an_endpoint_that_was_disabled_since_is_not_switched_on(cloud, journal):
+def test_endpoint_disabled_since_then_is_not_enabled(cloud, journal):
     (each,) = cloud.instances(1)
     assert cloud.remediate(journal, *HERE, "--usage-days", "0").returncode == 0
     cloud.client("ec2").modify_instance_metadata_options(InstanceId=each, HttpEndpoint="disabled")
@@ -133,24 +124,22 @@ def test_an_endpoint_that_was_disabled_since_is_not_switched_on(cloud, journal):
     assert cloud.tokens() == {each: "required"}
 
 
-def test_a_dry_run_changes_nothing_and_proves_the_rights(cloud, journal, monkeypatch):
+def test_dry_run_changes_nothing_and_checks_permissions(cloud, journal):
     ids = cloud.instances(2)
     run = cloud.remediate(journal, *HERE, "--usage-days", "0", "--dry-run")
     assert run.returncode == 1, run.stderr
     assert run.stdout.count("allowed") == 2
     assert set(cloud.tokens().values()) == {"optional"}
     assert not journal.exists()
-    monkeypatch.setattr(moto_gaps.Switches, "refuse", ("UnauthorizedOperation", "no"))
-    monkeypatch.setattr(moto_gaps.Switches, "refuse_only", ids[0])
+    cloud.simulate(error=("UnauthorizedOperation", "no"), error_only_for=ids[0])
     run = cloud.remediate(journal, *HERE, "--usage-days", "0", "--dry-run")
     assert run.returncode == 2
     assert f"{ids[0]}: ModifyInstanceMetadataOptions: UnauthorizedOperation: no" in run.stderr
 
 
-def test_a_refused_change_does_not_hide_the_others(cloud, journal, monkeypatch):
+def test_rejected_change_does_not_hide_the_others(cloud, journal):
     ids = cloud.instances(3)
-    monkeypatch.setattr(moto_gaps.Switches, "refuse", ("UnauthorizedOperation", "no"))
-    monkeypatch.setattr(moto_gaps.Switches, "refuse_only", ids[1])
+    cloud.simulate(error=("UnauthorizedOperation", "no"), error_only_for=ids[1])
     run = cloud.remediate(journal, *HERE, "--usage-days", "0")
     assert run.returncode == 2
     assert f"{ids[1]}: ModifyInstanceMetadataOptions: UnauthorizedOperation: no" in run.stderr
@@ -158,9 +147,9 @@ def test_a_refused_change_does_not_hide_the_others(cloud, journal, monkeypatch):
     assert steps(journal)[ids[1]] == ["changing", "failed"]
 
 
-def test_a_change_that_does_not_come_is_a_failure(cloud, journal, monkeypatch):
+def test_ignored_change_is_a_failure(cloud, journal):
     cloud.instances(1)
-    monkeypatch.setattr(moto_gaps.Switches, "ignore_changes", ["HttpTokens"])
+    cloud.simulate(ignored_options=["HttpTokens"])
     run = cloud.remediate(journal, *HERE, "--usage-days", "0")
     assert run.returncode == 2
     assert (
@@ -169,7 +158,7 @@ def test_a_change_that_does_not_come_is_a_failure(cloud, journal, monkeypatch):
     )
 
 
-def test_without_cloudwatch_nothing_is_changed(cloud, journal):
+def test_nothing_is_changed_without_cloudwatch(cloud, journal):
     ids = cloud.instances(1)
     cloud.services["CLOUDWATCH"] = "http://127.0.0.1:9"
     run = cloud.remediate(journal, *HERE, "--on-unknown-usage", "proceed")
@@ -178,7 +167,7 @@ def test_without_cloudwatch_nothing_is_changed(cloud, journal):
     assert cloud.tokens() == {ids[0]: "optional"}
 
 
-def test_nobody_is_asked_without_a_terminal(cloud, journal):
+def test_confirmation_needs_a_terminal(cloud, journal):
     ids = cloud.instances(1)
     run = cloud.imdsv2("remediate", *HERE, "--usage-days", "0", "--journal", str(journal))
     assert run.returncode == 2
@@ -186,7 +175,7 @@ def test_nobody_is_asked_without_a_terminal(cloud, journal):
     assert cloud.tokens() == {ids[0]: "optional"}
 
 
-def test_a_journal_is_never_written_over(cloud, journal):
+def test_existing_journal_is_never_overwritten(cloud, journal):
     ids = cloud.instances(1)
     journal.write_text("precious")
     run = cloud.remediate(journal, *HERE, "--usage-days", "0")
@@ -202,29 +191,19 @@ def test_a_journal_is_never_written_over(cloud, journal):
     assert "line 1: not of a journal" in run.stderr
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupt_leaves_a_true_journal_and_a_way_back(cloud, journal, how):
+@pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_run_leaves_a_complete_journal(cloud, journal, interrupt):
     cloud.instances(60)
     before = cloud.options()
-    process = subprocess.Popen(
-        *cloud.command(
-            "remediate", "--yes", "--journal", str(journal), *HERE, "--usage-days", "0", "--concurrency", "3"
-        ),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **cloud.surroundings(),
-    )
-    while not journal.exists() or journal.read_text().count('"changed"') < 5:
-        time.sleep(0.05)
-        assert process.poll() is None, process.communicate()
-    process.send_signal(how)
+    process = cloud.start_remediate(journal, *HERE, "--usage-days", "0", "--concurrency", "3")
+    wait_for(lambda: count(journal, "changed") >= 5, process)
+    process.send_signal(interrupt)
     _, stderr = process.communicate(timeout=60)
-    time.sleep(0.5)  # a request that is under way when a process is killed still arrives
-    changed = {each for each, word in cloud.tokens().items() if word == "required"}
+    time.sleep(0.5)  # a killed process may have sent a request that still arrives
+    changed = cloud.requiring()
     assert 5 <= len(changed) < 60
-    assert changed <= set(steps(journal)), "no change is missing from the journal"
-    if how == signal.SIGINT:
+    assert changed <= set(steps(journal)), "a change is missing from the journal"
+    if interrupt == signal.SIGINT:
         assert process.returncode == 1, stderr
         assert {tuple(each) for each in steps(journal).values()} == {("changing", "changed")}
         assert f"To undo: imdsv2 restore {journal}" in stderr
@@ -239,9 +218,9 @@ def test_an_interrupt_leaves_a_true_journal_and_a_way_back(cloud, journal, how):
     assert cloud.options() == before
 
 
-def test_a_restore_without_credentials_for_the_account_says_so(cloud, journal):
+def test_restore_without_credentials_for_the_account_is_reported(cloud, journal):
     (each,) = cloud.instances(1, "us-east-1", OTHER)
-    assert cloud.remediate(journal, *HERE, "--usage-days", "0", "--role-arn", ROLE).returncode == 0
+    assert cloud.remediate(journal, *HERE, "--usage-days", "0", "--role-arn", OTHER_ROLE).returncode == 0
     run = cloud.imdsv2("restore", str(journal))
     assert run.returncode == 2
     assert f"{each}: no credentials for account {OTHER}: give --role-arn" in run.stderr

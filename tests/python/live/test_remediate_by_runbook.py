@@ -1,14 +1,12 @@
-"""`imdsv2 remediate --automation`: the runbook makes the changes, and is followed to the end."""
+"""`imdsv2 remediate --automation`: a runbook makes the changes."""
 
 import json
 import signal
-import subprocess
-import time
 
 import pytest
 
-from live.cloud import HERE, OWN
-from support import automation_bridge, moto_gaps
+from support import automation_bridge
+from support.command_line import HERE, OWN, wait_for
 from support.journal import steps
 from support.repository import RUNBOOKS
 from support.runbook_executor import Execution, Runbook
@@ -27,18 +25,17 @@ def automation(cloud):
 
 
 def remediate(cloud, journal, *arguments):
-    run = cloud.imdsv2(
-        "remediate", "--yes", "--journal", str(journal), "--format", "json", *BY_RUNBOOK, *arguments
-    )
+    """Returns the process, and the report that it printed, if any."""
+    run = cloud.remediate(journal, *HERE, "--format", "json", *BY_RUNBOOK, *arguments)
     return run, json.loads(run.stdout) if run.stdout else None
 
 
-def test_a_runbook_changes_every_instance_and_the_journal_undoes_it(cloud, automation, journal):
+def test_runbook_changes_every_instance_and_the_journal_restores_it(cloud, automation, journal):
     ids = cloud.instances(60)
     before = cloud.options()
-    run, came = remediate(cloud, journal, *HERE, "--usage-days", "0", "--hop-limit", "2")
+    run, report = remediate(cloud, journal, "--usage-days", "0", "--hop-limit", "2")
     assert run.returncode == 0, run.stderr
-    assert came["summary"]["changed"] == 60
+    assert report["summary"]["changed"] == 60
     assert set(cloud.tokens().values()) == {"required"}
     assert {found["HttpPutResponseHopLimit"] for found in cloud.options().values()} == {2}
     assert [len(request["Targets"][0]["Values"]) for request in automation.requests] == [50, 10]
@@ -55,15 +52,14 @@ def test_a_runbook_changes_every_instance_and_the_journal_undoes_it(cloud, autom
     assert cloud.options() == before
 
 
-def test_a_failure_ends_the_run_and_what_was_not_begun_is_told(cloud, automation, journal, monkeypatch):
+@pytest.mark.usefixtures("automation")
+def test_failure_ends_the_run_and_the_rest_is_not_started(cloud, journal):
     ids = sorted(cloud.instances(3))
-    monkeypatch.setattr(moto_gaps.Switches, "refuse", ("UnauthorizedOperation", "no"))
-    monkeypatch.setattr(moto_gaps.Switches, "refuse_only", ids[1])
-    run, came = remediate(cloud, journal, *HERE, "--usage-days", "0", "--max-errors", "0")
+    cloud.simulate(error=("UnauthorizedOperation", "no"), error_only_for=ids[1])
+    run, report = remediate(cloud, journal, "--usage-days", "0", "--max-errors", "0")
     assert run.returncode == 2
-    assert {each["instanceId"]: each["outcome"] for each in came["changes"]} == dict(
-        zip(ids, ("changed", "failed", "notBegun"), strict=True)
-    )
+    outcomes = {each["instanceId"]: each["outcome"] for each in report["changes"]}
+    assert outcomes == {ids[0]: "changed", ids[1]: "failed", ids[2]: "notStarted"}
     assert f"{ids[1]}: automation" in run.stderr
     assert "UnauthorizedOperation" in run.stderr
     assert steps(journal) == {
@@ -74,21 +70,11 @@ def test_a_failure_ends_the_run_and_what_was_not_begun_is_told(cloud, automation
     assert cloud.tokens() == {ids[0]: "required", ids[1]: "optional", ids[2]: "optional"}
 
 
-def test_an_interrupt_has_the_run_begin_nothing_more(cloud, automation, journal):
+def test_interrupted_run_starts_no_more_changes(cloud, automation, journal):
     cloud.instances(5)
-    automation.hold.clear()
-    process = subprocess.Popen(
-        *cloud.command(
-            "remediate", "--yes", "--journal", str(journal), *HERE, "--usage-days", "0", *BY_RUNBOOK
-        ),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **cloud.surroundings(),
-    )
-    while not automation.requests:
-        time.sleep(0.05)
-        assert process.poll() is None, process.communicate()
+    automation.may_continue.clear()
+    process = cloud.start_remediate(journal, *HERE, "--usage-days", "0", *BY_RUNBOOK)
+    wait_for(lambda: automation.requests, process)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1, stderr
@@ -96,31 +82,32 @@ def test_an_interrupt_has_the_run_begin_nothing_more(cloud, automation, journal)
     assert set(cloud.tokens().values()) == {"optional"}
 
 
-def test_a_runbook_without_a_parameter_that_is_needed_is_not_started(cloud, automation, journal, tmp_path):
+def test_runbook_without_a_required_parameter_is_not_started(cloud, automation, journal, tmp_path):
     cloud.instances(1)
     automation.document = tmp_path / "Other.yaml"
     automation.document.write_text(
         ENFORCE.read_text().replace("HttpPutResponseHopLimit:\n    type", "SomethingElse:\n    type")
     )
-    run, came = remediate(cloud, journal, *HERE, "--usage-days", "0", "--hop-limit", "2")
+    run, _ = remediate(cloud, journal, "--usage-days", "0", "--hop-limit", "2")
     assert run.returncode == 2
     assert "EnforceImdsv2 has no parameter HttpPutResponseHopLimit, which it would need here" in run.stderr
     assert automation.requests == []
     assert set(cloud.tokens().values()) == {"optional"}
 
 
-def test_success_that_ec2_does_not_show_is_a_failure(cloud, automation, journal, monkeypatch):
+@pytest.mark.usefixtures("automation")
+def test_success_that_ec2_does_not_confirm_is_a_failure(cloud, journal, monkeypatch):
     (each,) = cloud.instances(1)
     monkeypatch.setattr(Runbook, "run", lambda *_: Execution())
-    run, _ = remediate(cloud, journal, *HERE, "--usage-days", "0")
+    run, _ = remediate(cloud, journal, "--usage-days", "0")
     assert run.returncode == 2
     assert "succeeded, but it is HttpTokens=optional" in run.stderr
     assert steps(journal)[each] == ["changing", "failed"]
 
 
-def test_a_dry_run_starts_nothing(cloud, automation, journal):
+def test_dry_run_starts_nothing(cloud, automation, journal):
     cloud.instances(1)
-    run, came = remediate(cloud, journal, *HERE, "--usage-days", "0", "--dry-run")
+    run, report = remediate(cloud, journal, "--usage-days", "0", "--dry-run")
     assert run.returncode == 1
-    assert came["changes"][0]["detail"] == "require tokens, by EnforceImdsv2: not tried"
+    assert report["changes"][0]["detail"] == "require tokens, by EnforceImdsv2: not tried"
     assert automation.requests == []

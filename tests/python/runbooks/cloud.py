@@ -1,45 +1,43 @@
-"""A cloud for the runbooks: a moto server with EC2's gaps mended, and a record of the changes they ask for."""
+"""The cloud in which runbooks are executed. It records their calls and the changes that they request."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
-import boto3
-from botocore.config import Config
-
-from support import moto_gaps, repository
+from runbooks.safety import Change
+from support.cloud import MotoCloud, days
+from support.repository import RUNBOOKS
 from support.runbook_executor import Runbook
 
 ROLE = "arn:aws:iam::123456789012:role/imdsv2-remediation"
+# The id of an instance that does not exist.
 GONE = "i-0123456789abcdef0"
-made = {}  # the operations that each runbook asked for in the whole session, by its name
-SESSION = boto3.Session(region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
+# GetMetricStatistics returns at most 1,440 datapoints (Amazon CloudWatch API Reference).
+MOST_DATAPOINTS = 1440
+# The operations that each runbook called, in all tests: ec2:DescribeInstances, for example.
+operations = {}
 
 
-def assert_safe(request, options, calls, forced, lowers_allowed=False):
-    """What no runbook may ask for, of an instance with these options and IMDSv1 calls in the look-back."""
-    endpoint = options["HttpEndpoint"]
-    lowered = request.get("HttpPutResponseHopLimit", 64) < options["HttpPutResponseHopLimit"]
-    assert not lowered or lowers_allowed, f"{request} lowers the hop limit"
-    switched_on = request.get("HttpEndpoint") == "enabled" and endpoint == "disabled"
-    assert not switched_on, f"{request} switches IMDS on"
-    cut_off = request.get("HttpTokens") == "required" and calls and not forced
-    assert not cut_off, f"{request} cuts off what made {calls} IMDSv1 calls"
+class RunbookCloud(MotoCloud):
+    """An account with one Region, and the runbooks."""
 
-
-class Cloud:
-    """An account and Region, a person's view of it, and the runbooks."""
-
-    def __init__(self, endpoint, monkeypatch):
-        self.endpoint, self.monkeypatch = endpoint, monkeypatch
+    def __init__(self, endpoint):
+        super().__init__(endpoint)
         self.ec2, self.cloudwatch = self.client("ec2"), self.client("cloudwatch")
-        self.clients, self.calls, self.changes = {}, [], []  # the runbooks'
+        # What the runbooks use and do, as opposed to the test.
+        self.clients, self.calls, self.changes = {}, [], []
         self.usage, self.parameters, self.document = {}, {}, ""
 
-    def client(self, service):
-        config = Config(retries={"total_max_attempts": 1})
-        return SESSION.client(service, endpoint_url=self.endpoint, config=config)
+    def run(self, document, **parameters):
+        """Executes a runbook of ssm-documents/ with parameters in the form in which AWS Config sends them."""
+        self.parameters, self.document = parameters, document
+        values = {"AutomationAssumeRole": ROLE, **parameters}
+        sent = {
+            name: [str(value).lower() if isinstance(value, bool) else str(value)]
+            for name, value in values.items()
+        }
+        return Runbook(RUNBOOKS / f"{document}.yaml").run(self.recorded, sent)
 
     def recorded(self, service):
-        """A client for a runbook: its calls are kept, and what it changes is kept for judgement."""
+        """Returns a client whose calls are recorded."""
         if service not in self.clients:
             self.clients[service] = self.client(service)
             self.clients[service].meta.events.register("provide-client-params.*.*", self.record)
@@ -47,53 +45,33 @@ class Cloud:
 
     def record(self, params, model, **_):
         self.calls.append(model.name)
-        made.setdefault(self.document, set()).add(f"{model.service_model.service_name}:{model.name}")
-        if (
-            model.name == "GetMetricStatistics"
-        ):  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference
+        operations.setdefault(self.document, set()).add(f"{model.service_model.service_name}:{model.name}")
+        if model.name == "GetMetricStatistics":
             span = datetime.fromisoformat(params["EndTime"]) - datetime.fromisoformat(params["StartTime"])
-            assert span.total_seconds() / params["Period"] <= 1440, "CloudWatch refuses so many points"
+            datapoints = span.total_seconds() / params["Period"]
+            assert datapoints <= MOST_DATAPOINTS, f"CloudWatch does not return {datapoints} datapoints"
         if model.name == "ModifyInstanceMetadataOptions":
-            instance = params["InstanceId"]
-            lookback = int(self.parameters.get("UsageLookbackDays", 14))
-            self.changes.append(
-                {
-                    "request": params,
-                    "options": self.options(instance),
-                    "lowers_allowed": self.document == "RestoreMetadataOptions",
-                    "calls": sum(
-                        count for days_ago, count in self.usage.get(instance, []) if days_ago < lookback
-                    ),
-                    "forced": self.parameters.get("Force") is True,
-                }
-            )
+            self.changes.append(self.change(params))
 
-    def run(self, document, **parameters):
-        """Executes a runbook of ssm-documents/, its parameters sent as AWS Config sends them."""
-        self.parameters, self.document = parameters, document
-        sent = {"AutomationAssumeRole": ROLE, **parameters}
-        texts = {
-            name: [str(value).lower() if isinstance(value, bool) else str(value)]
-            for name, value in sent.items()
-        }
-        return Runbook(repository.RUNBOOKS / f"{document}.yaml").run(self.recorded, texts)
+    def change(self, request):
+        instance = request["InstanceId"]
+        lookback = int(self.parameters.get("UsageLookbackDays", 14))
+        return Change(
+            request=request,
+            options=self.options(instance),
+            calls=sum(count for days_ago, count in self.usage.get(instance, []) if days_ago < lookback),
+            forced=self.parameters.get("Force") is True,
+            restores=self.document == "RestoreMetadataOptions",
+        )
 
-    def misbehave(self, **switches):
-        for name, value in switches.items():
-            self.monkeypatch.setattr(moto_gaps.Switches, name, value)
+    @property
+    def requests(self):
+        """The requests of the runbooks to change metadata options."""
+        return [change.request for change in self.changes]
 
     def instance(self, tokens="optional", endpoint="enabled", hop_limit=1, state="running"):
-        answer = self.ec2.run_instances(
-            ImageId="ami-12c6146b",
-            MinCount=1,
-            MaxCount=1,
-            MetadataOptions={
-                "HttpTokens": tokens,
-                "HttpEndpoint": endpoint,
-                "HttpPutResponseHopLimit": hop_limit,
-            },
-        )
-        instance = answer["Instances"][0]["InstanceId"]
+        """Launches an instance, brings it into a state, and returns its id."""
+        (instance,) = self.launch(self.ec2, 1, tokens, endpoint, hop_limit)
         if state == "stopped":
             self.ec2.stop_instances(InstanceIds=[instance])
         if state == "terminated":
@@ -101,29 +79,18 @@ class Cloud:
         return instance
 
     def describe(self, instance):
-        """What DescribeInstances says of it."""
+        """Returns what DescribeInstances returns for an instance."""
         return self.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
 
     def options(self, instance):
         return self.describe(instance)["MetadataOptions"]
 
-    def known_not_to_call(self, instance):
-        """Has CloudWatch know zero calls, over the look-back that a runbook has by default."""
+    def no_imdsv1_calls(self, instance):
+        """Writes datapoints without calls, which cover the default look-back."""
         for days_ago in (13, 1):
             self.imdsv1_calls(instance, 0, days_ago)
 
     def imdsv1_calls(self, instance, count, days_ago=1, metric="MetadataNoToken"):
-        """Has CloudWatch know a sum of the metric."""
+        """Writes a datapoint with this number of calls."""
         self.usage.setdefault(instance, []).append((days_ago, count))
-        self.cloudwatch.put_metric_data(
-            Namespace="AWS/EC2",
-            MetricData=[
-                {
-                    "MetricName": metric,
-                    "Dimensions": [{"Name": "InstanceId", "Value": instance}],
-                    "Timestamp": datetime.now(UTC) - timedelta(days=days_ago, minutes=-5),
-                    "Value": count,
-                    "Unit": "Count",
-                }
-            ],
-        )
+        self.put_metric(self.cloudwatch, instance, metric, count, days(days_ago))

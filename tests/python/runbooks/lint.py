@@ -1,8 +1,12 @@
-"""Finds what is wrong in a runbook before anything runs it: each step's API, inputs and selectors against
-botocore's models of the services, each reference and jump against the document."""
+"""Finds mistakes in a runbook without executing it.
+
+It compares the API, the inputs and the selectors of each step with botocore's models of the services, and
+each reference and jump with the document.
+"""
 
 import ast
 import re
+from itertools import pairwise
 
 import botocore.session
 
@@ -10,218 +14,216 @@ from support.runbook_executor import ACTIONS, COMPARISONS, REFERENCE, STEP_KEYS,
 
 SERVICES = botocore.session.get_session()
 JUMPS = re.compile(r"^(Abort|Continue|step:(?P<step>\w+))$")
-NOT_THE_APIS = ("Service", "Api", "PropertySelector", "DesiredValues")
-STRINGS_OF = {"string": str, "integer": int, "long": int, "boolean": bool, "timestamp": str}
+SELECTOR_PART = re.compile(r"\.\.(?P<deep>\w+)|\.(?P<name>\w+)|\[(?P<index>\d+)\]")
+# Inputs of an action that are not parameters of the API that it calls.
+NOT_OF_THE_API = ("Service", "Api", "PropertySelector", "DesiredValues")
+PYTHON_TYPES = {"string": str, "integer": int, "long": int, "boolean": bool, "timestamp": str}
+# The types of Automation that may be sent for a type of a service's model; String for any other.
+SENDABLE = {
+    "list": ("StringList", "MapList"),
+    "structure": ("StringMap",),
+    "integer": ("Integer",),
+    "boolean": ("Boolean",),
+}
+# The type of Automation that a type of a service's model is selected as.
+SELECTED = {
+    "string": "String",
+    "integer": "Integer",
+    "long": "Integer",
+    "boolean": "Boolean",
+    "structure": "StringMap",
+    "list": "MapList",
+}
 
 
 def lint(document):
-    """What is wrong with the document, a sentence each."""
+    """Yields the mistakes in a document, a sentence each."""
     steps = document["mainSteps"]
     names = [step["name"] for step in steps]
     yield from (f"{name}: the name is used twice" for name in set(names) if names.count(name) > 1)
-    yield from parameters(document)
+    yield from lint_parameters(document)
     known = set(document["parameters"])
-    for step, after in zip(steps, [*names[1:], None], strict=True):
-        for problem in [
-            *keys(step),
-            *jumps(step, names, after),
-            *references(step, known),
-            *inputs(step, document),
+    for step, below in zip(steps, [*names[1:], None], strict=True):
+        for finding in [
+            *lint_keys(step),
+            *lint_jumps(step, names, below),
+            *lint_references(step, known),
+            *lint_inputs(step, document),
         ]:
-            yield f"{step['name']}: {problem}"
+            yield f"{step['name']}: {finding}"
         known |= {f"{step['name']}.{output['Name']}" for output in step.get("outputs", [])}
     yield from (
-        f"outputs: {name} is no output of a step" for name in document.get("outputs", []) if name not in known
+        f"outputs: {name} is not an output of a step"
+        for name in document.get("outputs", [])
+        if name not in known
     )
-    reachable = {names[0]} | {target for step in steps for target in targets(step)} | falls_through(steps)
+    reachable = {names[0]} | {target for step in steps for target in jump_targets(step)} | next_below(steps)
     yield from (f"{name}: no step leads here" for name in names if name not in reachable)
 
 
-def parameters(document):
+def lint_parameters(document):
     text = str(document["mainSteps"]) + document["assumeRole"]
     for name, rule in document["parameters"].items():
         if rule["type"] not in TYPES:
-            yield f"parameter {name}: type {rule['type']} is not known"
+            yield f"parameter {name}: type {rule['type']} is not supported"
         if name not in REFERENCE.findall(text):
             yield f"parameter {name} is not used"
         pattern = rule.get("allowedPattern", "^$")
         if not (pattern.startswith("^") and pattern.endswith("$")):
-            yield f"parameter {name}: allowedPattern has to hold for the whole value"
+            yield f"parameter {name}: allowedPattern does not match the whole value"
         if "allowedValues" not in rule and "allowedPattern" not in rule and rule["type"] != "Boolean":
-            yield f"parameter {name} takes anything"
+            yield f"parameter {name} accepts every value"
         if "description" not in rule:
-            yield f"parameter {name} is not described"
+            yield f"parameter {name} has no description"
 
 
-def keys(step):
-    yield from (f"{key} is no key of a step" for key in set(step) - STEP_KEYS)
+def lint_keys(step):
+    yield from (f"{key} is not a key of a step" for key in set(step) - STEP_KEYS)
     if step["action"] not in ACTIONS:
-        yield f"{step['action']} is no action that is known"
+        yield f"action {step['action']} is not supported"
     if step["action"] == "aws:waitForAwsResourceProperty" and "timeoutSeconds" not in step:
-        yield "waits for an hour: timeoutSeconds is missing"
+        yield "timeoutSeconds is missing: the default is one hour"
 
 
-def targets(step):
-    """Where a step jumps to."""
+def jump_targets(step):
+    """Returns the names of the steps that a step jumps to."""
     choices = step["inputs"].get("Choices", []) if step["action"] == "aws:branch" else []
-    found = [choice["NextStep"] for choice in choices] + [step["inputs"].get("Default"), step.get("nextStep")]
+    names = [choice["NextStep"] for choice in choices] + [step["inputs"].get("Default"), step.get("nextStep")]
     jump = JUMPS.match(step.get("onFailure", "Abort"))
-    return {name for name in [*found, jump and jump["step"]] if name}
+    return {name for name in [*names, jump and jump["step"]] if name}
 
 
-def falls_through(steps):
-    """The steps that the one above leads to by not saying otherwise."""
-    ends = {
-        step["name"]: step.get("isEnd") or "nextStep" in step or step["action"] == "aws:branch"
-        for step in steps
+def next_below(steps):
+    """Returns the names of the steps that run because the step above neither jumps nor ends the execution."""
+    return {
+        below["name"]
+        for above, below in pairwise(steps)
+        if not (above.get("isEnd") or "nextStep" in above or above["action"] == "aws:branch")
     }
-    return {below["name"] for above, below in zip(steps, steps[1:], strict=False) if not ends[above["name"]]}
 
 
-def jumps(step, names, after):
+def lint_jumps(step, names, below):
     if not JUMPS.match(step.get("onFailure", "Abort")):
-        yield f"onFailure {step['onFailure']} is not known"
-    yield from (f"there is no step {name}" for name in targets(step) - set(names))
-    if after is None and not step.get("isEnd"):
-        yield "is the last one, and does not say isEnd"
+        yield f"onFailure {step['onFailure']} is not supported"
+    yield from (f"there is no step {name}" for name in jump_targets(step) - set(names))
+    if below is None and not step.get("isEnd"):
+        yield "isEnd is missing on the last step"
     if step["action"] == "aws:branch":
         for choice in step["inputs"]["Choices"]:
             if len(set(choice) & set(COMPARISONS)) != 1 or len(choice) != 3:
-                yield f"choice {choice} is not understood"
+                yield f"choice {choice} is not supported"
 
 
-def references(step, known):
-    yield from (
-        f"{name} is not known at this step"
-        for name in REFERENCE.findall(str(step["inputs"]))
-        if name not in known
-    )
+def lint_references(step, known):
+    for name in REFERENCE.findall(str(step["inputs"])):
+        if name not in known:
+            yield f"{name} has no value at this step"
 
 
-def inputs(step, document):
-    """What is wrong with what the step gives to its action, and selects from the answer."""
-    given = step["inputs"]
+def lint_inputs(step, document):
+    inputs = step["inputs"]
     if step["action"] == "aws:executeScript":
-        yield from script(given, step)
-    if "Api" in given:
+        yield from lint_script(inputs, step)
+    if "Api" in inputs:
         try:
-            operation = SERVICES.get_service_model(given["Service"]).operation_model(given["Api"])
+            operation = SERVICES.get_service_model(inputs["Service"]).operation_model(inputs["Api"])
         except Exception as error:
             yield f"{error}"
             return
-        sent = {key: value for key, value in given.items() if key not in NOT_THE_APIS}
-        yield from fits(sent, operation.input_shape, given["Api"], document)
-        for output in [*step.get("outputs", []), {"Selector": given.get("PropertySelector", "$")}]:
-            yield from selects(output, operation.output_shape)
+        sent = {key: value for key, value in inputs.items() if key not in NOT_OF_THE_API}
+        yield from lint_value(sent, operation.input_shape, inputs["Api"], document)
+        for output in [*step.get("outputs", []), {"Selector": inputs.get("PropertySelector", "$")}]:
+            yield from lint_selector(output, operation.output_shape)
 
 
-def fits(value, shape, where, document):
-    """Whether a value may be sent as what the service's model calls for."""
+def lint_value(value, shape, where, document):
+    """Compares a value with the shape that the service's model has for it."""
     if isinstance(value, str) and (reference := REFERENCE.fullmatch(value)):
         kind = type_of(reference[1], document)
-        wanted = {
-            "list": ("StringList", "MapList"),
-            "structure": ("StringMap",),
-            "integer": ("Integer",),
-            "boolean": ("Boolean",),
-        }.get(shape.type_name, ("String",))
-        if kind not in wanted:
-            yield f"{where} takes {shape.type_name}, and {value} is {kind}"
+        if kind not in SENDABLE.get(shape.type_name, ("String",)):
+            yield f"{where}: {value} is {kind}, expected {shape.type_name}"
     elif shape.type_name == "structure":
-        members = shape.members
-        yield from (f"{where} has no {name}" for name in set(value) - set(members))
+        yield from (f"{where} has no {name}" for name in set(value) - set(shape.members))
         yield from (f"{where} needs {name}" for name in shape.required_members if name not in value)
-        for name in set(value) & set(members):
-            yield from fits(value[name], members[name], f"{where}.{name}", document)
+        for name in set(value) & set(shape.members):
+            yield from lint_value(value[name], shape.members[name], f"{where}.{name}", document)
     elif shape.type_name == "list":
         if not isinstance(value, list):
-            yield f"{where} is no list"
+            yield f"{where} is not a list"
         else:
             for item in value:
-                yield from fits(item, shape.member, where, document)
-    elif not isinstance(value, STRINGS_OF[shape.type_name]):
-        yield f"{where} is {value!r}, and should be {shape.type_name}"
+                yield from lint_value(item, shape.member, where, document)
+    elif not isinstance(value, PYTHON_TYPES[shape.type_name]):
+        yield f"{where} is {value!r}, expected {shape.type_name}"
     elif getattr(shape, "enum", None) and value not in shape.enum:
-        yield f"{where} is {value}, and should be one of {', '.join(shape.enum)}"
+        yield f"{where} is {value}, expected one of {', '.join(shape.enum)}"
 
 
 def type_of(name, document):
+    """Returns the type of a parameter or of an output of a step."""
     if name in document["parameters"]:
         return document["parameters"][name]["type"]
     step, _, output = name.partition(".")
     outputs = [o for s in document["mainSteps"] if s["name"] == step for o in s.get("outputs", [])]
-    return next((o["Type"] for o in outputs if o["Name"] == output), "not known")
+    return next((o["Type"] for o in outputs if o["Name"] == output), "unknown")
 
 
-def selects(output, shape):
-    """Whether a selector's path is in the service's answer, and of the type that the output says."""
-    steps = re.findall(r"\.\.(\w+)|\.(\w+)|\[(\d+)\]", output["Selector"].removeprefix("$"))
-    if (
-        "$" + "".join(f"..{d}" if d else f".{n}" if n else f"[{i}]" for d, n, i in steps)
-        != output["Selector"]
-    ):
-        yield f"{output['Selector']} is not understood"
+def lint_selector(output, shape):
+    """Checks that the response has what a selector selects, and that it has the type of the output."""
+    selector = output["Selector"]
+    path = selector.removeprefix("$")
+    parts = list(SELECTOR_PART.finditer(path))
+    if "".join(part[0] for part in parts) != path:
+        yield f"{selector} is not supported"
         return
-    for deep, name, _ in steps:
-        shape = (
-            descend(shape, deep)
-            if deep
-            else shape.members.get(name)
-            if name and shape.type_name == "structure"
-            else shape.member
-            if not name and shape.type_name == "list"
-            else None
-        )
+    for part in parts:
+        shape = select(part, shape)
         if shape is None:
-            yield f"{output['Selector']}: the answer has no {deep or name or 'list'} there"
+            yield f"{selector}: the response has no {part['deep'] or part['name'] or 'list'} there"
             return
-    types = {
-        "string": "String",
-        "integer": "Integer",
-        "long": "Integer",
-        "boolean": "Boolean",
-        "structure": "StringMap",
-    }
-    found = "MapList" if shape.type_name == "list" else types[shape.type_name]
-    if ".." in output["Selector"]:  # selects a list
-        found = "MapList" if found in ("StringMap", "MapList") else "StringList"
-    if output.get("Type", found) not in (found, "String" if found == "Integer" else found):
-        yield f"{output['Selector']} is {found}, and not {output['Type']}"
+    kind = SELECTED[shape.type_name]
+    if ".." in selector:
+        kind = "MapList" if kind in ("StringMap", "MapList") else "StringList"
+    # Systems Manager converts an integer to a string.
+    if output.get("Type", kind) not in (kind, "String" if kind == "Integer" else kind):
+        yield f"{selector} is {kind}, not {output['Type']}"
 
 
-def descend(shape, name):
-    """The first member of this name at any depth."""
+def select(part, shape):
+    """Returns the shape that a part of a selector selects, or None."""
+    if part["deep"]:
+        return descendant(shape, part["deep"])
+    if part["name"]:
+        return shape.members.get(part["name"]) if shape.type_name == "structure" else None
+    return shape.member if shape.type_name == "list" else None
+
+
+def descendant(shape, name):
+    """Returns the first member of that name at any depth, or None."""
     if shape.type_name == "list":
-        return descend(shape.member, name)
+        return descendant(shape.member, name)
     members = getattr(shape, "members", {})
-    return members.get(name) or next(
-        filter(None, (descend(member, name) for member in members.values())), None
-    )
+    below = (descendant(member, name) for member in members.values())
+    return members.get(name) or next(filter(None, below), None)
 
 
-def script(given, step):
-    if given["Runtime"] != "python3.12":
-        yield f"Runtime {given['Runtime']} is not python3.12"
+def lint_script(inputs, step):
+    if inputs["Runtime"] != "python3.12":
+        yield f"Runtime {inputs['Runtime']} is not python3.12"
     try:
-        tree = ast.parse(given["Script"])
+        tree = ast.parse(inputs["Script"])
     except SyntaxError as error:
         yield f"Script: {error}"
         return
-    handlers = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    if given["Handler"] not in handlers:
-        yield f"Script has no function {given['Handler']}"
-    read = set(re.findall(r"""events\[["'](\w+)["']\]""", given["Script"]))
-    yield from (
-        f"Script reads {name}, which InputPayload has not" for name in read - set(given["InputPayload"])
-    )
-    returned = {
-        key.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Dict)
-        for key in node.keys
-        if isinstance(key, ast.Constant)
-    }
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    if inputs["Handler"] not in functions:
+        yield f"Script does not define {inputs['Handler']}"
+    read = set(re.findall(r"""events\[["'](\w+)["']\]""", inputs["Script"]))
+    for name in read - set(inputs["InputPayload"]):
+        yield f"Script reads {name}, which InputPayload does not contain"
+    dictionaries = [node for node in ast.walk(tree) if isinstance(node, ast.Dict)]
+    returned = {key.value for node in dictionaries for key in node.keys if isinstance(key, ast.Constant)}
     for output in step.get("outputs", []):
         name = output["Selector"].removeprefix("$.Payload.")
         if name not in returned:
-            yield f"{output['Selector']}: Script returns no {name}"
+            yield f"{output['Selector']}: Script does not return {name}"

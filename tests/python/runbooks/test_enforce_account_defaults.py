@@ -1,4 +1,4 @@
-"""EnforceImdsv2AccountDefaults, run against EC2: each way through it."""
+"""EnforceImdsv2AccountDefaults, executed against EC2."""
 
 import pytest
 
@@ -10,10 +10,10 @@ def enforce(cloud, **parameters):
 
 
 def defaults(cloud):
-    return {name: value for name, value in cloud.ec2.get_instance_metadata_defaults()["AccountLevel"].items()}
+    return dict(cloud.ec2.get_instance_metadata_defaults()["AccountLevel"])
 
 
-def test_defaults_that_were_never_set_require_tokens_and_nothing_else(cloud):
+def test_unset_defaults_are_set_to_required_tokens_and_nothing_else(cloud):
     run = enforce(cloud)
     assert run.status == "Success", run.failures
     assert run.outputs == {
@@ -26,7 +26,7 @@ def test_defaults_that_were_never_set_require_tokens_and_nothing_else(cloud):
     assert defaults(cloud) == {"HttpTokens": "required", "ManagedBy": "account"}
 
 
-def test_what_is_not_asked_for_stays(cloud):
+def test_other_defaults_are_not_changed(cloud):
     before = {
         "HttpTokens": "optional",
         "HttpPutResponseHopLimit": 3,
@@ -35,7 +35,7 @@ def test_what_is_not_asked_for_stays(cloud):
         "InstanceMetadataTags": "enabled",
         "ManagedBy": "account",
     }
-    cloud.misbehave(defaults={HERE: dict(before)})
+    cloud.simulate(account_defaults={HERE: dict(before)})
     run = enforce(cloud)
     assert run.status == "Success", run.failures
     assert run.outputs["Before.HttpTokens"] == "optional"
@@ -44,7 +44,7 @@ def test_what_is_not_asked_for_stays(cloud):
     assert defaults(cloud) == before | {"HttpTokens": "required"}
 
 
-def test_hop_limit_and_enforcement_are_set_where_asked(cloud):
+def test_hop_limit_and_enforcement_are_set_on_request(cloud):
     run = enforce(cloud, HttpPutResponseHopLimit=2, HttpTokensEnforced="enabled")
     assert run.status == "Success", run.failures
     assert defaults(cloud) == {
@@ -55,9 +55,11 @@ def test_hop_limit_and_enforcement_are_set_where_asked(cloud):
     }
 
 
-def test_defaults_that_are_as_wanted_are_left_alone(cloud):
-    cloud.misbehave(
-        defaults={HERE: {"HttpTokens": "required", "HttpPutResponseHopLimit": 2, "ManagedBy": "account"}}
+def test_matching_defaults_are_not_changed(cloud):
+    cloud.simulate(
+        account_defaults={
+            HERE: {"HttpTokens": "required", "HttpPutResponseHopLimit": 2, "ManagedBy": "account"}
+        }
     )
     run = enforce(cloud, HttpPutResponseHopLimit=2)
     assert run.status == "Success", run.failures
@@ -68,15 +70,15 @@ def test_defaults_that_are_as_wanted_are_left_alone(cloud):
     assert cloud.calls == ["GetInstanceMetadataDefaults"]
 
 
-def test_a_policy_that_requires_tokens_is_enough(cloud):
-    cloud.misbehave(defaults={HERE: {"HttpTokens": "required", "ManagedBy": "declarative-policy"}})
+def test_declarative_policy_that_requires_tokens_suffices(cloud):
+    cloud.simulate(account_defaults={HERE: {"HttpTokens": "required", "ManagedBy": "declarative-policy"}})
     assert enforce(cloud).status == "Success"
     assert cloud.calls == ["GetInstanceMetadataDefaults"]
 
 
-def test_a_policy_that_says_otherwise_is_told_with_its_message(cloud):
+def test_conflicting_declarative_policy_is_reported_with_its_message(cloud):
     level = {"ManagedBy": "declarative-policy", "ManagedExceptionMessage": "Ask security@example.com."}
-    cloud.misbehave(defaults={HERE: level})
+    cloud.simulate(account_defaults={HERE: level})
     run = enforce(cloud, HttpTokensEnforced="enabled")
     assert run.status == "Failed"
     assert "A declarative policy of the organization manages the account-level defaults" in run.failures[0]
@@ -87,19 +89,19 @@ def test_a_policy_that_says_otherwise_is_told_with_its_message(cloud):
     assert cloud.calls == ["GetInstanceMetadataDefaults"]
 
 
-def test_each_default_that_is_asked_for_is_verified(cloud):
+def test_each_requested_default_is_verified(cloud):
     for name, value in (("HttpTokensEnforced", "enabled"), ("HttpPutResponseHopLimit", 2)):
-        cloud.misbehave(ignore_changes=[name], defaults={})
+        cloud.simulate(ignored_options=[name], account_defaults={})
         run = enforce(cloud, **{name: value})
         assert (
             f"The default {name} was set to {value}, but EC2 reports that it is not set." in run.failures[0]
         )
 
 
-@pytest.mark.parametrize("asked", [{}, {"HttpTokensEnforced": "enabled"}])
-def test_a_change_that_does_not_come_fails_the_verification(cloud, asked):
-    cloud.misbehave(ignore_changes=["HttpTokens", "HttpTokensEnforced"])
-    run = enforce(cloud, **asked)
+@pytest.mark.parametrize("requested", [{}, {"HttpTokensEnforced": "enabled"}])
+def test_ignored_change_fails_the_verification(cloud, requested):
+    cloud.simulate(ignored_options=["HttpTokens", "HttpTokensEnforced"])
+    run = enforce(cloud, **requested)
     assert run.status == "Failed"
     assert (
         "The default HttpTokens was set to required, but EC2 reports that it is not set." in run.failures[0]

@@ -1,23 +1,23 @@
-"""EnforceImdsv2, run against EC2 and CloudWatch: each way through it."""
+"""EnforceImdsv2, executed against EC2 and CloudWatch."""
 
 import pytest
 
 from runbooks.cloud import GONE
-from support.runbook_executor import Refused
+from support.runbook_executor import StartError
 
 
 def enforce(cloud, instance, **parameters):
     return cloud.run("EnforceImdsv2", InstanceId=instance, **parameters)
 
 
-def assert_untouched(cloud, instance, **options):
+def assert_unchanged(cloud, instance, **options):
     assert cloud.changes == []
     assert cloud.options(instance) | options == cloud.options(instance)
 
 
-def test_an_optional_instance_without_imdsv1_calls_is_enforced(cloud):
+def test_instance_without_imdsv1_calls_is_enforced(cloud):
     instance = cloud.instance(hop_limit=2)
-    cloud.known_not_to_call(instance)
+    cloud.no_imdsv1_calls(instance)
     run = enforce(cloud, instance)
     assert run.status == "Success", run.failures
     assert run.outputs == {
@@ -31,23 +31,21 @@ def test_an_optional_instance_without_imdsv1_calls_is_enforced(cloud):
         "After.HttpEndpoint": "enabled",
         "After.State": "applied",
     }
-    assert [change["request"] for change in cloud.changes] == [
-        {"InstanceId": instance, "HttpTokens": "required"}
-    ]
+    assert cloud.requests == [{"InstanceId": instance, "HttpTokens": "required"}]
     assert "WaitUntilApplied" in run.steps
 
 
-def test_a_compliant_instance_is_left_alone(cloud):
+def test_compliant_instance_is_not_changed(cloud):
     instance = cloud.instance(tokens="required")
     cloud.imdsv1_calls(instance, 5)
     run = enforce(cloud, instance, HttpPutResponseHopLimit=2)
     assert run.status == "Success", run.failures
     assert run.outputs["Before.Finding"] == "HttpTokens is already required. No change is needed."
     assert cloud.calls == ["DescribeInstances"]
-    assert_untouched(cloud, instance, HttpTokens="required", HttpPutResponseHopLimit=1)
+    assert_unchanged(cloud, instance, HttpTokens="required", HttpPutResponseHopLimit=1)
 
 
-def test_a_terminated_instance_is_left_alone(cloud):
+def test_terminated_instance_is_not_changed(cloud):
     instance = cloud.instance(state="terminated")
     run = enforce(cloud, instance)
     assert run.status == "Success", run.failures
@@ -55,14 +53,14 @@ def test_a_terminated_instance_is_left_alone(cloud):
     assert cloud.calls == ["DescribeInstances"]
 
 
-def test_a_vanished_instance_is_no_failure(cloud):
+def test_missing_instance_is_not_a_failure(cloud):
     run = enforce(cloud, GONE)
     assert run.status == "Success", run.failures
     assert run.outputs["Before.Finding"] == "The instance no longer exists. No change is needed."
     assert cloud.calls == ["DescribeInstances"]
 
 
-def test_a_stopped_instance_is_changed_and_not_waited_for(cloud):
+def test_stopped_instance_is_changed_without_waiting(cloud):
     instance = cloud.instance(state="stopped")
     run = enforce(cloud, instance)
     assert run.status == "Success", run.failures
@@ -72,26 +70,24 @@ def test_a_stopped_instance_is_changed_and_not_waited_for(cloud):
     assert run.outputs["Usage.Calls"] == 0
 
 
-def test_a_stopped_instance_that_used_imdsv1_before_is_not_changed(cloud):
+def test_stopped_instance_with_imdsv1_calls_is_not_changed(cloud):
     instance = cloud.instance(state="stopped")
     cloud.imdsv1_calls(instance, 3)
     run = enforce(cloud, instance)
     assert run.status == "Failed"
-    assert_untouched(cloud, instance, HttpTokens="optional")
+    assert_unchanged(cloud, instance, HttpTokens="optional")
 
 
-def test_a_disabled_endpoint_stays_disabled_and_only_tokens_are_set(cloud):
+def test_disabled_endpoint_stays_disabled_and_only_tokens_are_set(cloud):
     instance = cloud.instance(endpoint="disabled")
     run = enforce(cloud, instance, HttpPutResponseHopLimit=2)
     assert run.status == "Success", run.failures
-    assert [change["request"] for change in cloud.changes] == [
-        {"InstanceId": instance, "HttpTokens": "required"}
-    ]
+    assert cloud.requests == [{"InstanceId": instance, "HttpTokens": "required"}]
     assert run.outputs["After.HttpEndpoint"] == "disabled"
     assert run.outputs["After.HttpPutResponseHopLimit"] == 1
 
 
-def test_imdsv1_calls_stop_it_before_any_change(cloud):
+def test_imdsv1_calls_prevent_any_change(cloud):
     instance = cloud.instance()
     cloud.imdsv1_calls(instance, 7, days_ago=2)
     cloud.imdsv1_calls(instance, 4, days_ago=13)
@@ -101,12 +97,12 @@ def test_imdsv1_calls_stop_it_before_any_change(cloud):
         "The instance made 11 IMDSv1 calls in the last 14 days, so HttpTokens was not changed."
         in run.failures[0]
     )
-    assert_untouched(cloud, instance, HttpTokens="optional")
+    assert_unchanged(cloud, instance, HttpTokens="optional")
 
 
-def test_what_broke_and_was_put_back_is_not_enforced_again(cloud):
+def test_restored_instance_with_rejected_calls_is_not_enforced_again(cloud):
     instance = cloud.instance()
-    cloud.known_not_to_call(instance)
+    cloud.no_imdsv1_calls(instance)
     run = enforce(cloud, instance)
     assert run.status == "Success", run.failures
     cloud.imdsv1_calls(instance, 500, metric="MetadataNoTokenRejected")
@@ -121,7 +117,7 @@ def test_what_broke_and_was_put_back_is_not_enforced_again(cloud):
     assert cloud.options(instance)["HttpTokens"] == "optional"
 
 
-def test_data_of_less_than_half_of_the_lookback_is_not_enough(cloud):
+def test_data_for_less_than_half_of_the_lookback_is_insufficient(cloud):
     instance = cloud.instance()
     cloud.imdsv1_calls(instance, 0, days_ago=5)
     run = enforce(cloud, instance)
@@ -130,9 +126,9 @@ def test_data_of_less_than_half_of_the_lookback_is_not_enough(cloud):
     assert enforce(cloud, instance, UsageLookbackDays=9).status == "Success"
 
 
-def test_options_that_are_told_late_are_waited_for(cloud):
+def test_stale_options_are_read_again(cloud):
     instance = cloud.instance()
-    cloud.misbehave(stale_reads=4)
+    cloud.simulate(stale_reads=4)
     run = enforce(cloud, instance, OnUnknownUsage="Proceed")
     assert run.status == "Success", run.failures
     assert run.outputs["After.HttpTokens"] == "required"
@@ -150,17 +146,17 @@ def test_calls_before_the_lookback_do_not_count(cloud):
 
 def test_calls_of_another_instance_do_not_count(cloud):
     instance = cloud.instance()
-    cloud.known_not_to_call(instance)
+    cloud.no_imdsv1_calls(instance)
     cloud.imdsv1_calls(cloud.instance(), 7)
     assert enforce(cloud, instance).status == "Success"
 
 
-def test_unknown_usage_of_a_running_instance_stops_it(cloud):
+def test_unknown_usage_of_a_running_instance_prevents_any_change(cloud):
     instance = cloud.instance()
     run = enforce(cloud, instance)
     assert run.status == "Failed"
     assert "its IMDSv1 usage is unknown and HttpTokens was not changed" in run.failures[0]
-    assert_untouched(cloud, instance, HttpTokens="optional")
+    assert_unchanged(cloud, instance, HttpTokens="optional")
 
 
 def test_unknown_usage_is_accepted_on_request(cloud):
@@ -170,15 +166,15 @@ def test_unknown_usage_is_accepted_on_request(cloud):
     assert run.outputs["Usage.Calls"] == 0
 
 
-def test_known_usage_stops_it_even_where_unknown_usage_is_accepted(cloud):
+def test_known_usage_prevents_a_change_when_unknown_usage_is_accepted(cloud):
     instance = cloud.instance()
     cloud.imdsv1_calls(instance, 1)
     assert enforce(cloud, instance, OnUnknownUsage="Proceed").status == "Failed"
-    assert_untouched(cloud, instance, HttpTokens="optional")
+    assert_unchanged(cloud, instance, HttpTokens="optional")
 
 
 @pytest.mark.parametrize("calls", [None, 9])
-def test_force_enforces_whatever_the_usage_is_and_tells_it(cloud, calls):
+def test_force_ignores_the_usage_and_reports_it(cloud, calls):
     instance = cloud.instance()
     if calls:
         cloud.imdsv1_calls(instance, calls)
@@ -188,7 +184,7 @@ def test_force_enforces_whatever_the_usage_is_and_tells_it(cloud, calls):
     assert run.outputs["After.HttpTokens"] == "required"
 
 
-def test_no_lookback_asks_cloudwatch_nothing(cloud):
+def test_lookback_of_zero_days_does_not_call_cloudwatch(cloud):
     instance = cloud.instance()
     run = enforce(cloud, instance, UsageLookbackDays=0)
     assert run.status == "Success", run.failures
@@ -196,7 +192,7 @@ def test_no_lookback_asks_cloudwatch_nothing(cloud):
     assert "Usage.Calls" not in run.outputs
 
 
-def test_the_hop_limit_is_raised_where_asked(cloud):
+def test_hop_limit_is_raised_on_request(cloud):
     instance = cloud.instance(hop_limit=1)
     run = enforce(cloud, instance, OnUnknownUsage="Proceed", HttpPutResponseHopLimit=2)
     assert run.status == "Success", run.failures
@@ -204,38 +200,36 @@ def test_the_hop_limit_is_raised_where_asked(cloud):
     assert run.outputs["After.HttpPutResponseHopLimit"] == 2
 
 
-@pytest.mark.parametrize("wanted", [0, 2, 3])
-def test_the_hop_limit_is_never_lowered(cloud, wanted):
+@pytest.mark.parametrize("requested", [0, 2, 3])
+def test_hop_limit_is_never_lowered(cloud, requested):
     instance = cloud.instance(hop_limit=3)
-    run = enforce(cloud, instance, OnUnknownUsage="Proceed", HttpPutResponseHopLimit=wanted)
+    run = enforce(cloud, instance, OnUnknownUsage="Proceed", HttpPutResponseHopLimit=requested)
     assert run.status == "Success", run.failures
-    assert [change["request"] for change in cloud.changes] == [
-        {"InstanceId": instance, "HttpTokens": "required"}
-    ]
+    assert cloud.requests == [{"InstanceId": instance, "HttpTokens": "required"}]
     assert run.outputs["After.HttpPutResponseHopLimit"] == 3
 
 
-def test_a_refused_change_fails_with_ec2s_reason(cloud):
+def test_rejected_change_fails_with_the_error_of_ec2(cloud):
     instance = cloud.instance()
-    cloud.misbehave(refuse=("UnauthorizedOperation", "You are not authorized to perform this operation."))
+    cloud.simulate(error=("UnauthorizedOperation", "You are not authorized to perform this operation."))
     run = enforce(cloud, instance, OnUnknownUsage="Proceed")
     assert run.status == "Failed"
     assert "UnauthorizedOperation" in run.failures[0]
     assert run.steps[-1] == "RequireTokens"
 
 
-def test_a_change_that_does_not_come_fails_the_verification(cloud):
+def test_ignored_change_fails_the_verification(cloud):
     instance = cloud.instance()
-    cloud.misbehave(ignore_changes=["HttpTokens"])
+    cloud.simulate(ignored_options=["HttpTokens"])
     run = enforce(cloud, instance, OnUnknownUsage="Proceed")
     assert run.status == "Failed"
     assert run.failures[0].startswith("VerifyTokens: timed out after 60 seconds")
     assert "'optional', not one of ['required']" in run.failures[0]
 
 
-def test_a_change_that_stays_pending_times_out(cloud):
+def test_change_that_stays_pending_times_out(cloud):
     instance = cloud.instance()
-    cloud.misbehave(apply_after=10_000)
+    cloud.simulate(reads_until_applied=10_000)
     run = enforce(cloud, instance, OnUnknownUsage="Proceed")
     assert run.status == "Failed"
     assert run.failures[0].startswith("WaitUntilApplied: timed out after 300 seconds")
@@ -255,12 +249,12 @@ def test_a_change_that_stays_pending_times_out(cloud):
         ("HopLimit", "2"),
     ],
 )
-def test_a_wrong_parameter_starts_nothing(cloud, name, value):
-    with pytest.raises(Refused, match=name):
+def test_invalid_parameter_starts_nothing(cloud, name, value):
+    with pytest.raises(StartError, match=name):
         enforce(cloud, **{"instance": GONE, name: value} if name != "InstanceId" else {"instance": value})
     assert cloud.calls == []
 
 
 @pytest.mark.parametrize("days", [0, 1, 9, 10, 99, 100, 399, 400, 449, 450, 455])
-def test_every_lookback_that_cloudwatch_keeps_is_accepted(cloud, days):
+def test_every_lookback_that_cloudwatch_retains_is_accepted(cloud, days):
     assert enforce(cloud, GONE, UsageLookbackDays=days).status == "Success"

@@ -1,4 +1,4 @@
-"""EnforceImdsv2LaunchTemplate, run against EC2: each way through it."""
+"""EnforceImdsv2LaunchTemplate, executed against EC2."""
 
 import pytest
 
@@ -8,7 +8,7 @@ def enforce(cloud, template, **parameters):
 
 
 def launch_template(cloud, **options):
-    """A launch template of one version, with the metadata options given."""
+    """Creates a launch template with these metadata options and returns its id."""
     data = {"ImageId": "ami-12c6146b", "InstanceType": "t3.micro"} | (
         {"MetadataOptions": options} if options else {}
     )
@@ -21,7 +21,7 @@ def versions(cloud, template):
     return answer["LaunchTemplateVersions"]
 
 
-def test_a_new_version_requires_tokens_and_becomes_the_default(cloud):
+def test_new_version_requires_tokens_and_becomes_the_default(cloud):
     template = launch_template(
         cloud, HttpTokens="optional", HttpPutResponseHopLimit=2, InstanceMetadataTags="enabled"
     )
@@ -42,7 +42,7 @@ def test_a_new_version_requires_tokens_and_becomes_the_default(cloud):
     assert new["LaunchTemplateData"] == old["LaunchTemplateData"] | {"MetadataOptions": options}
 
 
-def test_what_the_template_leaves_unset_stays_unset(cloud):
+def test_unset_options_stay_unset(cloud):
     template = launch_template(cloud)
     run = enforce(cloud, template)
     assert run.status == "Success", run.failures
@@ -50,7 +50,7 @@ def test_what_the_template_leaves_unset_stays_unset(cloud):
     assert versions(cloud, template)[1]["LaunchTemplateData"]["MetadataOptions"] == {"HttpTokens": "required"}
 
 
-def test_the_hop_limit_is_set_where_given(cloud):
+def test_hop_limit_is_set_on_request(cloud):
     template = launch_template(cloud, HttpTokens="required", HttpPutResponseHopLimit=1)
     run = enforce(cloud, template, HttpPutResponseHopLimit=2)
     assert run.status == "Success", run.failures
@@ -58,7 +58,7 @@ def test_the_hop_limit_is_set_where_given(cloud):
     assert (options["HttpTokens"], options["HttpPutResponseHopLimit"]) == ("required", 2)
 
 
-def test_the_default_stays_where_asked(cloud):
+def test_default_version_stays_on_request(cloud):
     template = launch_template(cloud, HttpTokens="optional")
     run = enforce(cloud, template, SetDefaultVersion=False)
     assert run.status == "Success", run.failures
@@ -66,7 +66,7 @@ def test_the_default_stays_where_asked(cloud):
     assert "ModifyLaunchTemplate" not in cloud.calls
 
 
-def test_it_starts_from_the_default_version_and_not_the_latest(cloud):
+def test_new_version_is_based_on_the_default_and_not_on_the_latest(cloud):
     template = launch_template(cloud, HttpTokens="optional")
     latest = {"InstanceType": "m7i.large", "MetadataOptions": {"HttpTokens": "required"}}
     cloud.ec2.create_launch_template_version(
@@ -79,7 +79,7 @@ def test_it_starts_from_the_default_version_and_not_the_latest(cloud):
     assert new["LaunchTemplateData"]["InstanceType"] == "t3.micro"
 
 
-def test_the_default_version_may_be_any(cloud):
+def test_default_version_may_have_any_number(cloud):
     template = launch_template(cloud, HttpTokens="required")
     data = {
         "InstanceType": "m7i.large",
@@ -98,7 +98,7 @@ def test_the_default_version_may_be_any(cloud):
     assert new["LaunchTemplateData"]["MetadataOptions"]["HttpPutResponseHopLimit"] == 3
 
 
-def test_snapshots_are_not_lost(cloud):
+def test_template_with_snapshots_is_not_changed(cloud):
     data = {
         "ImageId": "ami-12c6146b",
         "MetadataOptions": {"HttpTokens": "optional"},
@@ -122,7 +122,7 @@ def test_snapshots_are_not_lost(cloud):
         ),
     ],
 )
-def test_a_safe_template_is_left_alone(cloud, options, finding):
+def test_compliant_template_is_not_changed(cloud, options, finding):
     template = launch_template(cloud, **options)
     run = enforce(cloud, template)
     assert run.status == "Success", run.failures
@@ -130,13 +130,13 @@ def test_a_safe_template_is_left_alone(cloud, options, finding):
     assert cloud.calls == ["DescribeLaunchTemplateVersions"]
 
 
-def test_a_template_that_is_gone_is_named(cloud):
+def test_missing_template_is_reported(cloud):
     run = enforce(cloud, "lt-0123456789abcdef0")
     assert run.status == "Failed"
     assert "lt-0123456789abcdef0" in run.failures[0]
 
 
-def test_undo_is_the_default_version_of_the_outputs(cloud):
+def test_outputs_name_the_previous_default_version(cloud):
     template = launch_template(cloud, HttpTokens="optional")
     run = enforce(cloud, template)
     cloud.ec2.modify_launch_template(LaunchTemplateId=template, DefaultVersion=run.outputs["Look.Version"])

@@ -1,11 +1,11 @@
-"""RestoreMetadataOptions, run against EC2: each way through it, and the way back from EnforceImdsv2."""
+"""RestoreMetadataOptions, executed against EC2, by itself and after EnforceImdsv2."""
 
 from itertools import product
 
 import pytest
 
 from runbooks.cloud import GONE
-from support.runbook_executor import Refused
+from support.runbook_executor import StartError
 
 OPTIONS = ("HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint")
 
@@ -22,16 +22,14 @@ def restore(cloud, instance, tokens="optional", hop_limit=1, endpoint="enabled")
 
 @pytest.mark.parametrize("state", ["running", "stopped"])
 @pytest.mark.parametrize(
-    ("tokens", "endpoint", "hop_limit", "wanted"),
+    ("tokens", "endpoint", "hop_limit", "requested"),
     product(["optional", "required"], ["enabled", "disabled"], [1, 2, 64], [0, 2]),
 )
-def test_enforce_then_restore_leaves_the_instance_as_it_was(
-    cloud, tokens, endpoint, hop_limit, wanted, state
-):
+def test_enforced_and_restored_instance_is_unchanged(cloud, tokens, endpoint, hop_limit, requested, state):
     instance = cloud.instance(tokens, endpoint, hop_limit, state)
     before = cloud.describe(instance)
     run = cloud.run(
-        "EnforceImdsv2", InstanceId=instance, OnUnknownUsage="Proceed", HttpPutResponseHopLimit=wanted
+        "EnforceImdsv2", InstanceId=instance, OnUnknownUsage="Proceed", HttpPutResponseHopLimit=requested
     )
     assert run.status == "Success", run.failures
     assert cloud.options(instance)["HttpTokens"] == "required"
@@ -42,12 +40,12 @@ def test_enforce_then_restore_leaves_the_instance_as_it_was(
         **{name: run.outputs[f"Before.{name}"] for name in OPTIONS},
     )
     assert run.status == "Success", run.failures
-    if state == "stopped":  # what was put back applies at the next start
+    if state == "stopped":  # restored options are applied at the next start
         before["MetadataOptions"]["State"] = cloud.options(instance)["State"]
     assert cloud.describe(instance) == before
 
 
-def test_options_that_are_as_before_are_left_alone(cloud):
+def test_matching_options_are_not_changed(cloud):
     instance = cloud.instance(hop_limit=2)
     run = restore(cloud, instance, hop_limit=2)
     assert run.status == "Success", run.failures
@@ -55,20 +53,20 @@ def test_options_that_are_as_before_are_left_alone(cloud):
     assert cloud.changes == []
 
 
-def test_a_terminated_instance_is_left_alone(cloud):
+def test_terminated_instance_is_not_changed(cloud):
     run = restore(cloud, cloud.instance(tokens="required", state="terminated"))
     assert run.status == "Success", run.failures
     assert run.outputs == {"Plan.Finding": "The instance is terminated. No change is needed."}
     assert cloud.changes == []
 
 
-def test_a_vanished_instance_is_no_failure(cloud):
+def test_missing_instance_is_not_a_failure(cloud):
     run = restore(cloud, GONE)
     assert run.status == "Success", run.failures
     assert run.outputs == {"Plan.Finding": "The instance no longer exists. No change is needed."}
 
 
-def test_an_endpoint_that_was_enabled_since_is_disabled_again(cloud):
+def test_endpoint_enabled_since_then_is_disabled_again(cloud):
     instance = cloud.instance(tokens="required")
     run = restore(cloud, instance, endpoint="disabled")
     assert run.status == "Success", run.failures
@@ -77,16 +75,14 @@ def test_an_endpoint_that_was_enabled_since_is_disabled_again(cloud):
     assert cloud.options(instance)["HttpTokens"] == "optional"
 
 
-def test_an_endpoint_alone_is_disabled_in_one_call(cloud):
+def test_endpoint_alone_is_disabled_in_one_call(cloud):
     instance = cloud.instance()
     run = restore(cloud, instance, endpoint="disabled")
     assert run.status == "Success", run.failures
-    assert [change["request"] for change in cloud.changes] == [
-        {"InstanceId": instance, "HttpEndpoint": "disabled"}
-    ]
+    assert cloud.requests == [{"InstanceId": instance, "HttpEndpoint": "disabled"}]
 
 
-def test_an_endpoint_that_was_disabled_since_is_not_switched_on(cloud):
+def test_endpoint_disabled_since_then_is_not_enabled(cloud):
     instance = cloud.instance(tokens="required", endpoint="disabled")
     run = restore(cloud, instance, endpoint="enabled")
     assert run.status == "Failed"
@@ -113,10 +109,10 @@ def test_tokens_are_never_required(cloud):
         ),
     ],
 )
-def test_enforcement_is_told_as_the_reason_of_a_refusal(cloud, managed_by, enforcer, policy):
+def test_enforcement_is_reported_as_the_cause_of_a_rejection(cloud, managed_by, enforcer, policy):
     instance = cloud.instance(tokens="required")
     level = {"ManagedBy": managed_by, "HttpTokensEnforced": "enabled", "ManagedExceptionMessage": policy}
-    cloud.misbehave(defaults={("123456789012", "us-east-1"): level})
+    cloud.simulate(account_defaults={("123456789012", "us-east-1"): level})
     run = restore(cloud, instance)
     assert run.status == "Failed"
     assert "UnsupportedOperation" in run.failures[0]
@@ -125,9 +121,9 @@ def test_enforcement_is_told_as_the_reason_of_a_refusal(cloud, managed_by, enfor
     assert cloud.options(instance)["HttpTokens"] == "required"
 
 
-def test_any_other_refusal_is_told_as_such(cloud):
+def test_other_rejection_is_not_attributed_to_enforcement(cloud):
     instance = cloud.instance(tokens="required")
-    cloud.misbehave(refuse=("UnauthorizedOperation", "with an explicit deny in a service control policy"))
+    cloud.simulate(error=("UnauthorizedOperation", "with an explicit deny in a service control policy"))
     run = restore(cloud, instance)
     assert run.status == "Failed"
     assert "explicit deny in a service control policy" in run.failures[0]
@@ -142,25 +138,25 @@ def test_any_other_refusal_is_told_as_such(cloud):
         ("HttpEndpoint", "VerifyEndpoint"),
     ],
 )
-def test_a_change_that_does_not_come_fails_the_verification(cloud, option, step):
+def test_ignored_change_fails_the_verification(cloud, option, step):
     instance = cloud.instance(tokens="required", hop_limit=2)
-    cloud.misbehave(ignore_changes=[option])
+    cloud.simulate(ignored_options=[option])
     run = restore(cloud, instance, endpoint="disabled")
     assert run.status == "Failed"
     assert run.failures[0].startswith(f"{step}: timed out after 60 seconds")
 
 
-def test_a_change_that_stays_pending_times_out(cloud):
+def test_change_that_stays_pending_times_out(cloud):
     instance = cloud.instance(tokens="required")
-    cloud.misbehave(apply_after=10_000)
+    cloud.simulate(reads_until_applied=10_000)
     run = restore(cloud, instance)
     assert run.status == "Failed"
     assert run.failures[0].startswith("WaitUntilApplied: timed out after 300 seconds")
 
 
-def test_options_that_are_told_late_are_waited_for(cloud):
+def test_stale_options_are_read_again(cloud):
     instance = cloud.instance(tokens="required")
-    cloud.misbehave(stale_reads=4)
+    cloud.simulate(stale_reads=4)
     run = restore(cloud, instance)
     assert run.status == "Success", run.failures
     assert cloud.options(instance)["HttpTokens"] == "optional"
@@ -169,7 +165,7 @@ def test_options_that_are_told_late_are_waited_for(cloud):
 @pytest.mark.parametrize(
     ("name", "value"), [("tokens", ""), ("hop_limit", 0), ("hop_limit", 65), ("endpoint", "on")]
 )
-def test_options_that_were_never_given_start_nothing(cloud, name, value):
-    with pytest.raises(Refused):
+def test_invalid_option_starts_nothing(cloud, name, value):
+    with pytest.raises(StartError):
         restore(cloud, GONE, **{name: value})
     assert cloud.calls == []

@@ -1,57 +1,54 @@
-"""What no runbook may ever ask for is judged after every test, in conftest. Here: the judge itself."""
+"""The check that follows every test: it finds the changes that no runbook may request."""
 
 import pytest
 import yaml
 
-from runbooks.cloud import ROLE, assert_safe
-from support.repository import RUNBOOKS
+from runbooks.cloud import ROLE
+from runbooks.safety import Change, assert_safe
 from support.runbook_executor import Runbook
+from support.runbooks import load, step
+
+ENABLED = {"HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2}
 
 
 @pytest.fixture
-def careless():
-    """EnforceImdsv2 as others write it: the endpoint is switched on, and usage is looked at by nobody."""
-    document = yaml.safe_load((RUNBOOKS / "EnforceImdsv2.yaml").read_text())
-    steps = {step["name"]: step for step in document["mainSteps"]}
-    steps["RequireTokens"]["inputs"]["HttpEndpoint"] = "enabled"
-    steps["Usage"]["inputs"]["Script"] = "def judge(events, context):\n    return {'Calls': 0}"
+def unsafe():
+    """EnforceImdsv2 without its safeguards: it enables the endpoint and ignores the usage."""
+    document = load("EnforceImdsv2")
+    step(document, "RequireTokens")["inputs"]["HttpEndpoint"] = "enabled"
+    step(document, "Usage")["inputs"]["Script"] = "def judge(events, context):\n    return {'Calls': 0}"
     return Runbook(yaml.safe_dump(document))
 
 
-def judged(cloud):
-    """What the cloud was asked for, taken out of the judgement that follows the test."""
+def requested(cloud):
+    """Returns the only change, and exempts it from the check that follows the test."""
     changes, cloud.changes = cloud.changes, []
     (change,) = changes
     return change
 
 
-def test_switching_the_endpoint_on_is_found(cloud, careless):
+def test_enabling_the_endpoint_is_found(cloud, unsafe):
     instance = cloud.instance(endpoint="disabled")
-    careless.run(cloud.recorded, {"InstanceId": [instance], "AutomationAssumeRole": [ROLE]})
-    with pytest.raises(AssertionError, match="switches IMDS on"):
-        assert_safe(**judged(cloud))
+    unsafe.run(cloud.recorded, {"InstanceId": [instance], "AutomationAssumeRole": [ROLE]})
+    with pytest.raises(AssertionError, match="enables the IMDS endpoint"):
+        assert_safe(requested(cloud))
 
 
-def test_cutting_off_imdsv1_is_found(cloud, careless):
+def test_blocking_imdsv1_calls_is_found(cloud, unsafe):
     instance = cloud.instance()
     cloud.imdsv1_calls(instance, 5)
-    careless.run(cloud.recorded, {"InstanceId": [instance], "AutomationAssumeRole": [ROLE]})
-    with pytest.raises(AssertionError, match="cuts off what made 5 IMDSv1 calls"):
-        assert_safe(**judged(cloud))
+    unsafe.run(cloud.recorded, {"InstanceId": [instance], "AutomationAssumeRole": [ROLE]})
+    with pytest.raises(AssertionError, match="blocks an instance that made 5 IMDSv1 calls"):
+        assert_safe(requested(cloud))
 
 
-def test_cutting_off_is_allowed_by_force_alone():
-    options = {"HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2}
-    assert_safe(request={"HttpTokens": "required"}, options=options, calls=5, forced=True)
-    assert_safe(request={"HttpTokens": "required"}, options=options, calls=0, forced=False)
-    assert_safe(request={"HttpEndpoint": "disabled"}, options=options, calls=5, forced=False)
+def test_only_force_may_block_imdsv1_calls():
+    assert_safe(Change({"HttpTokens": "required"}, ENABLED, calls=5, forced=True))
+    assert_safe(Change({"HttpTokens": "required"}, ENABLED, calls=0))
+    assert_safe(Change({"HttpEndpoint": "disabled"}, ENABLED, calls=5))
 
 
-def test_lowering_the_hop_limit_is_for_undoing_alone():
-    change = {
-        "request": {"HttpPutResponseHopLimit": 1},
-        "options": {"HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2},
-    }
-    assert_safe(**change, calls=0, forced=False, lowers_allowed=True)
+def test_only_a_restore_may_lower_the_hop_limit():
+    assert_safe(Change({"HttpPutResponseHopLimit": 1}, ENABLED, restores=True))
     with pytest.raises(AssertionError, match="lowers the hop limit"):
-        assert_safe(**change, calls=0, forced=False)
+        assert_safe(Change({"HttpPutResponseHopLimit": 1}, ENABLED))

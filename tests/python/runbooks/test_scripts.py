@@ -1,18 +1,17 @@
-"""The scripts inside the runbooks, called by themselves with what their steps pass them."""
+"""The scripts in the runbooks, called with the inputs of their steps."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import yaml
 
-from support.repository import RUNBOOKS
-from support.runbook_executor import script
+from support.runbook_executor import handler
+from support.runbooks import load, step
 
 
-def handler(document, step):
-    steps = yaml.safe_load((RUNBOOKS / f"{document}.yaml").read_text())["mainSteps"]
-    inputs = next(s["inputs"] for s in steps if s["name"] == step)
-    return lambda **events: script(inputs["Script"], inputs["Handler"])(events, None)
+def script(document, name):
+    """Returns the handler of a step, which takes its input payload as keyword arguments."""
+    inputs = step(load(document), name)["inputs"]
+    return lambda **payload: handler(inputs["Script"], inputs["Handler"])(payload, None)
 
 
 def reservations(state="running", **options):
@@ -20,7 +19,7 @@ def reservations(state="running", **options):
 
 
 def before(instances, days=14, hop_limit=0):
-    return handler("EnforceImdsv2", "Before")(Reservations=instances, LookbackDays=days, HopLimit=hop_limit)
+    return script("EnforceImdsv2", "Before")(Reservations=instances, LookbackDays=days, HopLimit=hop_limit)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +31,7 @@ def before(instances, days=14, hop_limit=0):
         ("stopped", False, False),
     ],
 )
-def test_the_state_says_what_to_expect(state, may_call, applies_now):
+def test_state_decides_whether_calls_and_the_change_happen_now(state, may_call, applies_now):
     plan = before(
         reservations(state, HttpTokens="optional", HttpEndpoint="enabled", HttpPutResponseHopLimit=1)
     )
@@ -40,18 +39,18 @@ def test_the_state_says_what_to_expect(state, may_call, applies_now):
 
 
 @pytest.mark.parametrize("state", ["shutting-down", "terminated"])
-def test_an_instance_on_its_way_out_is_left_alone(state):
+def test_terminating_instance_is_not_changed(state):
     assert before(reservations(state, HttpTokens="optional"))["Do"] == "Nothing"
 
 
-def test_an_instance_without_options_is_enforced_and_may_call():
+def test_instance_without_options_is_enforced_and_may_call():
     plan = before(reservations(), days=0, hop_limit=2)
     assert (plan["Do"], plan["MayCall"], plan["RaiseHopLimit"]) == ("Change", True, True)
     assert plan["Finding"] == "HttpTokens was not set and the instance was running."
 
 
 @pytest.mark.parametrize("days", [1, 14, 455])
-def test_the_lookback_is_as_long_as_asked(days):
+def test_lookback_has_the_requested_length(days):
     plan = before(reservations(HttpTokens="optional"), days=days)
     start, half, end = (datetime.fromisoformat(plan[name]) for name in ("From", "HalfWay", "To"))
     assert end - start == timedelta(days=days)
@@ -60,7 +59,7 @@ def test_the_lookback_is_as_long_as_asked(days):
 
 
 @pytest.mark.parametrize(
-    ("answered", "refused", "may_call", "unknown", "force", "calls"),
+    ("accepted", "rejected", "may_call", "unknown", "force", "calls"),
     [
         ({1: 0, 8: 0}, {}, True, "Stop", False, 0),
         ({1: 0}, {8: 0}, True, "Stop", False, 0),
@@ -76,19 +75,19 @@ def test_the_lookback_is_as_long_as_asked(days):
         ({1: 0, 8: 0}, {2: 1}, True, "Stop", False, None),
     ],
 )
-def test_usage_decides(answered, refused, may_call, unknown, force, calls):
+def test_usage_decides_whether_tokens_are_required(accepted, rejected, may_call, unknown, force, calls):
     now = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
-    def points(sums):
+    def datapoints(sums):
         return [
             {"Sum": float(value), "Timestamp": (now - timedelta(days=days)).isoformat()}
             for days, value in sums.items()
         ]
 
     def judge():
-        return handler("EnforceImdsv2", "Usage")(
-            Answered=points(answered),
-            Refused=points(refused),
+        return script("EnforceImdsv2", "Usage")(
+            Answered=datapoints(accepted),
+            Refused=datapoints(rejected),
             HalfWay="2026-06-08T12:00:00Z",
             LookbackDays=14,
             MayCall=may_call,
@@ -103,8 +102,8 @@ def test_usage_decides(answered, refused, may_call, unknown, force, calls):
         assert judge() == {"Calls": calls}
 
 
-def test_restoring_an_instance_that_is_stopping_does_not_wait():
-    plan = handler("RestoreMetadataOptions", "Plan")(
+def test_restore_of_a_stopping_instance_does_not_wait():
+    plan = script("RestoreMetadataOptions", "Plan")(
         Reservations=reservations(
             "stopping", HttpTokens="required", HttpEndpoint="enabled", HttpPutResponseHopLimit=1
         ),

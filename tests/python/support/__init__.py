@@ -1,9 +1,10 @@
-"""What more than one suite uses.
+"""Modules that more than one suite uses.
 
-- `repository`: the paths of the repository that tests read.
-- `moto_server`: the fixture that serves EC2, CloudWatch and the other services of AWS; `moto_gaps`: what moto lacks.
-- `loopback`: a small HTTP server; `cloudwatch_bridge` and `automation_bridge` serve what moto does not.
-- `runbook_executor`: executes a runbook, step by step.
-- `templates`: reads CloudFormation templates; `stack`: evaluates one for given parameters.
-- `journal`: reads the journal that `imdsv2 remediate` writes.
+- `repository`: the paths of the repository.
+- `cloud`: AWS accounts on the moto server; `command_line`: the built `imdsv2`, which works in them.
+- `moto_server`: the fixture that starts moto; `moto_gaps`: behavior of AWS that moto lacks.
+- `loopback`: a small HTTP server; `cloudwatch_bridge`, `automation_bridge`: services in front of moto.
+- `journal`: the journal that `imdsv2 remediate` writes.
+- `runbooks`: reads the runbooks; `runbook_executor`: executes one, step by step.
+- `templates`: reads the CloudFormation templates; `stack`: evaluates one for given parameters.
 """

@@ -1,24 +1,33 @@
-"""Systems Manager's Automation in front of moto, which knows documents and does not execute them: runs are
-executed by the interpreter that the runbooks' own tests use."""
+"""Serves the executions of Systems Manager Automation, which moto lacks, with the runbook executor."""
 
 import json
 import threading
 import uuid
 from threading import Thread
 
+from botocore import xform_name
+
 from support.loopback import region, serving
-from support.runbook_executor import Refused, Runbook
+from support.runbook_executor import Runbook, StartError
+
+PAGE = 2
 
 
 class Automation:
-    """The runs of a document, each target's below the run that was asked for."""
+    """The executions of one document. An execution with targets has a child execution for each target.
+
+    A method answers the operation of its name. Its arguments are the Region and the request.
+    """
 
     def __init__(self, document, client):
+        """`client(service, region)` returns the boto3 client that the document uses."""
         self.document, self.client = document, client
-        self.runs, self.requests, self.hold = {}, [], threading.Event()
-        self.hold.set()
+        self.executions, self.requests = {}, []
+        # Cleared by a test, it delays the next child execution until it is set again.
+        self.may_continue = threading.Event()
+        self.may_continue.set()
 
-    def DescribeDocument(self, region, Name):
+    def describe_document(self, _region, request):
         parameters = [
             {
                 "Name": name,
@@ -27,71 +36,73 @@ class Automation:
             }
             for name, rule in Runbook(self.document).document["parameters"].items()
         ]
-        return {"Document": {"Name": Name, "Parameters": parameters}}
+        return {"Document": {"Name": request["Name"], "Parameters": parameters}}
 
-    def StartAutomationExecution(self, region, **request):
+    def start_automation_execution(self, region, request):
         (target,) = request["Targets"]
         assert target["Key"] == "ParameterValues"
         assert 1 <= len(target["Values"]) <= 50
         self.requests.append(request)
-        run = self.begin(None, request.get("Parameters", {}))
-        Thread(target=self.work, args=(run, region, request, target["Values"]), daemon=True).start()
-        return {"AutomationExecutionId": run["AutomationExecutionId"]}
+        execution = self.add_execution(None, request.get("Parameters", {}))
+        arguments = (execution, region, request, target["Values"])
+        Thread(target=self.execute, args=arguments, daemon=True).start()
+        return {"AutomationExecutionId": execution["AutomationExecutionId"]}
 
-    def begin(self, parent, parameters):
-        run = {
+    def add_execution(self, parent, parameters):
+        execution = {
             "AutomationExecutionId": str(uuid.uuid4()),
             "AutomationExecutionStatus": "InProgress",
             "Parameters": parameters,
             "Parent": parent,
         }
-        return self.runs.setdefault(run["AutomationExecutionId"], run)
+        return self.executions.setdefault(execution["AutomationExecutionId"], execution)
 
-    def work(self, parent, region, request, instances):
+    def execute(self, parent, region, request, instances):
+        """Runs the document for one instance after the other, until it is stopped or fails too often."""
         failures = 0
         for instance in instances:
-            self.hold.wait()
+            self.may_continue.wait()
             if "stop" in parent or failures > int(request["MaxErrors"]):
                 break
             parameters = request.get("Parameters", {}) | {request["TargetParameterName"]: [instance]}
-            run = self.begin(parent["AutomationExecutionId"], parameters)
+            child = self.add_execution(parent["AutomationExecutionId"], parameters)
             try:
-                came = Runbook(self.document).run(lambda service: self.client(service, region), parameters)
-                status, reason = came.status, "; ".join(came.failures)
-            except Refused as refused:
-                status, reason = "Failed", str(refused)
+                result = Runbook(self.document).run(lambda service: self.client(service, region), parameters)
+                status, message = result.status, "; ".join(result.failures)
+            except StartError as error:
+                status, message = "Failed", str(error)
             failures += status != "Success"
-            run |= {"AutomationExecutionStatus": status, "FailureMessage": reason}
+            child |= {"AutomationExecutionStatus": status, "FailureMessage": message}
         parent["AutomationExecutionStatus"] = "Failed" if failures else parent.get("stop", "Success")
 
-    def GetAutomationExecution(self, region, AutomationExecutionId):
-        run = dict(self.runs[AutomationExecutionId])
-        del run["Parent"]
-        return {"AutomationExecution": run}
+    def get_automation_execution(self, _region, request):
+        execution = dict(self.executions[request["AutomationExecutionId"]])
+        del execution["Parent"]
+        return {"AutomationExecution": execution}
 
-    def DescribeAutomationExecutions(self, region, Filters, NextToken="0"):
-        (filter_,) = Filters
-        assert filter_["Key"] == "ParentExecutionId"
-        found = [each for each, run in self.runs.items() if run["Parent"] in filter_["Values"]]
-        start, end = int(NextToken), int(NextToken) + 2
-        page = [{"AutomationExecutionId": each} for each in found[start:end]]
-        return {"AutomationExecutionMetadataList": page} | (
-            {"NextToken": str(end)} if end < len(found) else {}
-        )
+    def describe_automation_executions(self, _region, request):
+        (criterion,) = request["Filters"]
+        assert criterion["Key"] == "ParentExecutionId"
+        ids = [each for each, child in self.executions.items() if child["Parent"] in criterion["Values"]]
+        start = int(request.get("NextToken", 0))
+        end = start + PAGE
+        page = [{"AutomationExecutionId": each} for each in ids[start:end]]
+        more = {"NextToken": str(end)} if end < len(ids) else {}
+        return {"AutomationExecutionMetadataList": page} | more
 
-    def StopAutomationExecution(self, region, AutomationExecutionId, Type):
-        assert Type == "Complete"
-        self.runs[AutomationExecutionId]["stop"] = "Cancelled"
-        self.hold.set()
+    def stop_automation_execution(self, _region, request):
+        assert request["Type"] == "Complete"
+        self.executions[request["AutomationExecutionId"]]["stop"] = "Cancelled"
+        self.may_continue.set()
         return {}
 
 
 def bridge(automation):
-    """Serves it."""
+    """Serves the operations of an `Automation`."""
 
     def answer(request, body):
-        operation = getattr(automation, request.headers["X-Amz-Target"].split(".")[1])
-        found = operation(region(request), **json.loads(body))
-        return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(found).encode()
+        operation = xform_name(request.headers["X-Amz-Target"].split(".")[1])
+        response = getattr(automation, operation)(region(request), json.loads(body))
+        return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(response).encode()
 
     return serving(answer)

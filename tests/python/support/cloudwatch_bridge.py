@@ -1,5 +1,7 @@
-"""CloudWatch in the protocol that its newer clients speak (https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html),
-in front of moto, which knows the older ones alone."""
+"""Serves CloudWatch in Smithy RPC v2 CBOR, the protocol of newer SDKs, and forwards to moto, which lacks it.
+
+https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html
+"""
 
 import cbor2
 from botocore import xform_name
@@ -8,13 +10,13 @@ from support.loopback import region, serving
 
 
 def bridge(client):
-    """Serves what `client(region)`, a boto3 client of CloudWatch, answers."""
+    """Serves the answers of `client(region)`, a boto3 client of CloudWatch."""
 
     def answer(request, body):
         operation = xform_name(request.path.rpartition("/")[2])
-        found = getattr(client(region(request)), operation)(**cbor2.loads(body))
-        del found["ResponseMetadata"]
+        response = getattr(client(region(request)), operation)(**cbor2.loads(body))
+        del response["ResponseMetadata"]
         headers = {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"}
-        return 200, headers, cbor2.dumps(found, datetime_as_timestamp=True)
+        return 200, headers, cbor2.dumps(response, datetime_as_timestamp=True)
 
     return serving(answer)

@@ -1,4 +1,4 @@
-"""Servers on loopback that stand in for AWS, or stand before a stand-in."""
+"""HTTP servers on the loopback interface."""
 
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,7 +7,10 @@ from threading import Thread
 
 @contextmanager
 def serving(answer):
-    """Serves what `answer(request, body)` gives, a status, headers and a body, at the address that it yields."""
+    """Serves POST requests and yields the address of the server.
+
+    `answer(request, body)` returns the status, the headers and the body of a response.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -26,11 +29,13 @@ def serving(answer):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def region(request):
-    """The Region that a request was signed for."""
+    """Returns the Region for which a request is signed."""
     return request.headers["Authorization"].split("/")[2]

@@ -1,7 +1,9 @@
-"""What EC2 does and moto 5.2.1 does not, where the runbooks depend on it. Importing this mends it.
+"""Behavior of EC2 and CloudFormation that moto 5.2.1 lacks. Importing this module patches moto.
 
-Each function says what it stands for. `Switches` let a test have EC2 misbehave.
+The docstring of each function describes what AWS does. A test changes `simulated` to have EC2 fail or lag.
 """
+
+from dataclasses import dataclass, field, fields
 
 from moto.cloudformation.parsing import ResourceMap
 from moto.core.common_models import CloudFormationModel
@@ -13,61 +15,84 @@ from moto.ec2.responses import EC2Response
 OPTIONS = ("HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint")
 
 
-class Switches:
-    """How EC2 behaves in the test that runs."""
+@dataclass
+class Simulation:
+    """What EC2 does in the current test."""
 
-    refuse = None  # an error's code and message: ModifyInstanceMetadataOptions gives it
-    refuse_only = None  # the instance on which it does, if not on all
-    apply_after = 2  # how often the options are read before a change on a running instance is applied
-    ignore_changes = ()  # options whose changes are accepted, and never come
-    stale_reads = 0  # how often the options before are told after a change
-    defaults = {}  # the account's, by backend
+    # The code and message of the error that ModifyInstanceMetadataOptions returns.
+    error: tuple | None = None
+    # The instance for which it returns the error, or None for every instance.
+    error_only_for: str | None = None
+    # How many reads of the options a change on a running instance takes to be applied.
+    reads_until_applied: int = 2
+    # Options whose changes are accepted but never made.
+    ignored_options: tuple | list = ()
+    # How many reads after a change still return the previous options.
+    stale_reads: int = 0
+    # The account-level defaults, by account and Region.
+    account_defaults: dict = field(default_factory=dict)
+
+    def set(self, **values):
+        for name, value in values.items():
+            assert hasattr(self, name), f"{name} cannot be simulated"
+            setattr(self, name, value)
+
+    def reset(self):
+        self.set(**{each.name: getattr(Simulation(), each.name) for each in fields(self)})
+
+
+simulated = Simulation()
 
 
 def modify_options(self):
-    """Keeps what the request leaves out, where moto puts defaults in its place, and takes time to apply: on a
-    running instance seconds, on a stopped one until its next start. Refuses what EC2 refuses: a terminated
-    instance; other options beside HttpEndpoint=disabled; IMDSv1 where HttpTokensEnforced is enabled. A dry run
-    changes nothing."""
-    given = {key: self._get_param(key) for key in OPTIONS if self._get_param(key) is not None}
+    """Changes the options that a request contains. moto resets the others to their defaults.
+
+    The change is applied within seconds on a running instance, and at the next start of a stopped one. EC2
+    rejects a change of a terminated instance, other options beside HttpEndpoint=disabled, and optional tokens
+    where HttpTokensEnforced is enabled. A dry run changes nothing.
+    """
+    requested = {key: self._get_param(key) for key in OPTIONS if self._get_param(key) is not None}
     instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
-    if Switches.refuse and Switches.refuse_only in (None, instance.id):
-        raise EC2ClientError(*Switches.refuse)
+    if simulated.error and simulated.error_only_for in (None, instance.id):
+        raise EC2ClientError(*simulated.error)
     if self._get_param("DryRun") in (True, "true"):
         raise EC2ClientError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
     if instance.state in ("shutting-down", "terminated"):
         raise EC2ClientError("IncorrectInstanceState", f"The instance is {instance.state}.")
-    if given.get("HttpEndpoint") == "disabled" and len(given) > 1:
+    if requested.get("HttpEndpoint") == "disabled" and len(requested) > 1:
         raise EC2ClientError("InvalidParameterCombination", "HttpEndpoint=disabled takes no other option.")
     enforced = account_level(self.ec2_backend).get("HttpTokensEnforced") == "enabled"
-    if enforced and given.get("HttpTokens") == "optional":
+    if enforced and requested.get("HttpTokens") == "optional":
         raise EC2ClientError("UnsupportedOperation", "HttpTokens is enforced in this account.")
 
-    now = instance.metadata_options
-    kept = {
-        "HttpTokens": now.http_tokens,
-        "HttpPutResponseHopLimit": now.http_put_response_hop_limit,
-        "HttpEndpoint": now.http_endpoint,
-        "HttpProtocolIpv6": now.http_protocol_ipv6,
-        "InstanceMetadataTags": now.instance_metadata_tags,
-    }
-    heeded = {name: value for name, value in given.items() if name not in Switches.ignore_changes}
-    changed = MetadataOptions({**kept, **heeded, "State": "pending"})
-    instance.coming_options, instance.stale_reads = changed, Switches.stale_reads
-    instance.reads_until_applied = Switches.apply_after
+    changes = {name: value for name, value in requested.items() if name not in simulated.ignored_options}
+    changed = MetadataOptions({**current_options(instance), **changes, "State": "pending"})
+    instance.next_options, instance.stale_reads = changed, simulated.stale_reads
+    instance.reads_until_applied = simulated.reads_until_applied
     if not instance.stale_reads:
         instance.metadata_options = changed
     return ActionResult({"InstanceId": instance.id, "InstanceMetadataOptions": changed})
 
 
+def current_options(instance):
+    options = instance.metadata_options
+    return {
+        "HttpTokens": options.http_tokens,
+        "HttpPutResponseHopLimit": options.http_put_response_hop_limit,
+        "HttpEndpoint": options.http_endpoint,
+        "HttpProtocolIpv6": options.http_protocol_ipv6,
+        "InstanceMetadataTags": options.instance_metadata_tags,
+    }
+
+
 def describe_instances(self, original=EC2Response.describe_instances):
-    """Tells of a change a little later, and applies it a little later still."""
+    """Returns a change after `stale_reads` reads, as applied after `reads_until_applied` more."""
     for reservation in self.ec2_backend.all_reservations():
         for instance in reservation.instances:
             if getattr(instance, "stale_reads", 0):
                 instance.stale_reads -= 1
                 if not instance.stale_reads:
-                    instance.metadata_options = instance.coming_options
+                    instance.metadata_options = instance.next_options
                 continue
             if instance.metadata_options.state == "pending" and instance.state == "running":
                 instance.reads_until_applied -= 1
@@ -77,17 +102,21 @@ def describe_instances(self, original=EC2Response.describe_instances):
 
 
 def account_level(backend):
-    return Switches.defaults.setdefault((backend.account_id, backend.region_name), {"ManagedBy": "account"})
+    place = (backend.account_id, backend.region_name)
+    return simulated.account_defaults.setdefault(place, {"ManagedBy": "account"})
 
 
 def get_defaults(self):
-    """moto knows no account-level defaults. Options that are not set are absent."""
+    """Returns the account-level defaults that are set. moto does not implement them."""
     return ActionResult({"AccountLevel": account_level(self.ec2_backend)})
 
 
 def modify_defaults(self):
-    """Options that the request leaves out stay; `no-preference` and a hop limit of -1 unset. What a declarative
-    policy manages cannot be changed here."""
+    """Changes the account-level defaults that a request contains.
+
+    `no-preference` and a hop limit of -1 unset a default. The account cannot change defaults that a
+    declarative policy manages.
+    """
     level = account_level(self.ec2_backend)
     if level["ManagedBy"] == "declarative-policy":
         raise EC2ClientError("DeclarativePolicyViolation", level.get("ManagedExceptionMessage", ""))
@@ -95,14 +124,16 @@ def modify_defaults(self):
         value = self._get_param(key)
         if str(value) in ("no-preference", "-1"):
             level.pop(key, None)
-        elif value is not None and key not in Switches.ignore_changes:
+        elif value is not None and key not in simulated.ignored_options:
             level[key] = int(value) if key == "HttpPutResponseHopLimit" else value
     return ActionResult({"Return": True})
 
 
 def create_launch_template_version(self, original=EC2Response.create_launch_template_version):
-    """A new version starts from the source version, without the snapshots of its disks; a parameter that is given
-    replaces the source's as a whole."""
+    """Starts a new version from its source version, without the snapshots of its block devices.
+
+    A parameter in the request replaces the whole parameter of the source.
+    """
     template = self.ec2_backend.get_launch_template(self._get_param("LaunchTemplateId"))
     source = self._get_param("SourceVersion")
     inherited = template.get_version(source).data if source else {}
@@ -119,14 +150,16 @@ def without_snapshots(value):
 
 
 def validate_outputs(self):
-    """CloudFormation knows the attributes of every resource type, and moto fails on those of AWS::Config::ConfigRule,
-    which it ignores."""
+    """Accepts the outputs of every stack.
+
+    moto ignores resources of type AWS::Config::ConfigRule, and rejects outputs that refer to them.
+    """
 
 
 class StackAlarm(CloudFormationModel):
-    """An alarm of a stack, which moto ignores: what refers to it gets its name and its ARN. It watches nothing."""
+    """An alarm in a stack. moto ignores it, so that references to its name and ARN would fail."""
 
-    __module__ = "moto.cloudwatch"  # by which moto keeps its models
+    __module__ = "moto.cloudwatch"  # moto registers models by this name
 
     def __init__(self, name, account_id, region):
         self.physical_resource_id = name
@@ -141,7 +174,7 @@ class StackAlarm(CloudFormationModel):
         return "AWS::CloudWatch::Alarm"
 
     @classmethod
-    def create_from_cloudformation_json(cls, name, definition, account_id, region, **_):
+    def create_from_cloudformation_json(cls, name, _definition, account_id, region, **_):
         return cls(name, account_id, region)
 
     @classmethod

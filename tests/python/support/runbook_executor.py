@@ -1,7 +1,7 @@
-"""Executes an Automation runbook as SSM would, step by step, against the API that boto3's clients talk to.
+"""Executes an Automation runbook step by step, as Systems Manager does, with boto3 clients.
 
-It knows the actions and keys that this project's runbooks use, and refuses any other: a runbook is never
-half executed in silence. What SSM does is written down in
+It supports the actions and keys that the runbooks of this project use. Any other raises an error, so that a
+runbook is never executed in part. The specification is
 https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-actions.html
 """
 
@@ -40,19 +40,20 @@ COMPARISONS = {
     "StringEquals": lambda left, right: isinstance(left, str) and left == right,
     "BooleanEquals": lambda left, right: isinstance(left, bool) and left == right,
 }
+POLL_SECONDS = 5
 
 
-class Refused(Exception):
-    """SSM does not start the execution: the document or a parameter is wrong."""
+class StartError(Exception):
+    """The execution does not start, because the document or a parameter is invalid."""
 
 
-class StepFailed(Exception):
-    """A step failed, as the console shows it."""
+class StepError(Exception):
+    """A step failed. The message is the one that the console shows."""
 
 
 @dataclass
 class Execution:
-    """What came of a run: what GetAutomationExecution would answer."""
+    """The result of an execution, as GetAutomationExecution returns it."""
 
     status: str = "Success"
     failures: list = field(default_factory=list)
@@ -61,25 +62,28 @@ class Execution:
 
 
 class Runbook:
-    """An Automation document, read and checked."""
+    """An Automation document whose keys and actions are supported."""
 
     def __init__(self, source):
         self.document = yaml.safe_load(source.read_text() if isinstance(source, Path) else source)
-        known(self.document, DOCUMENT_KEYS, "document")
+        check_keys(self.document, DOCUMENT_KEYS, "document")
         if self.document["schemaVersion"] != "0.3":
-            raise Refused(f"schemaVersion {self.document['schemaVersion']!r} is not 0.3")
+            raise StartError(f"schemaVersion {self.document['schemaVersion']!r} is not 0.3")
         for step in self.document["mainSteps"]:
-            known(step, STEP_KEYS, f"step {step['name']}")
+            check_keys(step, STEP_KEYS, f"step {step['name']}")
             if step["action"] not in ACTIONS:
-                raise Refused(f"step {step['name']}: action {step['action']} is not known here")
+                raise StartError(f"step {step['name']}: action {step['action']} is not supported")
 
     def run(self, client, parameters):
-        """Executes the steps. `client` gives a boto3 client for a service's name; parameters are lists of
-        strings, as AWS Config and StartAutomationExecution send them."""
-        values = self.start(parameters)
+        """Executes the steps and returns an `Execution`.
+
+        `client` returns a boto3 client for the name of a service. The value of each parameter is a list of
+        one string, as AWS Config and StartAutomationExecution send it.
+        """
+        values = self.parameter_values(parameters)
         resolve(self.document["assumeRole"], values)
         execution = Execution()
-        steps = {step["name"]: (step, following(step, after)) for step, after in self.in_order()}
+        steps = {step["name"]: (step, following(step, below)) for step, below in self.in_order()}
         name = self.document["mainSteps"][0]["name"]
         while name:
             step, after = steps[name]
@@ -89,8 +93,8 @@ class Runbook:
                 answer = ACTIONS[step["action"]](client, inputs, step.get("timeoutSeconds", 3600))
                 values |= {f"{name}.{key}": value for key, value in outputs(step, answer).items()}
                 name = answer if step["action"] == "aws:branch" else after
-            except StepFailed as error:
-                # A step is critical unless told otherwise: whatever comes after it, the execution has failed.
+            except StepError as error:
+                # A step is critical by default: the execution fails, whatever the next steps do.
                 execution.status = "Failed"
                 execution.failures.append(f"{name}: {error}")
                 on_failure = step.get("onFailure", "Abort")
@@ -99,44 +103,48 @@ class Runbook:
         return execution
 
     def in_order(self):
-        """Each step, with the name of the one below it."""
+        """Returns each step with the name of the step below it in the document."""
         steps = self.document["mainSteps"]
         return zip(steps, [step["name"] for step in steps[1:]] + [None], strict=True)
 
-    def start(self, parameters):
-        """The parameters' values, typed, checked and with defaults, as SSM does before the first step."""
+    def parameter_values(self, parameters):
+        """Returns the value or the default of each parameter, in the declared type.
+
+        Systems Manager validates the parameters before the first step.
+        """
         declared = self.document["parameters"]
-        known(parameters, declared, "parameters")
-        return {name: parameter(name, rule, parameters.get(name)) for name, rule in declared.items()}
+        check_keys(parameters, declared, "parameters")
+        return {name: parameter_value(name, rule, parameters.get(name)) for name, rule in declared.items()}
 
 
-def known(mapping, keys, where):
-    if unknown := set(mapping) - set(keys):
-        raise Refused(f"{where}: {', '.join(sorted(unknown))} not known; known are {', '.join(sorted(keys))}")
+def check_keys(mapping, supported, where):
+    if unsupported := set(mapping) - set(supported):
+        expected = ", ".join(sorted(supported))
+        raise StartError(f"{where}: {', '.join(sorted(unsupported))} is not supported; expected {expected}")
 
 
-def parameter(name, rule, given):
-    if given is None:
+def parameter_value(name, rule, sent):
+    """Returns the value of a parameter when `sent`, a list of one string or None, is sent."""
+    if sent is None:
         if "default" not in rule:
-            raise Refused(f"parameter {name} is missing")
+            raise StartError(f"parameter {name} is missing")
         return rule["default"]
-    if not (isinstance(given, list) and len(given) == 1 and isinstance(given[0], str)):
-        raise Refused(f"parameter {name}: {given!r} is not a list of one string")
-    text = given[0]
+    if not (isinstance(sent, list) and len(sent) == 1 and isinstance(sent[0], str)):
+        raise StartError(f"parameter {name}: {sent!r} is not a list of one string")
+    text = sent[0]
     if "allowedValues" in rule and text not in map(str, rule["allowedValues"]):
-        raise Refused(f"parameter {name}: {text!r} is none of {rule['allowedValues']}")
+        raise StartError(f"parameter {name}: {text!r} is not one of {rule['allowedValues']}")
     if "allowedPattern" in rule and not re.search(rule["allowedPattern"], text):
-        raise Refused(f"parameter {name}: {text!r} does not match {rule['allowedPattern']}")
+        raise StartError(f"parameter {name}: {text!r} does not match {rule['allowedPattern']}")
+    convert = {"String": str, "Integer": int, "Boolean": {"true": True, "false": False}.__getitem__}
     try:
-        return {"String": str, "Integer": int, "Boolean": {"true": True, "false": False}.__getitem__}[
-            rule["type"]
-        ](text)
+        return convert[rule["type"]](text)
     except (KeyError, ValueError) as error:
-        raise Refused(f"parameter {name}: {text!r} is no {rule['type']}") from error
+        raise StartError(f"parameter {name}: {text!r} is not of type {rule['type']}") from error
 
 
 def resolve(value, values):
-    """Puts values in the place of references. A reference that is the whole string keeps its type."""
+    """Replaces references by their values. A reference that is the whole string keeps the value's type."""
     if isinstance(value, dict):
         return {key: resolve(item, values) for key, item in value.items()}
     if isinstance(value, list):
@@ -144,42 +152,44 @@ def resolve(value, values):
     if not isinstance(value, str):
         return value
 
-    def look_up(match):
+    def referenced(match):
         if match[1] not in values:
-            raise StepFailed(f"{match[0]} has no value")
+            raise StepError(f"{match[0]} has no value")
         return values[match[1]]
 
     if whole := REFERENCE.fullmatch(value):
-        return look_up(whole)
-    return REFERENCE.sub(lambda match: str(look_up(match)), value)
+        return referenced(whole)
+    return REFERENCE.sub(lambda match: str(referenced(match)), value)
 
 
-def following(step, after):
-    return None if step.get("isEnd") else step.get("nextStep", after)
+def following(step, below):
+    """Returns the name of the step that runs after a step succeeds, or None."""
+    return None if step.get("isEnd") else step.get("nextStep", below)
 
 
 def outputs(step, answer):
-    found = {}
+    """Returns the outputs of a step by name."""
+    values = {}
     for output in step.get("outputs", []):
-        known(output, {"Name", "Selector", "Type"}, f"step {step['name']}")
+        check_keys(output, {"Name", "Selector", "Type"}, f"step {step['name']}")
         value = select(output["Selector"], answer)
+        # https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-outputs-inputs.html
         if output["Type"] == "String" and TYPES["Integer"](value):
-            value = str(
-                value
-            )  # SSM converts; https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-outputs-inputs.html
+            value = str(value)
         if not TYPES[output["Type"]](value):
-            raise StepFailed(f"output {output['Name']}: {value!r} is no {output['Type']}")
-        found[output["Name"]] = value
-    return found
+            raise StepError(f"output {output['Name']}: {value!r} is not of type {output['Type']}")
+        values[output["Name"]] = value
+    return values
 
 
 def select(selector, answer):
-    found = [match.value for match in jsonpath(selector).find(answer)]
-    if ".." in selector:  # selects a list, which may be empty
-        return found
-    if len(found) != 1:
-        raise StepFailed(f"{selector} selects {len(found)} values")
-    return found[0]
+    """Returns the value that a selector matches, or a list of values for a selector with `..`."""
+    matches = [match.value for match in jsonpath(selector).find(answer)]
+    if ".." in selector:
+        return matches
+    if len(matches) != 1:
+        raise StepError(f"{selector} selects {len(matches)} values")
+    return matches[0]
 
 
 def execute_aws_api(client, inputs, _timeout=None):
@@ -187,8 +197,8 @@ def execute_aws_api(client, inputs, _timeout=None):
     service, api = arguments.pop("Service"), arguments.pop("Api")
     try:
         answer = getattr(client(service), xform_name(api))(**arguments)
-    except Exception as error:  # what botocore refuses, and what the service does
-        raise StepFailed(f"{api}: {error}") from error
+    except Exception as error:  # botocore rejects the request, or the service does
+        raise StepError(f"{api}: {error}") from error
     return json.loads(json.dumps(answer, default=datetime.isoformat))
 
 
@@ -196,50 +206,50 @@ def assert_property(client, inputs, _timeout=None):
     call = {key: value for key, value in inputs.items() if key not in ("PropertySelector", "DesiredValues")}
     value = select(inputs["PropertySelector"], execute_aws_api(client, call))
     if str(value) not in map(str, inputs["DesiredValues"]):
-        raise StepFailed(f"{inputs['PropertySelector']} is {value!r}, not one of {inputs['DesiredValues']}")
+        raise StepError(f"{inputs['PropertySelector']} is {value!r}, not one of {inputs['DesiredValues']}")
 
 
 def wait_for_property(client, inputs, timeout):
-    """Time is not waited for: an attempt stands for five seconds."""
-    for _ in range(0, timeout, 5):
+    """Reads the property as often as fits into the timeout, without sleeping."""
+    for _ in range(0, timeout, POLL_SECONDS):
         try:
             return assert_property(client, inputs)
-        except StepFailed as error:
+        except StepError as error:
             last = error
-    raise StepFailed(f"timed out after {timeout} seconds: {last}")
+    raise StepError(f"timed out after {timeout} seconds: {last}")
 
 
 def branch(_client, inputs, _timeout):
-    known(inputs, {"Choices", "Default"}, "aws:branch")
+    check_keys(inputs, {"Choices", "Default"}, "aws:branch")
     for choice in inputs["Choices"]:
         (comparison,) = set(choice) - {"NextStep", "Variable"}
         if COMPARISONS[comparison](choice["Variable"], choice[comparison]):
             return choice["NextStep"]
     if "Default" not in inputs:
-        raise StepFailed("no choice applies, and there is no default")
+        raise StepError("no choice applies, and there is no default")
     return inputs["Default"]
 
 
 def execute_script(_client, inputs, _timeout):
-    known(inputs, {"Runtime", "Handler", "InputPayload", "Script"}, "aws:executeScript")
+    check_keys(inputs, {"Runtime", "Handler", "InputPayload", "Script"}, "aws:executeScript")
     try:
-        answer = script(inputs["Script"], inputs["Handler"])(
+        answer = handler(inputs["Script"], inputs["Handler"])(
             json.loads(json.dumps(inputs["InputPayload"])), {}
         )
         return {"Payload": json.loads(json.dumps(answer))}
     except Exception as error:
-        raise StepFailed(f"{type(error).__name__}: {error}") from error
+        raise StepError(f"{type(error).__name__}: {error}") from error
 
 
-def script(source, handler):
-    """The handler of a script, to be called by itself."""
+def handler(script, name):
+    """Returns the function of that name in a script."""
     module = {}
-    exec(compile(source, handler, "exec"), module)
-    return module[handler]
+    exec(compile(script, name, "exec"), module)
+    return module[name]
 
 
 def sleep(_client, inputs, _timeout):
-    known(inputs, {"Duration"}, "aws:sleep")
+    check_keys(inputs, {"Duration"}, "aws:sleep")
 
 
 ACTIONS = {

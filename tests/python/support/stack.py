@@ -1,6 +1,6 @@
-"""What CloudFormation would make of a template: its functions worked out, for values of its parameters.
+"""Evaluates a CloudFormation template for given parameters.
 
-It knows the functions that this project's templates use, and refuses any other.
+It supports the functions that the templates of this project use. Any other raises NotImplementedError.
 """
 
 import re
@@ -15,7 +15,7 @@ PSEUDO_PARAMETERS = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 NO_VALUE = object()
-# What a parameter without a value stands for, by the end of its name.
+# Values for parameters without a default, by the end of their names.
 EXAMPLES = {
     "KmsKeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     "TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms",
@@ -28,7 +28,7 @@ EXAMPLES = {
     "Accounts": "333333333333",
     "": "example",
 }
-# Where what is left of an ARN is not the service, Region, account and name.
+# The ARNs that do not consist of service, Region, account and name.
 ARNS = {
     "AWS::IAM::Role": "arn:aws:iam::{account}:role/{name}",
     "AWS::Lambda::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
@@ -36,7 +36,7 @@ ARNS = {
     "AWS::CloudWatch::Alarm": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
     "AWS::KMS::Key": "arn:aws:kms:{region}:{account}:key/{name}",
 }
-# What a reference to a resource gives, where the template chooses it.
+# The properties with which a template names a resource. A reference to the resource returns the name.
 NAMES = {
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::CloudWatch::Dashboard": "DashboardName",
@@ -47,7 +47,10 @@ NAMES = {
 
 
 class Stack:
-    """A stack of a template. `conditions` forces every condition, and leaves them to the parameters if None."""
+    """A stack of a template with these parameters.
+
+    `conditions` sets the result of every condition. If it is None, the parameters decide.
+    """
 
     def __init__(self, template, parameters=None, conditions=None):
         self.template, self.forced = template, conditions
@@ -56,18 +59,28 @@ class Stack:
         self.parameters = defaults | (parameters or {})
 
     def resources(self, kind=None):
-        """The properties of the resources that are made, by their names."""
+        """Returns the properties of the resources that the stack contains, by logical id."""
         return {
             name: self.value(resource.get("Properties", {}))
             for name, resource in self.template["Resources"].items()
-            if kind in (None, resource["Type"]) and self.is_made(resource)
+            if kind in (None, resource["Type"]) and self.contains(resource)
         }
 
-    def is_made(self, resource):
+    def only(self, kind):
+        """Returns the properties of the only resource of a type."""
+        (properties,) = self.resources(kind).values()
+        return properties
+
+    def statements(self, role):
+        """Returns the statements of the policies in a role."""
+        policies = self.resources("AWS::IAM::Role")[role]["Policies"]
+        return [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]
+
+    def contains(self, resource):
         return "Condition" not in resource or self.holds(resource["Condition"])
 
     def holds(self, condition):
-        """Whether a condition, by its name or as it is written, holds."""
+        """Evaluates a condition, which is a name or an expression."""
         if isinstance(condition, str):
             if self.forced is not None:
                 return self.forced
@@ -86,22 +99,22 @@ class Stack:
                 return self.holds(operands)
         raise NotImplementedError(f"{function} in a condition")
 
-    def value(self, written):
-        """What a part of the template comes to."""
-        if isinstance(written, list):
-            return [each for each in map(self.value, written) if each is not NO_VALUE]
-        if not isinstance(written, dict):
-            return written
-        if len(written) == 1:
-            ((function, operands),) = written.items()
-            if known := getattr(self, f"fn_{function.removeprefix('Fn::')}", None):
-                return known(operands)
+    def value(self, part):
+        """Evaluates a part of the template."""
+        if isinstance(part, list):
+            return [each for each in map(self.value, part) if each is not NO_VALUE]
+        if not isinstance(part, dict):
+            return part
+        if len(part) == 1:
+            ((function, operands),) = part.items()
+            if evaluate := FUNCTIONS.get(function.removeprefix("Fn::")):
+                return evaluate(self, operands)
             if function.startswith("Fn::"):
                 raise NotImplementedError(function)
-        values = {key: self.value(each) for key, each in written.items()}
+        values = {key: self.value(each) for key, each in part.items()}
         return {key: each for key, each in values.items() if each is not NO_VALUE}
 
-    def fn_Ref(self, name):
+    def ref(self, name):
         if name == "AWS::NoValue":
             return NO_VALUE
         if name in PSEUDO_PARAMETERS:
@@ -112,58 +125,70 @@ class Stack:
             return value.split(",") if is_list else value
         return self.name(name)
 
-    def fn_GetAtt(self, path):
+    def get_att(self, path):
+        """Returns an ARN. For any other attribute, the name of the resource takes its place."""
         name, attribute = path.split(".", 1) if isinstance(path, str) else path
-        kind = self.template["Resources"][name]["Type"]
         if attribute != "Arn":
             return self.name(name)
+        kind = self.template["Resources"][name]["Type"]
         pattern = ARNS.get(kind, "arn:aws:{service}:{region}:{account}:{name}")
-        return pattern.format(
-            service=kind.split("::")[1].lower(), region=REGION, account=ACCOUNT, name=self.name(name)
-        )
+        service = kind.split("::")[1].lower()
+        return pattern.format(service=service, region=REGION, account=ACCOUNT, name=self.name(name))
 
-    def fn_Sub(self, written):
-        text, given = written if isinstance(written, list) else (written, {})
+    def sub(self, operands):
+        text, variables = operands if isinstance(operands, list) else (operands, {})
 
-        def fill(match):
+        def replacement(match):
             name = match[1]
-            value = (
-                self.value(given[name])
-                if name in given
-                else self.fn_GetAtt(name)
-                if "." in name
-                else self.fn_Ref(name)
-            )
+            if name in variables:
+                value = self.value(variables[name])
+            else:
+                value = self.get_att(name) if "." in name else self.ref(name)
             return ",".join(value) if isinstance(value, list) else str(value)
 
-        return re.sub(r"\$\{!", "${", re.sub(r"\$\{(?!!)([^}]+)\}", fill, text))
+        return re.sub(r"\$\{!", "${", re.sub(r"\$\{(?!!)([^}]+)\}", replacement, text))
 
-    def fn_If(self, operands):
+    def if_(self, operands):
         condition, then, otherwise = operands
         return self.value(then if self.holds(condition) else otherwise)
 
-    def fn_Join(self, operands):
+    def join(self, operands):
         return operands[0].join(map(str, self.value(operands[1])))
 
-    def fn_Split(self, operands):
+    def split(self, operands):
         return self.value(operands[1]).split(operands[0])
 
-    def fn_Select(self, operands):
+    def select(self, operands):
         return self.value(operands[1])[int(operands[0])]
 
-    def fn_FindInMap(self, operands):
+    def find_in_map(self, operands):
         name, first, second = map(self.value, operands)
         return self.template["Mappings"][name][first][second]
 
     def name(self, resource):
-        """The name of a resource: its own, or its logical one where CloudFormation makes it up."""
+        """Returns the name that the template gives a resource, or its logical id."""
         declared = self.template["Resources"][resource]
         own = declared.get("Properties", {}).get(NAMES.get(declared["Type"]))
         return self.value(own) if own else resource
 
 
+FUNCTIONS = {
+    "Ref": Stack.ref,
+    "GetAtt": Stack.get_att,
+    "Sub": Stack.sub,
+    "If": Stack.if_,
+    "Join": Stack.join,
+    "Split": Stack.split,
+    "Select": Stack.select,
+    "FindInMap": Stack.find_in_map,
+}
+
+
 def default(name, rule, conditions):
-    """The default, or an example of what may be given where there is none, or everything optional is wanted."""
+    """Returns the default of a parameter.
+
+    Returns an example if there is no default, or if the default is empty and `conditions` holds.
+    """
     value = rule.get("Default")
     if value not in (None, "") or (value == "" and not conditions):
         return value

@@ -1,4 +1,4 @@
-"""CloudFormation's templates as plain objects."""
+"""The CloudFormation templates, as Python objects."""
 
 import re
 
@@ -11,7 +11,7 @@ class Loader(yaml.SafeLoader):
     """Reads CloudFormation's tags: !Ref X as {"Ref": "X"}."""
 
 
-def tagged(loader, suffix, node):
+def construct_tagged(loader, suffix, node):
     kinds = {
         yaml.ScalarNode: loader.construct_scalar,
         yaml.SequenceNode: loader.construct_sequence,
@@ -20,22 +20,22 @@ def tagged(loader, suffix, node):
     return {suffix: kinds[type(node)](node, *([] if isinstance(node, yaml.ScalarNode) else [True]))}
 
 
-Loader.add_multi_constructor("!", tagged)
+Loader.add_multi_constructor("!", construct_tagged)
 
 
 def load(name):
-    """The template of that name."""
+    """Returns the template in the file of that name."""
     return yaml.load((TEMPLATES / name).read_text(), Loader)
 
 
 def of_type(template, kind):
-    """The properties of the template's resources of a type, by their names."""
+    """Returns the properties of the resources of a type, by logical id."""
     resources = template["Resources"].items()
     return {name: resource.get("Properties", {}) for name, resource in resources if resource["Type"] == kind}
 
 
 def is_conformance_pack(template):
-    """Whether it is for AWS Config, which has no form for its parameters."""
+    """Returns whether a template is a conformance pack, which has no form for its parameters."""
     kinds = {resource["Type"] for resource in template["Resources"].values()}
     return kinds <= {"AWS::Config::ConfigRule", "AWS::Config::RemediationConfiguration"}
 
@@ -45,12 +45,12 @@ def as_list(value):
 
 
 def templates():
-    """Every template, by its file's name."""
+    """Returns every template by the name of its file."""
     return {path.name: load(path.name) for path in sorted(TEMPLATES.glob("*.yaml"))}
 
 
 def strings(part):
-    """Every string in a part of a template, keys and the names inside functions too."""
+    """Yields every string in a part of a template, including keys and the names in functions."""
     if isinstance(part, dict):
         for key, value in part.items():
             yield str(key)
@@ -63,7 +63,7 @@ def strings(part):
 
 
 def found(part, *functions):
-    """The operands of these functions in a part of a template."""
+    """Yields the operands of these functions in a part of a template."""
     if isinstance(part, dict):
         for key, value in part.items():
             if key.removeprefix("Fn::") in functions:
@@ -75,8 +75,8 @@ def found(part, *functions):
 
 
 def references(part):
-    """What a part of a template refers to by Ref and Sub: parameters and resources, without attributes."""
+    """Yields the parameters and resources to which Ref and Sub refer in a part of a template."""
     yield from found(part, "Ref")
-    for written in found(part, "Sub"):
-        text = written[0] if isinstance(written, list) else written
+    for operands in found(part, "Sub"):
+        text = operands[0] if isinstance(operands, list) else operands
         yield from (name.split(".")[0] for name in re.findall(r"\$\{([^!}][^}]*)\}", text))

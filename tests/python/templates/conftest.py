@@ -1,9 +1,9 @@
-"""Runs a test that takes `template` once for each file in cloudformation/."""
+"""Runs a test with an argument `template` for each file in cloudformation/."""
 
 from support.templates import templates
 
 
 def pytest_generate_tests(metafunc):
     if "template" in metafunc.fixturenames:
-        found = templates()
-        metafunc.parametrize("template", found.values(), ids=found.keys())
+        by_name = templates()
+        metafunc.parametrize("template", by_name.values(), ids=by_name.keys())

@@ -1,4 +1,4 @@
-"""Whoever deploys a template in the console finds each parameter explained, in its group, and of use."""
+"""The console shows each parameter of a template in a group, with a description."""
 
 import re
 
@@ -6,17 +6,19 @@ import pytest
 
 from support.templates import found, is_conformance_pack, load, references
 
-RULE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # GetComplianceDetailsByConfigRule takes no longer one
+RULE_NAME = re.compile(
+    r"[A-Za-z0-9_-]{1,64}"
+)  # the longest name that GetComplianceDetailsByConfigRule accepts
 
 
 def interface(template):
     return template["Metadata"]["AWS::CloudFormation::Interface"]
 
 
-def test_each_parameter_is_described_and_in_one_labelled_group(template):
+def test_each_parameter_has_a_description_a_label_and_a_group(template):
     parameters = template.get("Parameters", {})
     if not parameters or is_conformance_pack(template):
-        pytest.skip("has no parameters, or no form for them")
+        pytest.skip("no parameters, or no form for them in the console")
     grouped = [name for group in interface(template)["ParameterGroups"] for name in group["Parameters"]]
     assert sorted(grouped) == sorted(parameters)
     assert all(group["Label"]["default"] for group in interface(template)["ParameterGroups"])
@@ -25,7 +27,9 @@ def test_each_parameter_is_described_and_in_one_labelled_group(template):
     assert all(label["default"] for label in labels.values())
     assert [name for name, rule in parameters.items() if not rule.get("Description")] == []
     patterned = [rule for rule in parameters.values() if "AllowedPattern" in rule]
-    assert all("ConstraintDescription" in rule for rule in patterned), "a pattern is no message"
+    assert all("ConstraintDescription" in rule for rule in patterned), (
+        "the console shows the pattern if there is no description"
+    )
 
 
 def test_each_parameter_and_condition_is_used(template):
@@ -44,24 +48,22 @@ def test_defaults_are_allowed(template):
             value = rule["Default"]
             assert value in rule.get("AllowedValues", [value]), name
             assert re.fullmatch(rule.get("AllowedPattern", "(?s:.*)"), str(value)), name
-            assert (
-                rule.get("MinValue", 0) <= float(value) <= rule["MaxValue"] if "MaxValue" in rule else True
-            ), name
+            if "MaxValue" in rule:
+                assert rule.get("MinValue", 0) <= float(value) <= rule["MaxValue"], name
 
 
 def test_each_output_is_described(template):
-    assert [
-        name for name, output in template.get("Outputs", {}).items() if not output.get("Description")
-    ] == []
+    for name, output in template.get("Outputs", {}).items():
+        assert output.get("Description"), name
 
 
-def test_the_rules_name_is_one_that_aws_config_and_security_hub_can_show():
+def test_name_of_the_rule_is_valid_for_aws_config():
     rule = load("rule.yaml")["Parameters"]["RuleName"]
     assert RULE_NAME.fullmatch(rule["Default"])
-    for wrong in ("", "a" * 65, "with space", "dots.and/slashes"):
-        assert not re.fullmatch(rule["AllowedPattern"], wrong)
+    for invalid in ("", "a" * 65, "with space", "dots.and/slashes"):
+        assert not re.fullmatch(rule["AllowedPattern"], invalid)
 
 
-def test_the_bucket_is_all_that_has_to_be_given():
+def test_only_the_bucket_is_required():
     parameters = load("rule.yaml")["Parameters"]
     assert [name for name, rule in parameters.items() if "Default" not in rule] == ["CodeBucket"]

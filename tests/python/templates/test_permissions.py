@@ -1,7 +1,7 @@
-"""Each role may do what was done with it in the tests, and no more.
+"""Each role allows the operations that were called with it in the tests, and no others.
 
-The tests of the function and of the runbooks write the operations that they saw asked for to target/calls/, a line
-each, such as ec2:DescribeInstances.
+The tests of the function and of the runbooks write these operations to target/calls/, for example
+ec2:DescribeInstances, one a line.
 """
 
 import pytest
@@ -10,15 +10,15 @@ from support.repository import CALLS, ROOT
 from support.stack import Stack
 from support.templates import as_list, load
 
-# What a role is used for by AWS itself, and no test here can see.
+# The operations that AWS calls with the role of the function, which no test observes.
 BY_LAMBDA = {
     "logs:CreateLogStream": "Lambda writes what the function prints",
     "logs:PutLogEvents": "Lambda writes what the function prints",
-    "sqs:SendMessage": "Lambda sends an event that it gives up",
-    "kms:Decrypt": "SQS encrypts it, in the name of who sends it",
-    "kms:GenerateDataKey": "SQS encrypts it, in the name of who sends it",
+    "sqs:SendMessage": "Lambda sends an event that failed for the last time",
+    "kms:Decrypt": "SQS encrypts the event with the permissions of the sender",
+    "kms:GenerateDataKey": "SQS encrypts the event with the permissions of the sender",
 }
-# What the function does by the stack's parameters only.
+# The operations that depend on parameters of the stack.
 ON_A_SCHEDULE = {
     "autoscaling:DescribeLaunchConfigurations",
     "config:GetComplianceDetailsByConfigRule",
@@ -34,38 +34,34 @@ RUNBOOKS = {
 
 
 def calls(*names):
-    """What the tests saw asked for."""
-    found = set()
+    """Returns the operations that the tests observed."""
+    operations = set()
     for name in names:
         path = CALLS / f"{name}.txt"
         if not path.exists():
-            pytest.fail(
-                f"{path.relative_to(ROOT)} is missing: `make test` runs the tests that write it before this"
-            )
-        found |= set(path.read_text().split())
-    return found
+            pytest.fail(f"{path.relative_to(ROOT)} is missing: run `make test`, which creates it")
+        operations |= set(path.read_text().split())
+    return operations
 
 
 def allowed(role, parameters=None, conditions=None):
-    """The actions that a role of the stack may take."""
-    policies = Stack(TEMPLATE, parameters, conditions).resources("AWS::IAM::Role")[role]["Policies"]
-    statements = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+    """Returns the operations that a role of the stack allows."""
+    statements = Stack(TEMPLATE, parameters, conditions).statements(role)
     assert all(statement["Effect"] == "Allow" for statement in statements)
     return {action for statement in statements for action in as_list(statement["Action"])}
 
 
-def differences(allows, made):
-    """Where what is allowed and what is done differ, a sentence each."""
-    return [f"{action} is allowed, and never asked for" for action in sorted(allows - made)] + [
-        f"{action} is asked for, and not allowed" for action in sorted(made - allows)
-    ]
+def differences(allowed, called):
+    """Returns a sentence for each operation that is only allowed or only called."""
+    unused = [f"{operation} is allowed but never called" for operation in sorted(allowed - called)]
+    return unused + [f"{operation} is called but not allowed" for operation in sorted(called - allowed)]
 
 
-def test_the_function_may_do_what_it_does_and_no_more():
+def test_function_may_call_what_it_calls_and_nothing_else():
     assert differences(allowed("EvaluatorRole", conditions=True), calls("bootstrap") | set(BY_LAMBDA)) == []
 
 
-def test_without_options_the_function_may_not_do_what_they_need():
+def test_function_may_not_call_what_unused_options_need():
     needed = calls("bootstrap") - ON_A_SCHEDULE - IN_MEMBERS
     by_lambda = {action for action in BY_LAMBDA if not action.startswith("kms:")}
     assert differences(allowed("EvaluatorRole"), needed | by_lambda) == []
@@ -82,20 +78,20 @@ def test_without_options_the_function_may_not_do_what_they_need():
         ),
     ],
 )
-def test_an_option_allows_what_it_needs(parameters, added):
+def test_option_allows_what_it_needs(parameters, added):
     assert allowed("EvaluatorRole", parameters) - allowed("EvaluatorRole") == added
 
 
 @pytest.mark.parametrize("role", RUNBOOKS)
-def test_a_role_may_do_what_its_runbooks_did_and_no_more(role):
+def test_role_allows_what_its_runbooks_call_and_nothing_else(role):
     assert differences(allowed(role), calls(*RUNBOOKS[role])) == []
 
 
 @pytest.mark.parametrize("role", ["EvaluatorRole", *RUNBOOKS])
-def test_the_comparison_is_shown_to_fail(role):
-    allows = allowed(role, conditions=True)
-    assert differences(allows, allows) == []
-    for action in allows:
-        assert differences(allows - {action}, allows) == [f"{action} is asked for, and not allowed"]
-    more = allows | {"ec2:TerminateInstances"}
-    assert differences(more, allows) == ["ec2:TerminateInstances is allowed, and never asked for"]
+def test_comparison_finds_differences(role):
+    operations = allowed(role, conditions=True)
+    assert differences(operations, operations) == []
+    for each in operations:
+        assert differences(operations - {each}, operations) == [f"{each} is called but not allowed"]
+    more = operations | {"ec2:TerminateInstances"}
+    assert differences(more, operations) == ["ec2:TerminateInstances is allowed but never called"]

@@ -1,4 +1,4 @@
-"""Parliament finds nothing in the policies: no unknown action, resource or condition key, none that do not fit."""
+"""Parliament has no findings in the policies."""
 
 import json
 
@@ -9,7 +9,7 @@ from support.stack import Stack
 
 
 def policies(template):
-    """Each policy that gives rights, by the resource that has it and by its name."""
+    """Yields the name and the document of each policy that grants permissions."""
     stack = Stack(template, conditions=True)
     for kind in ("AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group"):
         for name, properties in stack.resources(kind).items():
@@ -21,23 +21,23 @@ def policies(template):
 
 
 def findings(document):
-    """What Parliament says of a policy."""
+    """Returns the findings of Parliament in a policy."""
     found = analyze_policy_string(json.dumps(document)).findings
     return [f"{finding.issue}: {finding.detail or finding.location}" for finding in found]
 
 
-def test_policies_are_sound(template):
+def test_policies_have_no_findings(template):
     for name, document in policies(template):
         assert findings(document) == [], name
 
 
-def test_no_policy_allows_by_a_pattern_of_actions(template):
+def test_policies_list_every_action(template):
     for name, document in policies(template):
         assert "NotAction" not in str(document) and "NotResource" not in str(document), name
         assert not any("*" in action for each in document["Statement"] for action in each["Action"]), name
 
 
-def test_every_statement_says_what_it_is_for(template):
+def test_every_statement_has_a_sid(template):
     for name, document in policies(template):
         assert all(each.get("Sid") for each in document["Statement"]), name
 
@@ -50,7 +50,7 @@ def test_every_statement_says_what_it_is_for(template):
         ({"Condition": {"StringEquals": {"ec2:MetadataTokens": "required"}}}, "UNKNOWN_CONDITION_FOR_ACTION"),
     ],
 )
-def test_the_check_of_policies_is_shown_to_fail(change, issue):
+def test_parliament_finds_mistakes(change, issue):
     sound = {
         "Sid": "ChangeInstances",
         "Effect": "Allow",

@@ -1,4 +1,4 @@
-"""The templates deploy in every partition, Region and account."""
+"""The templates can be deployed in every partition, Region and account."""
 
 import re
 
@@ -12,7 +12,7 @@ PARTITION = re.compile(r"\barn:(?!\$\{AWS::Partition\})")
 
 
 def deployed(template):
-    """Its strings, without the runbooks, which are tested beside this and take a role's ARN of any partition."""
+    """Returns the strings of a template except those of the runbooks."""
     resources = [
         {**each, "Properties": {**each.get("Properties", {}), "Content": None}}
         for each in template["Resources"].values()
@@ -20,16 +20,16 @@ def deployed(template):
     return list(strings([resources, template.get("Outputs")]))
 
 
-# A conformance pack takes no function in a role's ARN: another partition than aws needs an edit here.
-EXACT = "arn:aws:iam::{{global:ACCOUNT_ID}}:role/imdsv2-remediation"
+# A conformance pack supports no function in the ARN of a role. Other partitions need another ARN here.
+LITERAL = "arn:aws:iam::{{global:ACCOUNT_ID}}:role/imdsv2-remediation"
 
 
-def test_nothing_is_tied_to_a_partition_region_or_account(template):
+def test_template_names_no_partition_region_or_account(template):
     for pattern in (PARTITION, REGION, ACCOUNT):
-        assert [text for text in deployed(template) if pattern.search(text) and text != EXACT] == []
+        assert [text for text in deployed(template) if pattern.search(text) and text != LITERAL] == []
 
 
-def test_the_patterns_find_what_they_look_for():
+def test_patterns_match_names_of_partitions_regions_and_accounts():
     assert PARTITION.search("arn:aws:s3:::bucket") and not PARTITION.search(
         "arn:${AWS::Partition}:s3:::bucket"
     )

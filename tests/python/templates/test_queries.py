@@ -1,4 +1,4 @@
-"""AWS Config can run the saved queries: their names, their syntax and the fields that they ask for."""
+"""AWS Config accepts the saved queries: their names, their syntax and their fields."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 from support.stack import Stack
 
-# As far as the queries use them, from config/properties/resource-types/ of
+# The fields that the queries use, from config/properties/resource-types/ of
 # https://github.com/awslabs/aws-config-resource-schema
 ANY_TYPE = {
     "accountId",
@@ -43,28 +43,29 @@ QUERY = re.compile(
 )
 CONDITION = re.compile(r"(?P<field>[\w.]+) (=|IN|BETWEEN|LIKE) ('[^']*'|\('[^']*'(, '[^']*')*\))")
 AGGREGATE = re.compile(r"(AVG|COUNT|MAX|MIN|SUM)\(([\w.]+|\*)\)")
+INSTANCES = "resourceType = 'AWS::EC2::Instance'"
 NOT_SUPPORTED = re.compile(r"\b(ALL|AS|DISTINCT|FROM|HAVING|JOIN|UNION|NULL)\b")
 
 
 def problems(expression):
-    """What is wrong with a query, a sentence each."""
+    """Yields the mistakes in a query, a sentence each."""
     if word := NOT_SUPPORTED.search(expression):
         yield f"{word[0]} is not supported"
     query = QUERY.fullmatch(expression)
     if not query:
-        yield "is no query"
+        yield "the query cannot be parsed"
         return
     conditions = [CONDITION.fullmatch(each) for each in query["where"].split(" AND ")]
     if not all(conditions):
-        yield f"{query['where']} is not understood"
+        yield f"unsupported condition in {query['where']}"
         return
     selected = query["select"].split(", ")
     columns = [each for each in selected if not AGGREGATE.fullmatch(each)]
     grouped = query["group"].split(", ") if query["group"] else []
     if bool(grouped) != (columns != selected) or (set(columns) - set(grouped) and grouped):
-        yield "what is not aggregated is not grouped by"
+        yield "a field is neither aggregated nor in GROUP BY"
     if len(grouped) > 3:
-        yield "groups by more than three fields"
+        yield "GROUP BY has more than three fields"
     (kind,) = re.findall(r"resourceType = '([\w:]+)'", query["where"]) or [None]
     fields = ANY_TYPE | FIELDS.get(kind, set())
     known = {
@@ -79,21 +80,21 @@ def queries(template):
     return Stack(template, conditions=True).resources("AWS::Config::StoredQuery")
 
 
-def test_queries_can_be_run(template):
+def test_queries_have_no_mistakes(template):
     for name, query in queries(template).items():
         assert list(problems(query["QueryExpression"])) == [], name
 
 
-def test_queries_can_be_saved(template):
+def test_queries_are_within_the_limits(template):
     names = [query["QueryName"] for query in queries(template).values()]
     assert len(names) == len(set(names))
     for query in queries(template).values():
         assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", query["QueryName"])
-        assert query["QueryName"].startswith("imdsv2"), "two stacks would save the same query"
+        assert query["QueryName"].startswith("imdsv2"), "the name of a query is unique in the account"
         assert len(query["QueryExpression"]) <= 4096 and 1 <= len(query["QueryDescription"]) <= 256
 
 
-def test_none_is_saved_where_aws_config_saves_none(template):
+def test_queries_are_optional(template):
     assert Stack(template, {"SavedQueries": "false"}).resources("AWS::Config::StoredQuery") == {}
 
 
@@ -102,16 +103,16 @@ def test_none_is_saved_where_aws_config_saves_none(template):
     [
         ("SELECT * FROM instances", "FROM is not supported"),
         (
-            "SELECT resourceId WHERE resourceType = 'AWS::EC2::Instance' AND configuration.httpTokens = 'optional'",
+            f"SELECT resourceId WHERE {INSTANCES} AND configuration.httpTokens = 'optional'",
             "AWS::EC2::Instance has no configuration.httpTokens",
         ),
         (
-            "SELECT configuration.instanceType, COUNT(*) WHERE resourceType = 'AWS::EC2::Instance'",
-            "what is not aggregated is not grouped by",
+            f"SELECT configuration.instanceType, COUNT(*) WHERE {INSTANCES}",
+            "a field is neither aggregated nor in GROUP BY",
         ),
-        ("SELECT resourceId WHERE resourceType == 'AWS::EC2::Instance'", "is not understood"),
-        ("SELECT resourceId", "is no query"),
+        ("SELECT resourceId WHERE resourceType == 'AWS::EC2::Instance'", "unsupported condition"),
+        ("SELECT resourceId", "cannot be parsed"),
     ],
 )
-def test_the_check_of_queries_is_shown_to_fail(expression, problem):
+def test_check_finds_mistakes_in_queries(expression, problem):
     assert any(problem in found for found in problems(expression))

@@ -1,4 +1,4 @@
-"""AWS Config takes the rules: message types, frequencies and scopes, which cfn-lint does not check."""
+"""AWS Config accepts the message types, the frequencies and the scopes of the rules."""
 
 import botocore.session
 
@@ -14,13 +14,13 @@ def enumerated(shape):
 
 
 def stacks(template):
-    """A stack of the defaults, and one for each other value that a parameter allows."""
+    """Yields a stack with the defaults, and one for each value that a parameter allows."""
     yield Stack(template)
     for name, rule in template.get("Parameters", {}).items():
         yield from (Stack(template, {name: value}) for value in rule.get("AllowedValues", []))
 
 
-def test_a_custom_rule_is_triggered_by_what_aws_config_sends(template):
+def test_custom_rule_has_valid_triggers(template):
     for stack in stacks(template):
         for name, rule in stack.resources("AWS::Config::ConfigRule").items():
             if rule["Source"]["Owner"] != "CUSTOM_LAMBDA":
@@ -39,11 +39,11 @@ def test_a_custom_rule_is_triggered_by_what_aws_config_sends(template):
             assert len(types) == len(set(types))
             changes = {"ConfigurationItemChangeNotification", "OversizedConfigurationItemChangeNotification"}
             assert not changes & set(types) or changes <= set(types), (
-                "large items come as a message of their own"
+                "AWS Config sends large items in another message"
             )
 
 
-def test_an_organization_rule_is_triggered_by_what_aws_config_sends(template):
+def test_organization_rule_has_valid_triggers(template):
     for stack in stacks(template):
         for rule in stack.resources("AWS::Config::OrganizationConfigRule").values():
             metadata = rule["OrganizationCustomRuleMetadata"]
@@ -55,21 +55,21 @@ def test_an_organization_rule_is_triggered_by_what_aws_config_sends(template):
                 assert metadata["MaximumExecutionFrequency"] in enumerated("MaximumExecutionFrequency")
 
 
-def test_a_rule_is_scoped_and_may_invoke_its_function_first(template):
+def test_rule_has_a_scope_and_depends_on_the_permission(template):
     for name, resource in template["Resources"].items():
         if resource["Type"] == "AWS::Config::ConfigRule":
             assert resource["Properties"]["Scope"]["ComplianceResourceTypes"], (
-                f"{name} is invoked for everything"
+                f"{name} is invoked for every type of resource"
             )
-        ours = any("Function" in str(arn) for arn in found(resource, "GetAtt"))
-        if resource["Type"] in RULES and ours:
-            waits = as_list(resource["DependsOn"])
-            assert any(template["Resources"][each]["Type"] == "AWS::Lambda::Permission" for each in waits), (
-                name
-            )
+        uses_the_function = any("Function" in str(arn) for arn in found(resource, "GetAtt"))
+        if resource["Type"] in RULES and uses_the_function:
+            dependencies = as_list(resource["DependsOn"])
+            assert any(
+                template["Resources"][each]["Type"] == "AWS::Lambda::Permission" for each in dependencies
+            ), name
 
 
-def test_a_schedule_is_what_the_parameter_says():
+def test_schedule_is_that_of_the_parameter():
     template = load("rule.yaml")
     for schedule in template["Parameters"]["Schedule"]["AllowedValues"]:
         (rule,) = Stack(template, {"Schedule": schedule}).resources("AWS::Config::ConfigRule").values()

@@ -1,4 +1,4 @@
-"""Security Hub's automation rules do what they say to findings, and to no others."""
+"""The automation rules of Security Hub change the findings of the rule, and no others."""
 
 import copy
 import json
@@ -14,9 +14,9 @@ from support.templates import load, of_type
 TEMPLATE = load("security-hub.yaml")
 FINDINGS = json.loads((FIXTURES / "security-hub-findings.json").read_text())
 API = botocore.session.get_session().get_service_model("securityhub")
-EVERYTHING = {"SuppressDuplicates": "true", "Product": "Both"}
+ALL_OPTIONS = {"SuppressDuplicates": "true", "Product": "Both"}
 OPEN = ("failed", "failed in a conformance pack")
-# Where the finding has what a criterion asks about
+# The field of a finding with which a criterion is compared
 # (https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_AutomationRulesFindingFilters.html).
 PATHS = {
     "ComplianceStatus": ("Compliance", "Status"),
@@ -30,7 +30,7 @@ COMPARISONS = {
 
 
 def matches(criteria, finding):
-    """All fields have to match, each any of its filters."""
+    """Returns whether every field of a finding matches one of its filters."""
     for field, filters in criteria.items():
         found = finding
         for key in PATHS.get(field, (field,)):
@@ -41,7 +41,7 @@ def matches(criteria, finding):
 
 
 def after(finding, parameters=None):
-    """The finding as the stack's automation rules leave it, and which of them applied."""
+    """Returns the finding after the automation rules of the stack, and the rules that applied."""
     finding, applied = copy.deepcopy(finding), []
     rules = Stack(TEMPLATE, parameters).resources("AWS::SecurityHub::AutomationRule")
     for name, rule in sorted(rules.items(), key=lambda each: each[1]["RuleOrder"]):
@@ -54,49 +54,49 @@ def after(finding, parameters=None):
 
 
 @pytest.mark.parametrize("name", OPEN)
-def test_what_is_non_compliant_is_raised_and_says_what_to_do(name):
-    finding, applied = after(FINDINGS[name], EVERYTHING)
+def test_non_compliant_finding_is_raised_and_has_a_guide(name):
+    finding, applied = after(FINDINGS[name], ALL_OPTIONS)
     assert applied == ["RaiseSeverity"]
     assert finding["Severity"]["Label"] == "HIGH"
     assert finding["UserDefinedFields"]["imdsv2-guide"] in finding["Note"]["Text"]
     assert finding["Workflow"]["Status"] == "NEW"
 
 
-def test_the_severity_is_the_parameters():
+def test_severity_is_that_of_the_parameter():
     finding, _ = after(FINDINGS["failed"], {"Severity": "CRITICAL"})
     assert finding["Severity"]["Label"] == "CRITICAL"
 
 
-def test_what_is_withdrawn_is_resolved():
-    finding, applied = after(FINDINGS["withdrawn"], EVERYTHING)
+def test_withdrawn_finding_is_resolved():
+    finding, applied = after(FINDINGS["withdrawn"], ALL_OPTIONS)
     assert (applied, finding["Workflow"]["Status"]) == (["ResolveWithdrawn"], "RESOLVED")
-    again, applied = after(finding, EVERYTHING)
-    assert (again, applied) == (finding, []), "once is enough"
+    again, applied = after(finding, ALL_OPTIONS)
+    assert (again, applied) == (finding, []), "the rule applies once"
 
 
-def test_what_people_decided_stays():
+def test_suppressed_finding_is_not_changed():
     suppressed = FINDINGS["withdrawn"] | {"Workflow": {"Status": "SUPPRESSED"}}
-    assert after(suppressed, EVERYTHING) == (suppressed, [])
+    assert after(suppressed, ALL_OPTIONS) == (suppressed, [])
 
 
 @pytest.mark.parametrize("name", ["passed", "failed by another rule"])
-def test_other_findings_are_left_as_they_are(name):
-    assert after(FINDINGS[name], EVERYTHING) == (FINDINGS[name], [])
+def test_other_findings_are_not_changed(name):
+    assert after(FINDINGS[name], ALL_OPTIONS) == (FINDINGS[name], [])
 
 
-def test_duplicates_are_suppressed_when_asked():
+def test_duplicates_are_suppressed_on_request():
     control = FINDINGS["failed by the control EC2.8"]
     assert after(control) == (control, [])
     finding, applied = after(control, {"SuppressDuplicates": "true"})
     assert (applied, finding["Workflow"]["Status"]) == (["SuppressDuplicateControls"], "SUPPRESSED")
 
 
-def test_the_insight_counts_what_is_open():
+def test_insight_counts_open_findings():
     (insight,) = Stack(TEMPLATE).resources("AWS::SecurityHub::Insight").values()
     assert {name for name, finding in FINDINGS.items() if matches(insight["Filters"], finding)} == set(OPEN)
 
 
-def test_the_rules_name_is_what_both_rules_names_begin_with():
+def test_name_is_the_prefix_of_the_names_of_both_rules():
     begins = TEMPLATE["Parameters"]["RuleName"]["Default"]
     assert load("rule.yaml")["Parameters"]["RuleName"]["Default"].startswith(begins)
     (packed,) = of_type(load("conformance-pack.yaml"), "AWS::Config::ConfigRule").values()
@@ -111,7 +111,7 @@ def test_the_rules_name_is_what_both_rules_names_begin_with():
         ("Both", {"AutomationRule", "Insight", "AutomationRuleV2"}),
     ],
 )
-def test_each_product_gets_its_own(product, kinds):
+def test_each_product_has_its_resources(product, kinds):
     stack = Stack(TEMPLATE, {"Product": product})
     assert {
         kind
@@ -131,8 +131,8 @@ def test_severities_are_those_of_ocsf(
 
 
 @pytest.mark.parametrize("kind", ["AutomationRule", "AutomationRuleV2", "Insight"])
-def test_security_hub_takes_them(kind):
-    made = Stack(TEMPLATE, EVERYTHING).resources(f"AWS::SecurityHub::{kind}")
+def test_security_hub_accepts_the_resources(kind):
+    made = Stack(TEMPLATE, ALL_OPTIONS).resources(f"AWS::SecurityHub::{kind}")
     orders = [properties.get("RuleOrder") for properties in made.values()]
     assert len(set(orders)) == len(orders)
     for name, properties in made.items():
