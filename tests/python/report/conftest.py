@@ -1,4 +1,4 @@
-"""Headless Chromium, and the report as the built `imdsv2` writes it."""
+"""Headless Chromium, and the report that the built `imdsv2` writes."""
 
 import json
 import shutil
@@ -11,8 +11,9 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from report.page import Page
 from support.repository import IMDSV2
 
-JUDGED = ("AWS::EC2::Instance", "AWS::EC2::LaunchTemplate", "AWS::AutoScaling::LaunchConfiguration")
-QUIET = (
+EVALUATED = ("AWS::EC2::Instance", "AWS::EC2::LaunchTemplate", "AWS::AutoScaling::LaunchConfiguration")
+# Chromium sends no requests of its own, so that the tests see only those of the report.
+OPTIONS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -29,7 +30,7 @@ QUIET = (
 def browser(tmp_path_factory):
     options = ChromeOptions()
     options.binary_location = shutil.which("chromium")
-    for each in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+    for each in (*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(each)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = Chrome(options, ChromeService(shutil.which("chromedriver")))
@@ -39,30 +40,31 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def report(browser, tmp_path):
-    """Makes the report of inputs, files or configuration items, and opens it."""
+    """Returns a function that opens the report of files or lists of configuration items.
 
-    def make(*inputs):
+    After each test, the browser must have logged no message and loaded nothing but the report.
+    """
+
+    def open_report(*inputs):
         paths = []
         for number, each in enumerate(inputs):
-            if not isinstance(each, Path):
-                path = tmp_path / f"{number}.json"
+            path = each if isinstance(each, Path) else tmp_path / f"{number}.json"
+            if path is not each:
                 path.write_text(json.dumps({"configurationItems": each}))
-                each = path
-            paths.append(each)
-        told = json.loads(evaluate("json", *paths))["evaluations"]
+            paths.append(path)
+        evaluations = json.loads(evaluate("json", *paths))["evaluations"]
         (tmp_path / "report.html").write_bytes(evaluate("html", *paths))
-        judged = [each for each in told if each["resourceType"] in JUDGED]
-        return Page(browser, tmp_path / "report.html", judged)
+        shown = [each for each in evaluations if each["resourceType"] in EVALUATED]
+        return Page(browser, tmp_path / "report.html", shown)
 
-    yield make
+    yield open_report
     assert [each for each in browser.get_log("browser") if each["level"] != "INFO"] == []
-    asked = [json.loads(each["message"])["message"] for each in browser.get_log("performance")]
-    asked = [
-        each["params"]["request"]["url"] for each in asked if each["method"] == "Network.requestWillBeSent"
-    ]
-    assert [url for url in asked if url.startswith(("http", "ws"))] == [], "nothing is loaded"
+    events = [json.loads(each["message"])["message"] for each in browser.get_log("performance")]
+    requests = [each["params"]["request"] for each in events if each["method"] == "Network.requestWillBeSent"]
+    remote = [each["url"] for each in requests if each["url"].startswith(("http", "ws"))]
+    assert remote == [], "the report loads nothing from the network"
 
 
-def evaluate(form, *paths):
-    command = [IMDSV2, "evaluate", "--exit-zero", "--format", form, *paths]
+def evaluate(output_format, *paths):
+    command = [IMDSV2, "evaluate", "--exit-zero", "--format", output_format, *paths]
     return subprocess.run(command, capture_output=True, timeout=120).stdout

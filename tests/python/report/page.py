@@ -1,4 +1,4 @@
-"""The HTML report in the browser."""
+"""The HTML report in the browser, and the configuration items that it is made of."""
 
 import json
 
@@ -7,7 +7,8 @@ from selenium.webdriver.support.select import Select
 
 
 def item(number, account="111111111111", region="us-east-1", tokens="optional", **more):
-    """A configuration item of an instance."""
+    """Returns a configuration item of an instance."""
+    options = {"httpTokens": tokens, "httpEndpoint": "enabled", "httpPutResponseHopLimit": 1}
     return {
         "version": "1.3",
         "accountId": account,
@@ -16,23 +17,15 @@ def item(number, account="111111111111", region="us-east-1", tokens="optional", 
         "resourceType": "AWS::EC2::Instance",
         "resourceId": f"i-{number:017x}",
         "awsRegion": region,
-        "configuration": json.dumps(
-            {
-                "state": {"name": "running"},
-                "metadataOptions": {
-                    "httpTokens": tokens,
-                    "httpEndpoint": "enabled",
-                    "httpPutResponseHopLimit": 1,
-                },
-            }
-        ),
+        "configuration": json.dumps({"state": {"name": "running"}, "metadataOptions": options}),
     } | more
 
 
 class Page:
-    """The report in the browser, as a person uses it."""
+    """The report in the browser, as its reader uses it."""
 
     def __init__(self, browser, path, evaluations):
+        """`evaluations` are those of the JSON output, with which the page is compared."""
         self.browser, self.evaluations = browser, evaluations
         browser.get_log("performance")
         browser.get(path.as_uri())
@@ -45,15 +38,14 @@ class Page:
         return self.browser.execute_script(script, selector)
 
     def column(self, title):
-        """What stands in a column, in the rows that are on the page."""
+        """Returns the texts of a column on the current page."""
         number = [text.strip() for text in self.texts("thead th")].index(title) + 1
         return self.texts(f"tbody td:nth-child({number})")
 
     def sort(self, title):
-        (head,) = [
-            each for each in self.browser.find_elements(By.CSS_SELECTOR, "thead button") if each.text == title
-        ]
-        head.click()
+        buttons = self.browser.find_elements(By.CSS_SELECTOR, "thead button")
+        (button,) = (each for each in buttons if each.text == title)
+        button.click()
 
     def search(self, text):
         field = self.one("[name=text]")
@@ -67,6 +59,6 @@ class Page:
     def showing(self):
         return self.one("#showing").text
 
-    def expected(self, **wanted):
-        """How many resources of the JSON output are as wanted."""
-        return sum(all(each[key] == value for key, value in wanted.items()) for each in self.evaluations)
+    def expected(self, **values):
+        """Returns the number of evaluations in the JSON output with these values."""
+        return sum(all(each[key] == value for key, value in values.items()) for each in self.evaluations)

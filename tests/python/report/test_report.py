@@ -1,4 +1,4 @@
-"""`--format html`: what a person sees and does."""
+"""`--format html`: what the report shows, and how it reacts."""
 
 import base64
 import csv
@@ -15,19 +15,16 @@ ACCOUNTS, REGIONS = ("111111111111", "222222222222"), ("eu-west-1", "us-east-1",
 
 
 def fleet(count, seed=1):
-    chance = random.Random(seed)
+    """Returns configuration items in random accounts and Regions, about a third of them non-compliant."""
+    rng = random.Random(seed)
+    tokens = ("optional", "required", "required")
     return [
-        item(
-            number,
-            chance.choice(ACCOUNTS),
-            chance.choice(REGIONS),
-            chance.choice(("optional", "required", "required")),
-        )
-        for number in chance.sample(range(10 * count), count)
+        item(number, rng.choice(ACCOUNTS), rng.choice(REGIONS), rng.choice(tokens))
+        for number in rng.sample(range(10 * count), count)
     ]
 
 
-def test_the_headline_and_the_counts_are_those_of_the_json(report):
+def test_headline_and_counts_match_the_json_output(report):
     page = report(*sorted(EXAMPLES.glob("*.json*")))
     counts = [page.expected(compliance=each) for each in ("NON_COMPLIANT", "COMPLIANT", "NOT_APPLICABLE")]
     assert page.one("h1").text == f"{counts[0]} of {sum(counts)} resources are non-compliant"
@@ -36,14 +33,14 @@ def test_the_headline_and_the_counts_are_those_of_the_json(report):
     assert page.texts("#failures li") == []
 
 
-def test_what_is_non_compliant_comes_first(report):
+def test_non_compliant_resources_come_first(report):
     page = report(fleet(100))
     found = page.column("Compliance")
     assert found == sorted(found, key=["Non-compliant", "Compliant"].index)
     assert len(found) == 100
 
 
-def test_every_column_sorts_both_ways(report):
+def test_every_column_sorts_in_both_directions(report):
     page = report(fleet(100))
     for title, key in [
         ("Account", "accountId"),
@@ -63,7 +60,7 @@ def test_every_column_sorts_both_ways(report):
     assert page.column("Compliance")[0] == "Compliant"
 
 
-def test_filters_narrow_the_table_and_its_count(report):
+def test_filters_apply_to_the_table_and_its_count(report):
     page = report(fleet(100))
     page.choose("region", "eu-west-1")
     expected = page.expected(region="eu-west-1")
@@ -71,14 +68,14 @@ def test_filters_narrow_the_table_and_its_count(report):
     assert set(page.column("Region")) == {"eu-west-1"}
     page.choose("accountId", ACCOUNTS[0])
     page.choose("compliance", "NON_COMPLIANT")
-    wanted = {"region": "eu-west-1", "accountId": ACCOUNTS[0], "compliance": "NON_COMPLIANT"}
-    assert page.showing == f"Showing {page.expected(**wanted)} of 100"
+    chosen = {"region": "eu-west-1", "accountId": ACCOUNTS[0], "compliance": "NON_COMPLIANT"}
+    assert page.showing == f"Showing {page.expected(**chosen)} of 100"
     page.one("button[type=reset]").click()
     time.sleep(0.1)
     assert page.showing == "Showing 100 of 100"
 
 
-def test_a_search_looks_at_every_column(report):
+def test_search_covers_every_column(report):
     page = report(fleet(100))
     one = page.evaluations[7]["resourceId"]
     page.search(one.upper())
@@ -90,25 +87,23 @@ def test_a_search_looks_at_every_column(report):
     assert page.column("Resource") == []
 
 
-def test_a_bar_and_a_count_are_filters_too(report):
+def test_bars_and_counts_are_filters(report):
     page = report(fleet(100))
     bar = page.one(".bar[data-value=us-west-2]")
-    expected, open_ = (
-        page.expected(region="us-west-2"),
-        page.expected(region="us-west-2", compliance="NON_COMPLIANT"),
-    )
-    assert bar.find_element(By.CSS_SELECTOR, ".number").text == f"{open_} of {expected}"
+    expected = page.expected(region="us-west-2")
+    non_compliant = page.expected(region="us-west-2", compliance="NON_COMPLIANT")
+    assert bar.find_element(By.CSS_SELECTOR, ".number").text == f"{non_compliant} of {expected}"
     bar.click()
     assert page.showing == f"Showing {expected} of 100"
     assert page.one(".bar[data-value=us-west-2]").get_attribute("aria-pressed") == "true"
     page.one(".counts .NON_COMPLIANT").click()
-    assert page.showing == f"Showing {open_} of 100"
+    assert page.showing == f"Showing {non_compliant} of 100"
     page.one(".counts .NON_COMPLIANT").click()
     bar.click()
     assert page.showing == "Showing 100 of 100"
 
 
-def test_more_accounts_than_fit_are_a_click_away(report):
+def test_further_accounts_are_shown_on_request(report):
     page = report([item(number, f"{number:012}", "us-east-1") for number in range(40)])
     bars = ".bar[data-key=accountId]"
     shown = [each for each in page.browser.find_elements(By.CSS_SELECTOR, bars) if each.is_displayed()]
@@ -119,7 +114,7 @@ def test_more_accounts_than_fit_are_a_click_away(report):
     assert all(each.is_displayed() for each in page.browser.find_elements(By.CSS_SELECTOR, bars))
 
 
-def test_what_a_resource_says_is_text_and_nothing_else(report):
+def test_values_of_a_resource_are_not_interpreted(report):
     hostile = "</script><img src=x onerror=\"document.title='owned'\"> \u202egnp.exe"
     page = report([item(1, resourceId=hostile, awsRegion="<b>region</b>")])
     shown = hostile.replace("\u202e", "\\u{202e}")
@@ -129,12 +124,12 @@ def test_what_a_resource_says_is_text_and_nothing_else(report):
     assert page.browser.title == "IMDSv2 report"
 
 
-def test_a_report_of_nothing_and_one_of_compliance_say_so(report):
+def test_headline_without_resources_and_without_findings(report):
     assert report([]).one("h1").text == "No resources were evaluated"
     assert report([item(1, tokens="required")]).one("h1").text == "None of 1 resource is non-compliant"
 
 
-def test_what_could_not_be_read_stands_at_the_top(report, tmp_path):
+def test_unreadable_records_are_reported_at_the_top(report, tmp_path):
     (tmp_path / "broken.json").write_text('{"configurationItems": [{"resourceType": 1}]}')
     page = report([item(1)], tmp_path / "broken.json")
     assert page.one("#failures").is_displayed()
@@ -142,7 +137,7 @@ def test_what_could_not_be_read_stands_at_the_top(report, tmp_path):
     assert page.texts("#failures li") == ["1 record or file could not be read"]
 
 
-def test_a_large_report_is_shown_page_by_page(report):
+def test_large_report_is_paged(report):
     page = report([item(number, tokens="required") for number in range(100_000)])
     assert page.showing == "Showing 100,000 of 100,000"
     assert len(page.column("Resource")) == 200
@@ -156,7 +151,7 @@ def test_a_large_report_is_shown_page_by_page(report):
     assert not page.one("#pages").is_displayed()
 
 
-def test_paper_has_all_that_passes_the_filters(report, tmp_path):
+def test_printed_report_contains_every_filtered_resource(report, tmp_path):
     page = report(fleet(500))
     page.choose("compliance", "NON_COMPLIANT")
     pdf = page.browser.execute_cdp_cmd("Page.printToPDF", {})
@@ -175,7 +170,7 @@ def test_paper_has_all_that_passes_the_filters(report, tmp_path):
     assert "Non-compliant" in text.stdout
 
 
-def test_the_csv_has_what_is_shown(report, tmp_path):
+def test_downloaded_csv_contains_the_filtered_resources(report, tmp_path):
     page = report(fleet(50))
     page.browser.execute_cdp_cmd(
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
