@@ -6,6 +6,8 @@
 // Tests may panic.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod accounts;
+mod cloud;
 mod errors;
 mod formats;
 mod harness;

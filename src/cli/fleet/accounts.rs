@@ -7,6 +7,7 @@ use anyhow::Context;
 use aws_config::{Region, SdkConfig};
 use clap::Args;
 
+use super::profile;
 use super::regions::enabled_regions;
 use crate::aws::assume_role::assume_role;
 use crate::aws::clients::{self, ResourceClients};
@@ -26,7 +27,8 @@ pub(crate) struct Selection {
     #[arg(long = "region", value_name = "REGION")]
     regions: Vec<String>,
 
-    /// A profile of the AWS configuration files [default: the credentials of the environment]
+    /// A profile of the AWS configuration files; it takes precedence over access keys in the environment
+    /// [default: the credentials of the environment]
     #[arg(long, value_name = "PROFILE")]
     profile: Option<String>,
 
@@ -99,18 +101,22 @@ impl Selection {
     }
 
     async fn enter(&self, regions: &[String]) -> anyhow::Result<Fleet> {
-        let mut loader = clients::sdk_defaults();
-        if let Some(profile) = &self.profile {
-            loader = loader.profile_name(profile);
-        }
-        let own = loader.load().await;
+        let loader = clients::sdk_defaults();
+        let own = match &self.profile {
+            Some(name) => profile::load(loader, name).await?,
+            None => loader.load().await,
+        };
         let region = own.region().cloned().unwrap_or(Region::from_static(FALLBACK_REGION));
         let own = own.to_builder().region(region).build();
 
         let roles = self.roles()?;
         let mut fleet = Fleet::default();
         if roles.is_empty() {
-            fleet.enter(&own, regions, "the account of the credentials").await;
+            let name = match &self.profile {
+                Some(profile) => format!("profile \"{profile}\""),
+                None => "the account of the credentials".to_owned(),
+            };
+            fleet.enter(&own, regions, &name).await;
         }
         for role in &roles {
             let assumed = assume_role(&own, role, SESSION_NAME).await;
