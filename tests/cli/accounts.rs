@@ -63,3 +63,54 @@ fn a_profile_that_does_not_exist_is_an_error_before_anything_is_called() {
     );
     assert!(cloud.accounts().is_empty());
 }
+
+#[test]
+fn an_accounts_file_without_a_role_is_an_error() {
+    let cloud = Cloud::new(|_| None);
+    for (name, text) in [("empty", ""), ("comments", "\u{feff}# none\r\n\r\n")] {
+        let path = scratch(&format!("accounts-{name}.txt"), text.as_bytes());
+        let assert = cloud.imdsv2(&["scan", "--accounts-file"]).arg(&path).assert().code(2);
+        let message =
+            format!("error: {} contains no role: expected a role ARN on each line\n", path.display());
+        assert_eq!(stderr(&assert), message);
+    }
+    assert!(cloud.accounts().is_empty());
+}
+
+#[test]
+fn an_accounts_file_may_come_from_windows() {
+    let cloud = Cloud::new(|_| None);
+    let text = format!("\u{feff}arn:aws:iam::{DEV}:role/r\r\n\r\narn:aws:iam::{OTHER}:role/r\r\n");
+    let path = scratch("accounts-windows.txt", text.as_bytes());
+    let scan = cloud.imdsv2(&["scan", "--exit-zero", "--region", "us-east-1", "--accounts-file"]);
+    assert_eq!(stderr(&scan.arg(&path).assert().code(0)), "");
+    let here = |account: &str| (account.to_owned(), "us-east-1".to_owned());
+    assert_eq!(cloud.called("DescribeInstances"), [here(DEV), here(OTHER)]);
+}
+
+#[test]
+fn no_region_of_an_account_is_worked_in_twice() {
+    let cloud = Cloud::new(|_| None);
+    let first = format!("arn:aws:iam::{OTHER}:role/first");
+    let second = format!("arn:aws:iam::{OTHER}:role/second");
+    let roles = ["--role-arn", &first, "--role-arn", &first, "--role-arn", &second];
+    let regions = ["--region", "us-east-1,eu-west-1", "--region", "us-east-1"];
+    let scan = cloud.imdsv2(&["scan", "--exit-zero"]).args(roles).args(regions);
+    let messages = stderr(&scan.assert().code(0));
+    let expected = [
+        format!("role {first} is named more than once: it is used once"),
+        "Region us-east-1 is named more than once: it is used once".to_owned(),
+        format!("account {OTHER} is reached by two roles: {second} is not used"),
+    ];
+    assert_eq!(messages.lines().collect::<Vec<_>>(), expected);
+    let place = |region: &str| (OTHER.to_owned(), region.to_owned());
+    assert_eq!(cloud.called("DescribeInstances"), [place("eu-west-1"), place("us-east-1")]);
+}
+
+#[test]
+fn a_region_name_is_checked() {
+    for bad in ["us-east-1,", "us_east_1", "example.com/"] {
+        let assert = Cloud::new(|_| None).imdsv2(&["scan", "--region", bad]).assert().code(2);
+        assert!(stderr(&assert).contains("expected the name of a Region, such as eu-central-1"), "{bad}");
+    }
+}
