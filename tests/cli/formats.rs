@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use snapbox::file;
 
-use crate::harness::{evaluate, scratch, stderr, stdout, verdicts};
+use crate::harness::{evaluate, stderr, stdout, verdicts};
 
 #[test]
 fn table_shows_non_compliant_resources_first() {
@@ -66,14 +66,4 @@ fn control_characters_do_not_reach_the_terminal() {
     let item = json!({"resourceType": "AWS::EC2::Instance", "resourceId": "i-\u{1b}[2J", "configurationItemStatus": "OK"});
     let assert = evaluate(&[]).stdin(item.to_string()).assert().code(1);
     assert!(!stdout(&assert).contains('\u{1b}'));
-}
-
-#[test]
-fn output_is_written_to_a_file() {
-    let path = scratch("findings.csv", b"");
-    let assert = evaluate(&["--format", "csv", "--output"]).arg(&path).arg("examples").assert().code(1);
-    assert_eq!(stdout(&assert), "");
-    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 17);
-    let invalid = evaluate(&["--output", "/no/such/directory/file", "examples"]).assert().code(2);
-    assert!(stderr(&invalid).contains("cannot write /no/such/directory/file"), "{}", stderr(&invalid));
 }

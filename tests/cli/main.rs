@@ -13,4 +13,5 @@ mod formats;
 mod harness;
 mod help;
 mod inputs;
+mod output_files;
 mod parameters;

@@ -83,6 +83,11 @@ pub(crate) struct Fleet {
 }
 
 impl Selection {
+    /// Returns the accounts file, if any: no output may replace it.
+    pub(crate) fn accounts_file(&self) -> Option<&Path> {
+        self.accounts_file.as_deref()
+    }
+
     /// Enters the accounts, and finds their Regions.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::json;
 
+use super::destination::{Destination, Replacement};
 use super::json::JsonList;
 use crate::rule::resource::{InstanceKey, Location};
 
@@ -90,6 +91,8 @@ struct Row<'a> {
 /// Receives changes one by one, writes them in a format, and counts them.
 pub(crate) struct ChangeReport {
     writer: Writer,
+    /// What is left to do when the report is complete, if it goes to a file.
+    replacement: Option<Replacement>,
     counts: BTreeMap<ChangeStatus, usize>,
 }
 
@@ -100,18 +103,19 @@ enum Writer {
 }
 
 impl ChangeReport {
-    /// Opens the report in `format`, to `file` or to standard output.
+    /// Opens the report in `format`, to `file` or to standard output. The file is not changed before
+    /// [`Self::finish`].
     ///
     /// # Errors
     /// Returns an error if the file cannot be created.
     pub(crate) fn open(format: ChangeFormat, file: Option<&Path>) -> anyhow::Result<Self> {
-        let super::Writer { writer, .. } = super::writer(file)?;
+        let Destination { writer, replacement, .. } = Destination::open(file)?;
         let writer = match format {
             ChangeFormat::Table => Writer::Table(writer),
             ChangeFormat::Json => Writer::Json(JsonList::new(writer, &json!({}), "changes")?),
             ChangeFormat::Csv => Writer::Csv(Box::new(csv::Writer::from_writer(writer))),
         };
-        Ok(Self { writer, counts: BTreeMap::new() })
+        Ok(Self { writer, replacement, counts: BTreeMap::new() })
     }
 
     /// Writes the next change.
@@ -138,7 +142,7 @@ impl ChangeReport {
     }
 
     /// Writes what was held back, and the summary if the format has one, with the journal that the changes
-    /// can be undone from, if any.
+    /// can be undone from, if any. Then replaces the file, if the report goes to one.
     pub(crate) fn finish(&mut self, journal: Option<&Path>) -> io::Result<()> {
         let summary: BTreeMap<_, _> =
             STATUSES.into_iter().map(|status| (status, self.count(status))).collect();
@@ -146,6 +150,7 @@ impl ChangeReport {
             Writer::Table(writer) => writer.flush(),
             Writer::Json(json) => json.end(&json!({"journal": journal, "summary": summary})),
             Writer::Csv(csv) => csv.flush(),
-        }
+        }?;
+        self.replacement.take().map_or(Ok(()), Replacement::commit)
     }
 }

@@ -68,7 +68,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
+    let inputs: Vec<_> = args.selection.accounts_file().into_iter().collect();
+    output::check_target(args.output.as_deref(), &inputs)?;
     let fleet = args.selection.fleet().await?;
+    if fleet.regions.is_empty() && !fleet.unreachable.is_empty() {
+        // There is nothing to report, so an older report is kept.
+        fleet.unreachable.iter().for_each(|failure| messages::error(failure));
+        return Ok(Completion::of(fleet.unreachable.len(), 0));
+    }
     let policy = args.parameters.clone().unwrap_or_default();
     let mut output = output::open(args.format, args.output.as_deref(), args.usage_days.is_some(), &policy)?;
     let scan = Arc::new(RegionScan {
