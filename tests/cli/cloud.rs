@@ -32,8 +32,9 @@ impl Call {
         let (_, scope) = authorization.split_once("Credential=").unwrap_or_default();
         let mut scope = scope.split('/').map(str::to_owned);
         let (access_key, region) = (scope.next().unwrap_or_default(), scope.nth(1).unwrap_or_default());
-        let target = request.headers.get("x-amz-target").map(|value| value.to_str().unwrap());
-        let operation = target.and_then(|target| target.rsplit('.').next()).map(str::to_owned);
+        // CloudWatch names the operation in the path.
+        let operation =
+            request.url.path().split_once("/operation/").map(|(_, operation)| operation.to_owned());
         Self { operation: operation.unwrap_or_else(|| field("Action")), region, access_key, body }
     }
 
@@ -191,4 +192,11 @@ pub(crate) fn refusal() -> ResponseTemplate {
         "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error></Errors>\
          <RequestID>1</RequestID></Response>",
     )
+}
+
+/// A call that CloudWatch refuses, in CBOR: `{"__type": "AccessDenied", "message": "no"}`.
+pub(crate) fn denial() -> ResponseTemplate {
+    ResponseTemplate::new(400)
+        .insert_header("smithy-protocol", "rpc-v2-cbor")
+        .set_body_bytes(*b"\xa2\x66__type\x6cAccessDenied\x67message\x62no")
 }

@@ -15,3 +15,5 @@ mod help;
 mod inputs;
 mod output_files;
 mod parameters;
+#[cfg(unix)]
+mod signals;

@@ -1,4 +1,4 @@
-//! The terminal: messages, progress, Ctrl-C.
+//! The terminal: messages, progress, signals.
 
 pub(crate) mod messages;
 pub(crate) mod printable;
