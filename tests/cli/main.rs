@@ -15,5 +15,6 @@ mod help;
 mod inputs;
 mod output_files;
 mod parameters;
+mod scan;
 #[cfg(unix)]
 mod signals;
