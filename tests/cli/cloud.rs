@@ -166,7 +166,7 @@ pub(crate) fn ec2(operation: &str, body: &str) -> ResponseTemplate {
 
 /// A page of instances that accept IMDSv1, and the token of the next page, if there is one.
 pub(crate) fn instances(ids: &[&str], next: Option<&str>) -> ResponseTemplate {
-    let instances: String = ids
+    let instances: Vec<_> = ids
         .iter()
         .map(|id| {
             format!(
@@ -181,7 +181,8 @@ pub(crate) fn instances(ids: &[&str], next: Option<&str>) -> ResponseTemplate {
     ec2(
         "DescribeInstances",
         &format!(
-            "<reservationSet><item><instancesSet>{instances}</instancesSet></item></reservationSet>{next}"
+            "<reservationSet><item><instancesSet>{}</instancesSet></item></reservationSet>{next}",
+            instances.concat()
         ),
     )
 }

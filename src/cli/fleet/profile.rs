@@ -33,6 +33,7 @@ pub(super) async fn load(loader: ConfigLoader, name: &str) -> anyhow::Result<Sdk
     Ok(sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build())
 }
 
+#[allow(clippy::default_trait_access)] // the types of the first two are in a crate that is not used otherwise
 async fn check_exists(name: &str) -> anyhow::Result<()> {
     let profiles = profile::load(
         &Default::default(),

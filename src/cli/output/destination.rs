@@ -186,7 +186,8 @@ impl Identity {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::panic::{AssertUnwindSafe, catch_unwind};
