@@ -189,17 +189,33 @@ impl Identity {
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
+    use std::ops::Deref;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
 
-    /// An empty directory that only one test uses.
-    fn directory(name: &str) -> PathBuf {
+    /// An empty directory that only one test uses, and that is removed after it.
+    struct Directory(PathBuf);
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    impl Deref for Directory {
+        type Target = Path;
+
+        fn deref(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    fn directory(name: &str) -> Directory {
         let path = std::env::temp_dir().join(format!("imdsv2-destination-{}-{name}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).expect("created");
-        path
+        Directory(path)
     }
 
     fn names(directory: &Path) -> Vec<String> {
