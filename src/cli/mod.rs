@@ -5,7 +5,7 @@
 //! - `fleet`: accounts, Regions and instances in AWS.
 //! - `journal`: the log of changes, from which they are undone.
 //! - `output`: one file for each output format.
-//! - `terminal`: messages, progress, Ctrl-C.
+//! - `terminal`: messages, progress, signals.
 //! - `exit`: exit statuses.
 
 #[cfg(feature = "live")]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use snapbox::file;
 
-use crate::harness::{evaluate, scratch, stderr, stdout, verdicts};
+use crate::harness::{evaluate, stderr, stdout, verdicts};
 
 #[test]
 fn table_shows_non_compliant_resources_first() {
@@ -62,18 +62,23 @@ fn other_types_share_a_row_in_the_table_only() {
 }
 
 #[test]
-fn control_characters_do_not_reach_the_terminal() {
-    let item = json!({"resourceType": "AWS::EC2::Instance", "resourceId": "i-\u{1b}[2J", "configurationItemStatus": "OK"});
-    let assert = evaluate(&[]).stdin(item.to_string()).assert().code(1);
-    assert!(!stdout(&assert).contains('\u{1b}'));
-}
-
-#[test]
-fn output_is_written_to_a_file() {
-    let path = scratch("findings.csv", b"");
-    let assert = evaluate(&["--format", "csv", "--output"]).arg(&path).arg("examples").assert().code(1);
-    assert_eq!(stdout(&assert), "");
-    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 17);
-    let invalid = evaluate(&["--output", "/no/such/directory/file", "examples"]).assert().code(2);
-    assert!(stderr(&invalid).contains("cannot write /no/such/directory/file"), "{}", stderr(&invalid));
+fn text_from_outside_does_not_control_the_terminal_or_a_spreadsheet() {
+    let id = "=i-\u{1b}[2J\u{9b}\u{202e}";
+    let item =
+        json!({"resourceType": "AWS::EC2::Instance", "resourceId": id, "configurationItemStatus": "OK"});
+    for format in ["table", "csv", "json", "html"] {
+        let assert = evaluate(&["--format", format]).stdin(item.to_string()).assert().code(1);
+        assert!(!stdout(&assert).contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{format}");
+    }
+    let table = stdout(&evaluate(&[]).stdin(item.to_string()).assert().code(1));
+    assert!(table.contains(r"=i-\u{1b}[2J\u{9b}\u{202e}"), "{table}");
+    let csv = stdout(&evaluate(&["--format", "csv"]).stdin(item.to_string()).assert().code(1));
+    assert!(csv.contains(r"AWS::EC2::Instance,'=i-\u{1b}[2J\u{9b}\u{202e},"), "{csv}");
+    assert_eq!(verdicts(&item.to_string(), &[])["evaluations"][0]["resourceId"], id);
+    let missing = evaluate(&["no/\u{1b}[2J\u{202e}file"]).assert().code(2);
+    assert!(
+        stderr(&missing).starts_with(r"error: cannot read no/\u{1b}[2J\u{202e}file: "),
+        "{}",
+        stderr(&missing)
+    );
 }

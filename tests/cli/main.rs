@@ -6,9 +6,15 @@
 // Tests may panic.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod accounts;
+mod cloud;
 mod errors;
 mod formats;
 mod harness;
 mod help;
 mod inputs;
+mod output_files;
 mod parameters;
+mod scan;
+#[cfg(unix)]
+mod signals;

@@ -60,6 +60,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
     let inputs = files::expand(&args.paths)?;
+    let paths: Vec<_> = inputs.iter().map(Input::path).collect();
+    output::check_target(args.output.as_deref(), &paths)?;
     let default = Policy::default();
     let shown = args.parameters.as_ref().unwrap_or(&default);
     let mut output = output::open(args.format, args.output.as_deref(), false, shown)?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -14,6 +14,7 @@ use crate::cli::exit::Completion;
 use crate::cli::fleet::accounts::{AccountRegion, Selection};
 use crate::cli::fleet::instance::{self, Modified, Settings};
 use crate::cli::journal::{self, Before, Journal, Recorded, Step};
+use crate::cli::output;
 use crate::cli::output::changes::{Change, ChangeFormat, ChangeReport, ChangeStatus};
 use crate::cli::terminal::messages;
 use crate::cli::terminal::progress::Progress;
@@ -75,6 +76,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
+    let inputs: Vec<&Path> =
+        std::iter::once(args.journal.as_path()).chain(args.selection.accounts_file()).collect();
+    output::check_target(args.output.as_deref(), &inputs)?;
     let contents = journal::read(&args.journal)?;
     for problem in &contents.problems {
         messages::error(problem);

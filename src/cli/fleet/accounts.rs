@@ -1,17 +1,20 @@
 //! The accounts and Regions that a command works in.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use aws_config::{Region, SdkConfig};
 use clap::Args;
 
+use super::profile;
 use super::regions::enabled_regions;
 use crate::aws::assume_role::assume_role;
 use crate::aws::clients::{self, ResourceClients};
 use crate::aws::{ApiError, RoleArn};
 use crate::cli::clock::Clock;
+use crate::cli::terminal::messages;
 use crate::rule::resource::{InstanceKey, Location};
 
 /// The Region to ask for Regions if none is configured: every account of the partition has it.
@@ -23,11 +26,12 @@ const SESSION_NAME: &str = "imdsv2";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Accounts and Regions")]
 pub(crate) struct Selection {
-    /// A Region; may be repeated [default: all Regions that are enabled in the account]
-    #[arg(long = "region", value_name = "REGION")]
+    /// A Region, or a list with commas; may be repeated [default: all Regions that are enabled in the account]
+    #[arg(long = "region", value_name = "REGION", value_delimiter = ',', value_parser = region_name)]
     regions: Vec<String>,
 
-    /// A profile of the AWS configuration files [default: the credentials of the environment]
+    /// A profile of the AWS configuration files; it takes precedence over access keys in the environment
+    /// [default: the credentials of the environment]
     #[arg(long, value_name = "PROFILE")]
     profile: Option<String>,
 
@@ -93,11 +97,16 @@ pub(crate) struct Fleet {
 }
 
 impl Selection {
+    /// Returns the accounts file, if any: no output may replace it.
+    pub(crate) fn accounts_file(&self) -> Option<&Path> {
+        self.accounts_file.as_deref()
+    }
+
     /// Enters the accounts, and finds their Regions.
     ///
     /// # Errors
-    /// Returns an error if the accounts file cannot be read. Accounts that cannot be entered are in the
-    /// result.
+    /// Returns an error if the profile does not exist, or the accounts file cannot be read or contains no
+    /// role. Accounts that cannot be entered are in the result.
     pub(crate) async fn fleet(&self) -> anyhow::Result<Fleet> {
         self.enter(&self.regions).await
     }
@@ -118,24 +127,29 @@ impl Selection {
     }
 
     async fn enter(&self, regions: &[String]) -> anyhow::Result<Fleet> {
-        let mut loader = clients::sdk_defaults();
-        if let Some(profile) = &self.profile {
-            loader = loader.profile_name(profile);
-        }
-        let own = loader.load().await;
+        let roles = without_repetitions(&self.roles()?, "role");
+        let loader = clients::sdk_defaults();
+        let own = match &self.profile {
+            Some(name) => profile::load(loader, name).await?,
+            None => loader.load().await,
+        };
         #[cfg(test)]
         let own = self.environment.sdk.clone().unwrap_or(own);
+        let regions = without_repetitions(regions, "Region");
         let region = own.region().cloned().unwrap_or(Region::from_static(FALLBACK_REGION));
         let own = own.to_builder().region(region).build();
 
-        let roles = self.roles()?;
         let (mut fleet, clock) = (Fleet::default(), &self.environment.clock);
         if roles.is_empty() {
-            fleet.enter(&own, regions, "the account of the credentials", clock).await;
+            let name = match &self.profile {
+                Some(profile) => format!("profile \"{profile}\""),
+                None => "the account of the credentials".to_owned(),
+            };
+            fleet.enter(&own, &regions, &name, clock).await;
         }
         for role in &roles {
             let assumed = assume_role(&own, role, SESSION_NAME).await;
-            fleet.enter(&assumed, regions, &role.to_string(), clock).await;
+            fleet.enter(&assumed, &regions, &role.to_string(), clock).await;
         }
         Ok(fleet)
     }
@@ -149,30 +163,68 @@ impl Selection {
     }
 }
 
+/// Parses the name of a Region. It becomes part of the names of AWS's hosts.
+fn region_name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || !name.chars().all(is_name) {
+        return Err("expected the name of a Region, such as eu-central-1".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+/// Reads a file with a role ARN on each line. Windows programs begin text with a byte order mark.
 fn read_roles(path: &Path) -> anyhow::Result<Vec<RoleArn>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let roles = lines.map(str::parse).collect::<Result<_, _>>();
-    roles.with_context(|| format!("{}", path.display()))
+    let roles = lines.map(str::parse).collect::<Result<Vec<_>, _>>();
+    let roles = roles.with_context(|| format!("{}", path.display()))?;
+    ensure!(!roles.is_empty(), "{} contains no role: expected a role ARN on each line", path.display());
+    Ok(roles)
+}
+
+/// Returns the items in order, each of them once, and prints those that are repeated.
+fn without_repetitions<T: Clone + PartialEq + fmt::Display>(items: &[T], kind: &str) -> Vec<T> {
+    let mut unique: Vec<T> = Vec::with_capacity(items.len());
+    for item in items {
+        if unique.contains(item) {
+            messages::note(&format!("{kind} {item} is named more than once: it is used once"));
+        } else {
+            unique.push(item.clone());
+        }
+    }
+    unique
 }
 
 impl Fleet {
+    /// Adds the account of `sdk`, unless it was entered before.
     async fn enter(&mut self, sdk: &SdkConfig, regions: &[String], name: &str, clock: &Clock) {
-        match Self::of_account(sdk, regions, clock).await {
-            Ok(regions) => self.regions.extend(regions),
+        let account_id = match account_of(sdk).await {
+            Ok(account_id) => account_id,
+            Err(error) => return self.unreachable.push(format!("{name}: {error}")),
+        };
+        if self.regions.iter().any(|region| region.location.account_id == account_id) {
+            messages::note(&format!("account {account_id} is reached by two roles: {name} is not used"));
+            return;
+        }
+        let regions = if regions.is_empty() { enabled_regions(sdk).await } else { Ok(regions.to_vec()) };
+        match regions {
+            Ok(regions) => {
+                let regions = regions.iter();
+                self.regions
+                    .extend(regions.map(|region| AccountRegion::new(&account_id, region, sdk, clock)));
+            }
             Err(error) => self.unreachable.push(format!("{name}: {error}")),
         }
     }
+}
 
-    async fn of_account(
-        sdk: &SdkConfig,
-        regions: &[String],
-        clock: &Clock,
-    ) -> Result<Vec<AccountRegion>, ApiError> {
-        let identity = clients::sts(sdk).get_caller_identity().send().await;
-        let identity = identity.map_err(|error| ApiError::new("GetCallerIdentity", &error))?;
-        let account_id = identity.account().unwrap_or_default();
-        let regions = if regions.is_empty() { enabled_regions(sdk).await? } else { regions.to_vec() };
-        Ok(regions.iter().map(|region| AccountRegion::new(account_id, region, sdk, clock)).collect())
-    }
+/// Returns the id of the account that credentials belong to
+/// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>).
+async fn account_of(sdk: &SdkConfig) -> Result<String, ApiError> {
+    const OPERATION: &str = "GetCallerIdentity";
+    let identity = clients::sts(sdk).get_caller_identity().send().await;
+    let identity = identity.map_err(|error| ApiError::new(OPERATION, &error))?;
+    identity.account.ok_or_else(|| ApiError::unexpected_response(OPERATION, "the response has no account"))
 }

@@ -1,11 +1,13 @@
 //! Accounts, Regions and instances in AWS.
 //!
 //! - `accounts`: the accounts and Regions that a command works in.
+//! - `profile`: a profile of the AWS configuration files.
 //! - `regions`: the Regions that are enabled in an account.
 //! - `instance`: one instance: described, changed, verified.
 //! - `usage`: IMDSv1 calls, as CloudWatch counts them.
 
 pub(crate) mod accounts;
 pub(crate) mod instance;
+mod profile;
 mod regions;
 pub(crate) mod usage;

@@ -24,6 +24,14 @@ pub(crate) enum Input {
 }
 
 impl Input {
+    /// Returns the path of the input.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            Self::Stdin => Path::new("/dev/stdin"),
+        }
+    }
+
     /// Opens the input for reading, decompressed.
     pub(crate) fn open(&self) -> io::Result<Box<dyn Read>> {
         match self {

@@ -39,7 +39,7 @@ impl<W: Write> Asff<W> {
     }
 
     fn write(&mut self, findings: &[Value]) -> io::Result<()> {
-        serde_json::to_writer(&mut self.writer, &json!({"Findings": findings}))?;
+        super::json::write(&mut self.writer, &json!({"Findings": findings}))?;
         self.writer.write_all(b"\n")
     }
 }

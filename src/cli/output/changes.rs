@@ -1,5 +1,6 @@
 //! The result of each instance that was to be changed: one line each, JSON or CSV.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
@@ -8,7 +9,10 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::json;
 
+use super::csv::cell;
+use super::destination::{Destination, Replacement};
 use super::json::JsonList;
+use crate::cli::terminal::printable::printable;
 use crate::rule::resource::{InstanceKey, Location};
 
 /// The formats of changes.
@@ -87,16 +91,31 @@ impl Change {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row<'a> {
-    account_id: &'a str,
-    region: &'a str,
-    instance_id: &'a str,
+    account_id: Cow<'a, str>,
+    region: Cow<'a, str>,
+    instance_id: Cow<'a, str>,
     outcome: ChangeStatus,
-    detail: &'a str,
+    detail: Cow<'a, str>,
+}
+
+impl Row<'_> {
+    /// Returns the row with fields that are safe in CSV.
+    fn cells(&self) -> Row<'_> {
+        Row {
+            account_id: cell(&self.account_id),
+            region: cell(&self.region),
+            instance_id: cell(&self.instance_id),
+            outcome: self.outcome,
+            detail: cell(&self.detail),
+        }
+    }
 }
 
 /// Receives changes one by one, writes them in a format, and counts them.
 pub(crate) struct ChangeReport {
     writer: Writer,
+    /// What is left to do when the report is complete, if it goes to a file.
+    replacement: Option<Replacement>,
     counts: BTreeMap<ChangeStatus, usize>,
 }
 
@@ -107,18 +126,19 @@ enum Writer {
 }
 
 impl ChangeReport {
-    /// Opens the report in `format`, to `file` or to standard output.
+    /// Opens the report in `format`, to `file` or to standard output. The file is not changed before
+    /// [`Self::finish`].
     ///
     /// # Errors
     /// Returns an error if the file cannot be created.
     pub(crate) fn open(format: ChangeFormat, file: Option<&Path>) -> anyhow::Result<Self> {
-        let super::Writer { writer, .. } = super::writer(file)?;
+        let Destination { writer, replacement, .. } = Destination::open(file)?;
         let writer = match format {
             ChangeFormat::Table => Writer::Table(writer),
             ChangeFormat::Json => Writer::Json(JsonList::new(writer, &json!({}), "changes")?),
             ChangeFormat::Csv => Writer::Csv(Box::new(csv::Writer::from_writer(writer))),
         };
-        Ok(Self { writer, counts: BTreeMap::new() })
+        Ok(Self { writer, replacement, counts: BTreeMap::new() })
     }
 
     /// Writes the next change.
@@ -126,16 +146,23 @@ impl ChangeReport {
         *self.counts.entry(change.status).or_default() += 1;
         let Change { instance, status, detail } = change;
         let InstanceKey { location: Location { account_id, region }, instance_id } = instance;
-        let row = Row { account_id, region, instance_id, outcome: *status, detail };
+        let row = Row {
+            account_id: account_id.into(),
+            region: region.into(),
+            instance_id: instance_id.into(),
+            outcome: *status,
+            detail: detail.into(),
+        };
         match &mut self.writer {
             Writer::Table(writer) => {
                 let colon = if detail.is_empty() { "" } else { ": " };
                 let label = status.label();
-                writeln!(writer, "{account_id}  {region}  {instance_id}  {label}{colon}{detail}")?;
+                let line = format!("{account_id}  {region}  {instance_id}  {label}{colon}{detail}");
+                writeln!(writer, "{}", printable(&line))?;
                 writer.flush()
             }
             Writer::Json(json) => json.element(&row),
-            Writer::Csv(csv) => Ok(csv.serialize(row)?),
+            Writer::Csv(csv) => Ok(csv.serialize(row.cells())?),
         }
     }
 
@@ -145,7 +172,7 @@ impl ChangeReport {
     }
 
     /// Writes what was held back, and the summary if the format has one, with the journal that the changes
-    /// can be undone from, if any.
+    /// can be undone from, if any. Then replaces the file, if the report goes to one.
     pub(crate) fn finish(&mut self, journal: Option<&Path>) -> io::Result<()> {
         let summary: BTreeMap<_, _> =
             STATUSES.into_iter().map(|status| (status, self.count(status))).collect();
@@ -153,6 +180,33 @@ impl ChangeReport {
             Writer::Table(writer) => writer.flush(),
             Writer::Json(json) => json.end(&json!({"journal": journal, "summary": summary})),
             Writer::Csv(csv) => csv.flush(),
+        }?;
+        self.replacement.take().map_or(Ok(()), Replacement::commit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_is_neutralised() {
+        for (format, expected) in [
+            (ChangeFormat::Table, "1  us-east-1  i-\\u{1b}[2J  failed: =\\u{202e}1\n"),
+            (
+                ChangeFormat::Csv,
+                "accountId,region,instanceId,outcome,detail\n1,us-east-1,i-\\u{1b}[2J,failed,'=\\u{202e}1\n",
+            ),
+        ] {
+            let path = std::env::temp_dir().join(format!("imdsv2-changes-{}-{format:?}", std::process::id()));
+            let location = Location { account_id: "1".to_owned(), region: "us-east-1".to_owned() };
+            let instance = InstanceKey { location, instance_id: "i-\u{1b}[2J".to_owned() };
+            let detail = "=\u{202e}1".to_owned();
+            let mut report = ChangeReport::open(format, Some(&path)).expect("opened");
+            report.add(&Change { instance, status: ChangeStatus::Failed, detail }).expect("added");
+            report.finish(None).expect("finished");
+            assert_eq!(std::fs::read_to_string(&path).expect("read"), expected);
+            std::fs::remove_file(&path).expect("removed");
         }
     }
 }

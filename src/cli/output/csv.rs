@@ -1,8 +1,10 @@
 //! CSV (RFC 4180), with a header line.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::{Finding, Output};
+use crate::cli::terminal::printable::printable;
 use crate::rule::verdict::Summary;
 
 const HEADER: [&str; 6] = ["resourceType", "resourceId", "accountId", "region", "compliance", "annotation"];
@@ -41,7 +43,7 @@ impl<W: Write> Output for Csv<W> {
             finding.annotation,
         ];
         for field in fields {
-            self.writer.write_field(field)?;
+            self.writer.write_field(&*cell(field))?;
         }
         if self.with_usage {
             self.writer.write_field(finding.imdsv1_use.unwrap_or_default())?;
@@ -55,5 +57,39 @@ impl<W: Write> Output for Csv<W> {
     fn finish(&mut self, _: &Summary, _: &[String]) -> io::Result<()> {
         self.header()?;
         self.writer.flush()
+    }
+}
+
+/// Returns the text of a field. Spreadsheets run a field that begins with one of some characters as a formula;
+/// after an apostrophe it is text (<https://owasp.org/www-community/attacks/CSV_Injection>). The HTML report
+/// does the same.
+pub(super) fn cell(text: &str) -> Cow<'_, str> {
+    let printable = printable(text);
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{printable}").into()
+    } else {
+        printable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_field_is_a_formula() {
+        for (text, expected) in [
+            ("", ""),
+            ("i-0123", "i-0123"),
+            ("=HYPERLINK(\"x\")", "'=HYPERLINK(\"x\")"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "' =1"),
+            ("\r=1", "' =1"),
+            ("\u{1b}=1", "\\u{1b}=1"),
+        ] {
+            assert_eq!(cell(text), expected, "{text:?}");
+        }
     }
 }

@@ -1,17 +1,18 @@
 //! Output formats: one file for each.
 //!
+//! `destination` is where output goes: standard output, or a file that is replaced when it is complete.
 //! `table`, `json`, `csv`, `html` and `asff` write findings; `changes` writes the results of changes.
 
 mod asff;
 #[cfg(feature = "live")]
 pub(crate) mod changes;
 mod csv;
+mod destination;
 mod html;
 mod json;
 mod table;
 
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io;
 use std::path::Path;
 
 use anyhow::Context;
@@ -19,6 +20,9 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::json;
 
+pub(crate) use self::destination::check_target;
+
+use self::destination::{Destination, Replacement};
 use crate::rule::policy::Policy;
 use crate::rule::resource::{Resource, ResourceType};
 #[cfg(feature = "live")]
@@ -106,7 +110,8 @@ pub(crate) trait Output {
     fn finish(&mut self, summary: &Summary, failures: &[String]) -> io::Result<()>;
 }
 
-/// Opens the output in `format`, to `file` or to standard output. `with_usage` adds how instances use IMDSv1;
+/// Opens the output in `format`, to `file` or to standard output. The file is not changed before
+/// [`Output::finish`]. `with_usage` adds how instances use IMDSv1;
 /// `policy` is shown in reports.
 ///
 /// # Errors
@@ -117,29 +122,33 @@ pub(crate) fn open(
     with_usage: bool,
     policy: &Policy,
 ) -> anyhow::Result<Box<dyn Output>> {
-    let Writer { writer, is_terminal } = writer(file)?;
-    Ok(match format {
+    let Destination { writer, is_terminal, replacement } = Destination::open(file)?;
+    let output: Box<dyn Output> = match format {
         Format::Table => Box::new(table::Table::new(writer, is_terminal, with_usage)),
         Format::Json => Box::new(json::JsonList::new(writer, &json!({}), "evaluations")?),
         Format::Asff => Box::new(asff::Asff::new(writer)),
         Format::Csv => Box::new(csv::Csv::new(writer, with_usage)),
         Format::Html => Box::new(html::Html::begin(writer, policy).context("cannot write the output")?),
+    };
+    Ok(match replacement {
+        None => output,
+        Some(_) => Box::new(FileOutput { output, replacement }),
     })
 }
 
-/// The destination of output.
-struct Writer {
-    writer: Box<dyn Write + Send>,
-    is_terminal: bool,
+/// An output to a file, which is replaced when the output is complete.
+struct FileOutput {
+    output: Box<dyn Output>,
+    replacement: Option<Replacement>,
 }
 
-fn writer(file: Option<&Path>) -> anyhow::Result<Writer> {
-    let (writer, is_terminal): (Box<dyn Write + Send>, bool) = match file {
-        Some(path) => {
-            let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-            (Box::new(file), false)
-        }
-        None => (Box::new(io::stdout()), io::stdout().is_terminal()),
-    };
-    Ok(Writer { writer: Box::new(BufWriter::with_capacity(64 * 1024, writer)), is_terminal })
+impl Output for FileOutput {
+    fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
+        self.output.finding(finding)
+    }
+
+    fn finish(&mut self, summary: &Summary, failures: &[String]) -> io::Result<()> {
+        self.output.finish(summary, failures)?;
+        self.replacement.take().map_or(Ok(()), Replacement::commit)
+    }
 }

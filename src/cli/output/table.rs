@@ -8,6 +8,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement};
 
 use super::{Finding, Output};
+use crate::cli::terminal::printable::printable;
 use crate::rule::verdict::{Compliance, Summary};
 
 /// A row. Rows are held back and sorted by their fields, in this order.
@@ -67,11 +68,11 @@ impl<W: Write> Output for Table<W> {
     fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
         let row = Row {
             compliance: finding.compliance,
-            account: printable(finding.account_id.unwrap_or_default()),
-            region: printable(finding.region.unwrap_or_default()),
-            resource_type: printable(finding.resource_type),
-            resource: printable(short_name(finding.resource_id)),
-            finding: printable(finding.annotation),
+            account: printable(finding.account_id.unwrap_or_default()).into_owned(),
+            region: printable(finding.region.unwrap_or_default()).into_owned(),
+            resource_type: printable(finding.resource_type).into_owned(),
+            resource: printable(short_name(finding.resource_id)).into_owned(),
+            finding: printable(finding.annotation).into_owned(),
             imdsv1_use: usage(finding),
         };
         if finding.is_judged_type {
@@ -149,9 +150,4 @@ fn usage(finding: &Finding<'_>) -> String {
 /// Returns the id that people use. The id of a launch configuration is an ARN that ends with its name.
 fn short_name(resource_id: &str) -> &str {
     resource_id.split_once(":launchConfigurationName/").map_or(resource_id, |(_, name)| name)
-}
-
-/// Replaces control characters: text from a file must not control the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

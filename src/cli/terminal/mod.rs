@@ -1,6 +1,7 @@
-//! The terminal: messages, progress, Ctrl-C.
+//! The terminal: messages, progress, signals.
 
 pub(crate) mod messages;
+pub(crate) mod printable;
 #[cfg(feature = "live")]
 pub(crate) mod progress;
 #[cfg(feature = "live")]

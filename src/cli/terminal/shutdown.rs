@@ -1,30 +1,42 @@
-//! Ctrl-C: work in progress is finished, and nothing more is started.
+//! Signals that end the process: work in progress is finished, and nothing more is started.
+
+use std::io;
 
 use tokio::sync::watch;
 
 use super::messages;
-
-/// The exit status after a second Ctrl-C, as a shell reports it for a program that SIGINT ended.
-const INTERRUPTED: i32 = 130;
 
 /// A request to shut down, shared by everything that would start more work.
 #[derive(Clone, Debug)]
 pub(crate) struct Shutdown(watch::Sender<bool>);
 
 impl Shutdown {
-    /// Listens for Ctrl-C from now on. The first one requests a shutdown, the second one ends the process.
+    /// Listens for Ctrl-C, SIGTERM and SIGHUP (the terminal is closed, or its connection lost) from now on. The
+    /// first of them requests a shutdown, the second one ends the process.
     pub(crate) fn listen() -> Self {
         let shutdown = Self(watch::Sender::new(false));
-        let requested = shutdown.clone();
-        tokio::spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                if requested.0.send_replace(true) {
-                    std::process::exit(INTERRUPTED);
-                }
-                messages::note("Finishing work in progress; press Ctrl-C again to quit");
+        match Signals::listen() {
+            Ok(signals) => {
+                tokio::spawn(shutdown.clone().handle(signals));
             }
-        });
+            Err(error) => messages::error(&format!("cannot listen for signals: {error}")),
+        }
         shutdown
+    }
+
+    async fn handle(self, mut signals: Signals) {
+        loop {
+            let signal = signals.next().await;
+            if self.0.send_replace(true) {
+                std::process::exit(signal.exit_status());
+            }
+            messages::note(&match signal {
+                Signal::Interrupt => "Finishing work in progress; press Ctrl-C again to quit".to_owned(),
+                signal => {
+                    format!("{}: finishing work in progress; a second signal ends the process", signal.name())
+                }
+            });
+        }
     }
 
     /// Requests a shutdown for another reason.
@@ -41,5 +53,95 @@ impl Shutdown {
     pub(crate) async fn requested(&self) {
         // This cannot fail: it fails only without a sender, and `self` is one.
         let _ = self.0.subscribe().wait_for(|requested| *requested).await;
+    }
+}
+
+/// A signal that requests a shutdown. Each has its number on every Unix system
+/// (<https://pubs.opengroup.org/onlinepubs/9799919799/utilities/kill.html>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(unix), allow(dead_code))] // other systems have Ctrl-C alone
+enum Signal {
+    Hangup = 1,
+    Interrupt = 2,
+    Terminate = 15,
+}
+
+impl Signal {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hangup => "SIGHUP",
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+        }
+    }
+
+    /// Returns the exit status that a shell reports of a program that the signal ended.
+    fn exit_status(self) -> i32 {
+        128 + self as i32
+    }
+}
+
+/// The signals that are listened for.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    /// `None` if it is ignored, as `nohup` wants it.
+    hangup: Option<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            hangup: if is_ignored(Signal::Hangup) { None } else { Some(signal(SignalKind::hangup())?) },
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        let Self { interrupt, terminate, hangup } = self;
+        let hung_up = async {
+            match hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = interrupt.recv() => Signal::Interrupt,
+            _ = terminate.recv() => Signal::Terminate,
+            _ = hung_up => Signal::Hangup,
+        }
+    }
+}
+
+/// Returns whether the process was started with this signal ignored, as far as the system says so (Linux:
+/// <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>).
+#[cfg(unix)]
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal as u32 - 1) & 1 == 1)
+}
+
+/// The signals that are listened for.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    #[allow(clippy::unnecessary_wraps)] // it fails on Unix
+    fn listen() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Signal {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Signal::Interrupt
     }
 }

@@ -41,12 +41,16 @@ use crate::cli::clock::Clock;
 use crate::cli::concurrency::Concurrency;
 use crate::cli::exit::Completion;
 use crate::cli::journal::Journal;
+use crate::cli::output;
 use crate::cli::output::changes::{ChangeReport, ChangeStatus};
 use crate::cli::terminal::messages;
 use crate::cli::terminal::shutdown::Shutdown;
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let clock = &args.selection.environment.clock;
+    let inputs = [args.journal.as_deref(), args.from.as_deref(), args.selection.accounts_file()];
+    let inputs: Vec<&Path> = inputs.into_iter().flatten().collect();
+    output::check_target(args.output.as_deref(), &inputs)?;
     if let Some(journal) = &args.journal {
         check_journal(journal)?;
     }

@@ -31,14 +31,16 @@ const QUEUE: usize = 1_000;
 
 /// Evaluate existing resources, in every Region and account
 ///
-/// Lists instances, launch templates, launch configurations and account-level defaults, and evaluates
-/// them as the AWS Config rule does. Nothing is changed. A Region that cannot be listed does not hide
-/// the others: the error is printed at the end, and the exit status is 2.
+/// Lists instances, launch templates and launch configurations, and evaluates them as the AWS Config
+/// rule does; with the rule parameter accountDefaults=true, account-level defaults, too. Nothing is
+/// changed. A list that fails does not hide the others, nor what it returned before: the error is
+/// printed at the end, and the exit status is 2.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
   imdsv2 scan
   imdsv2 scan --region eu-central-1 --region eu-west-1 --usage-days 14
+  imdsv2 scan --parameters '{\"accountDefaults\":\"true\"}'
   imdsv2 scan --accounts-file roles.txt --format csv --output findings.csv
 
 Exit status: 0 nothing is non-compliant, 1 something is, 2 an error.")]
@@ -68,7 +70,15 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
+    let inputs: Vec<_> = args.selection.accounts_file().into_iter().collect();
+    output::check_target(args.output.as_deref(), &inputs)?;
     let fleet = args.selection.fleet().await?;
+    if fleet.regions.is_empty() && !fleet.unreachable.is_empty() {
+        // There is nothing to report, so an older report is kept.
+        fleet.unreachable.iter().for_each(|failure| messages::error(failure));
+        return Ok(Completion::of(fleet.unreachable.len(), 0));
+    }
+    let shutdown = Shutdown::listen();
     let policy = args.parameters.clone().unwrap_or_default();
     let mut output = output::open(args.format, args.output.as_deref(), args.usage_days.is_some(), &policy)?;
     let scan = Arc::new(RegionScan {
@@ -76,7 +86,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         today: OffsetDateTime::now_utc().date(),
         usage_days: args.usage_days,
         slots: Semaphore::new(CONCURRENCY),
-        shutdown: Shutdown::listen(),
+        shutdown,
     });
     let (sender, mut receiver) = channel(QUEUE);
     let progress = Progress::over_regions(fleet.regions.len());

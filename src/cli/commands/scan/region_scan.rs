@@ -6,6 +6,7 @@ use time::{Date, OffsetDateTime};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 
+use crate::aws::ApiError;
 use crate::cli::fleet::accounts::AccountRegion;
 use crate::cli::fleet::usage::{self, Candidate};
 use crate::cli::output::Finding;
@@ -60,14 +61,17 @@ pub(super) struct RegionScan {
 
 /// What ends the scan of a part of a Region.
 enum Stop {
-    Failed(String),
+    Ec2(Ec2Error),
+    /// CloudWatch was not able to return how instances use IMDSv1.
+    Usage(ApiError),
+    Interrupted,
     /// The receiver is gone: the output has failed.
     NoReceiver,
 }
 
 impl From<Ec2Error> for Stop {
     fn from(error: Ec2Error) -> Self {
-        Self::Failed(error.to_string())
+        Self::Ec2(error)
     }
 }
 
@@ -78,6 +82,33 @@ enum Part {
     LaunchTemplates,
     LaunchConfigurations,
     AccountDefaults,
+}
+
+/// All parts, in the order in which they are listed.
+const PARTS: [Part; 4] =
+    [Part::Instances, Part::LaunchTemplates, Part::LaunchConfigurations, Part::AccountDefaults];
+
+impl Part {
+    /// Returns whether the part is judged at all.
+    fn is_judged_by(self, policy: &Policy) -> bool {
+        match self {
+            Self::Instances => policy.judges(&ResourceType::Instance),
+            Self::LaunchTemplates => policy.judges(&ResourceType::LaunchTemplate),
+            Self::LaunchConfigurations => policy.judges(&ResourceType::LaunchConfiguration),
+            Self::AccountDefaults => policy.account_defaults,
+        }
+    }
+
+    /// Describes what ended the scan of the part; `None` without a receiver for the description.
+    fn failure(self, stop: &Stop) -> Option<String> {
+        match stop {
+            Stop::Ec2(Ec2Error::List(error)) => Some(format!("cannot list {self}: {error}")),
+            Stop::Ec2(error @ Ec2Error::Describe { .. }) => Some(error.to_string()),
+            Stop::Usage(error) => Some(format!("cannot query the IMDSv1 usage of {self}: {error}")),
+            Stop::Interrupted => Some(format!("{self} were not listed: interrupted")),
+            Stop::NoReceiver => None,
+        }
+    }
 }
 
 impl fmt::Display for Part {
@@ -95,23 +126,16 @@ impl RegionScan {
     /// Scans a Region, part by part: a part that the credentials may not list does not hide the others.
     pub(super) async fn run(&self, region: &AccountRegion, sender: &Sender<Message>) {
         let Ok(_slot) = self.slots.acquire().await else { return };
-        let parts =
-            [Part::Instances, Part::LaunchTemplates, Part::LaunchConfigurations, Part::AccountDefaults];
-        for part in parts {
+        for part in PARTS.into_iter().filter(|part| part.is_judged_by(&self.policy)) {
             let result = if self.shutdown.is_requested() {
-                Err(Stop::Failed(format!("{part} were not listed: interrupted")))
+                Err(Stop::Interrupted)
             } else {
                 self.part(part, region, sender).await
             };
-            match result {
-                Ok(()) => {}
-                Err(Stop::Failed(reason)) => {
-                    let failure = format!("{}: {reason}", region.location);
-                    if sender.send(Message::Failed(failure)).await.is_err() {
-                        return;
-                    }
-                }
-                Err(Stop::NoReceiver) => return,
+            if let Err(stop) = result
+                && report(part, &stop, region, sender).await.is_err()
+            {
+                return;
             }
         }
         let _ = sender.send(Message::Done).await; // without a receiver, the output has failed
@@ -120,15 +144,19 @@ impl RegionScan {
     async fn part(&self, part: Part, region: &AccountRegion, sender: &Sender<Message>) -> Result<(), Stop> {
         let mut judge = Judge { scan: self, region, sender, open_instances: Vec::new() };
         match part {
-            Part::Instances if self.policy.judges(&ResourceType::Instance) => {
-                region::each_instance(&region.resources, &mut judge).await?;
+            Part::Instances => {
+                let listed = region::each_instance(&region.resources, &mut judge).await;
+                if let Err(stop) = listed {
+                    report(part, &stop, region, sender).await?;
+                }
+                // Instances on earlier pages are reported even if a later page failed.
                 judge.send_with_usage().await
             }
-            Part::LaunchTemplates if self.policy.judges(&ResourceType::LaunchTemplate) => {
+            Part::LaunchTemplates => {
                 let key = self.policy.exemption_tag_key.as_deref();
                 region::each_launch_template(&region.resources, key, &mut judge).await
             }
-            Part::LaunchConfigurations if self.policy.judges(&ResourceType::LaunchConfiguration) => {
+            Part::LaunchConfigurations => {
                 region::each_launch_configuration(&region.resources, &mut judge).await
             }
             Part::AccountDefaults => {
@@ -138,7 +166,6 @@ impl RegionScan {
                 let account = ResourceType::ACCOUNT;
                 send(sender, ScannedResource::new(&region.location, account, account_id, verdict)).await
             }
-            Part::Instances | Part::LaunchTemplates | Part::LaunchConfigurations => Ok(()),
         }
     }
 }
@@ -192,8 +219,11 @@ impl Judge<'_> {
         let candidates: Vec<_> = self.open_instances.iter().map(OpenInstance::candidate).collect();
         let now = OffsetDateTime::now_utc();
         let usages = usage::imdsv1_usage(&self.region.cloudwatch(), &candidates, days, now).await;
-        let failure = usages.as_ref().err().map(ToString::to_string);
-        let usages = usages.unwrap_or_default().into_iter().chain(std::iter::repeat(Usage::NotChecked));
+        let (usages, failure) = match usages {
+            Ok(usages) => (usages, None),
+            Err(error) => (Vec::new(), Some(Stop::Usage(error))),
+        };
+        let usages = usages.into_iter().chain(std::iter::repeat(Usage::NotChecked));
         for (open, usage) in self.open_instances.into_iter().zip(usages) {
             let usage = match usage {
                 Usage::Checked(evidence) => Some(evidence.state(open.may_call)),
@@ -202,7 +232,7 @@ impl Judge<'_> {
             };
             send(self.sender, ScannedResource { usage, ..open.scanned }).await?;
         }
-        failure.map_or(Ok(()), |reason| Err(Stop::Failed(reason)))
+        failure.map_or(Ok(()), Err)
     }
 }
 
@@ -211,6 +241,18 @@ impl OpenInstance {
         let instance_id = self.scanned.resource.resource_id.to_string();
         Candidate { instance_id, launched_at: self.launched_at }
     }
+}
+
+/// Sends a failure, with the account and the Region.
+async fn report(
+    part: Part,
+    stop: &Stop,
+    region: &AccountRegion,
+    sender: &Sender<Message>,
+) -> Result<(), Stop> {
+    let failure = part.failure(stop).ok_or(Stop::NoReceiver)?;
+    let failure = Message::Failed(format!("{}: {failure}", region.location));
+    sender.send(failure).await.map_err(|_| Stop::NoReceiver)
 }
 
 async fn send(sender: &Sender<Message>, scanned: ScannedResource) -> Result<(), Stop> {
