@@ -117,7 +117,7 @@ async fn boot_windows(
 pub(crate) struct Observation {
     /// The number of IMDSv1 calls that were rejected.
     pub(crate) rejected: u64,
-    /// Whether the instance reported any metric since its change.
+    /// Whether the instance reported any metric of a minute that ended after its change.
     pub(crate) has_reported: bool,
 }
 
@@ -138,12 +138,13 @@ pub(crate) async fn observe(
     now: OffsetDateTime,
 ) -> Result<Vec<Observation>, ApiError> {
     const BEFORE: time::Duration = time::Duration::minutes(5);
+    const MINUTE: time::Duration = time::Duration::minutes(1);
     let mut observations = Vec::with_capacity(observed.len());
     for chunk in observed.chunks(INSTANCES) {
         let first = chunk.iter().map(|each| each.changed_at).min().unwrap_or(now);
         let start = first.saturating_sub(BEFORE);
         let start = start.replace_nanosecond(0).and_then(|start| start.replace_second(0)).unwrap_or(start);
-        let window = Window { start, end: now, granularity: Duration::from_mins(1) };
+        let window = Window { start, end: now, granularity: MINUTE.unsigned_abs() };
         let ids = chunk.iter().map(|each| each.instance_id.clone()).collect();
         let data = metric_data(client.clone(), REJECTIONS, ids, window).await?;
         for each in chunk {
@@ -154,7 +155,7 @@ pub(crate) async fn observe(
             let points = data.points.get(&each.instance_id).map(Vec::as_slice).unwrap_or_default();
             observations.push(Observation {
                 rejected: points.iter().map(|point| point.calls).sum(),
-                has_reported: points.iter().any(|point| point.start >= each.changed_at),
+                has_reported: points.iter().any(|point| point.start + MINUTE > each.changed_at),
             });
         }
     }

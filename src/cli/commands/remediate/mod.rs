@@ -177,10 +177,7 @@ async fn watch_canary(args: &Args, clock: &Clock, log: &ChangeLog<'_>) -> Result
         return Err("a change of the canary failed".to_owned());
     }
     let soak = humantime::format_duration(args.soak);
-    messages::note(&format!(
-        "{} instances of the canary were changed. Watching them for {soak}.",
-        log.changed.len()
-    ));
+    messages::note(&format!("{} changed in the canary. Watching for {soak}.", log.changed.len()));
     Watch { soak: args.soak, policy: &args.policy(), clock }.run(log).await
 }
 
