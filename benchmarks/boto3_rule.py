@@ -1,5 +1,7 @@
-"""The rival of `scheduled_run.py`: a scheduled rule as it is written with boto3 and rdklib. Everything is
-gathered in lists, the old results are listed, and batches are sent one by one."""
+"""A scheduled rule as it is usually written with boto3, which scheduled_run.py compares with the function.
+
+It collects everything in lists, lists the previous results, and sends one batch after the other.
+"""
 
 import json
 
@@ -7,17 +9,23 @@ import boto3
 
 EC2, CONFIG = boto3.client("ec2"), boto3.client("config")
 INSTANCE = "AWS::EC2::Instance"
+# The most evaluations that PutEvaluations accepts.
+BATCH = 100
 
 
 def handler(event, _context):
     created = json.loads(event["invokingEvent"])["notificationCreationTime"]
-    evaluations = [evaluation(instance, created) for instance in instances()]
+    evaluations = [evaluate(instance, created) for instance in instances()]
     existing = {evaluation["ComplianceResourceId"] for evaluation in evaluations}
-    for old in old_results(event["configRuleName"]):
-        if old["ResourceId"] not in existing:
-            evaluations.append(report(old["ResourceId"], "NOT_APPLICABLE", created))
-    for start in range(0, len(evaluations), 100):
-        CONFIG.put_evaluations(Evaluations=evaluations[start : start + 100], ResultToken=event["resultToken"])
+    evaluations += [
+        evaluation(result["ResourceId"], "NOT_APPLICABLE", created)
+        for result in previous_results(event["configRuleName"])
+        if result["ResourceId"] not in existing
+    ]
+    for start in range(0, len(evaluations), BATCH):
+        CONFIG.put_evaluations(
+            Evaluations=evaluations[start : start + BATCH], ResultToken=event["resultToken"]
+        )
     return len(evaluations)
 
 
@@ -28,12 +36,12 @@ def instances():
             yield from reservation["Instances"]
 
 
-def evaluation(instance, created):
+def evaluate(instance, created):
     required = instance["MetadataOptions"]["HttpTokens"] == "required"
-    return report(instance["InstanceId"], "COMPLIANT" if required else "NON_COMPLIANT", created)
+    return evaluation(instance["InstanceId"], "COMPLIANT" if required else "NON_COMPLIANT", created)
 
 
-def report(instance_id, compliance, created):
+def evaluation(instance_id, compliance, created):
     return {
         "ComplianceResourceType": INSTANCE,
         "ComplianceResourceId": instance_id,
@@ -43,7 +51,7 @@ def report(instance_id, compliance, created):
     }
 
 
-def old_results(rule):
+def previous_results(rule):
     arguments = {"ConfigRuleName": rule, "Limit": 100}
     while True:
         page = CONFIG.get_compliance_details_by_config_rule(**arguments)

@@ -1,4 +1,7 @@
-"""A rival of `scan.py`: boto3, in threads. Arguments: how many Regions at once, and the Regions."""
+"""Counts the instances that accept IMDSv1 with boto3, in threads. scan.py compares `imdsv2` with it.
+
+Arguments: the number of threads, and the Regions.
+"""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -7,18 +10,16 @@ import boto3
 
 
 def count_open(region):
-    pages = (
-        boto3.session.Session()
-        .client("ec2", region)
-        .get_paginator("describe_instances")
-        .paginate(PaginationConfig={"PageSize": 1000})
+    paginator = boto3.session.Session().client("ec2", region).get_paginator("describe_instances")
+    reservations = (
+        reservation
+        for page in paginator.paginate(PaginationConfig={"PageSize": 1000})
+        for reservation in page["Reservations"]
     )
-    instances = (
-        each for page in pages for reservation in page["Reservations"] for each in reservation["Instances"]
-    )
-    return sum(each["MetadataOptions"]["HttpTokens"] == "optional" for each in instances)
+    instances = (instance for reservation in reservations for instance in reservation["Instances"])
+    return sum(instance["MetadataOptions"]["HttpTokens"] == "optional" for instance in instances)
 
 
-at_once, *regions = sys.argv[1:]
-with ThreadPoolExecutor(int(at_once)) as pool:
+threads, *regions = sys.argv[1:]
+with ThreadPoolExecutor(int(threads)) as pool:
     print(sum(pool.map(count_open, regions)))

@@ -1,11 +1,14 @@
-"""What a benchmark wants to know of the processes that it starts."""
+"""The memory and the processor time of a running process."""
 
 import os
 from pathlib import Path
 
 
 def peak_memory(pid: int) -> float:
-    """Peak resident memory in MiB so far; what a fork inherits is not in it, as it is in `ru_maxrss`."""
+    """Returns the peak resident memory so far, in MiB, or 0 if the process has ended.
+
+    Unlike `ru_maxrss`, it does not include the memory of the process that forked it.
+    """
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -15,6 +18,6 @@ def peak_memory(pid: int) -> float:
 
 
 def processor_time(pid: int) -> float:
-    """Seconds of processor time so far, of all threads, in user mode and in the kernel."""
+    """Returns the processor time of all threads so far, in seconds, in user mode and in the kernel."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

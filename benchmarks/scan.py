@@ -1,9 +1,9 @@
-"""Measures `imdsv2 scan` of the release build over 100,000 instances in 20 Regions, beside `aws ec2
-describe-instances` and threads of boto3, on the same server in the same run.
+"""Measures `imdsv2 scan` over 100,000 instances in 20 Regions, compared with the AWS CLI and with boto3.
 
-Each program counts the instances where IMDSv1 is open; ours lists launch templates, launch configurations and
-the account-level defaults too. Prints wall time, processor time and peak memory, and how many times as fast ours
-is. Needs target/release/imdsv2, and awscli and boto3 in the Python that runs it.
+Every program reads from the same server and counts the instances that accept IMDSv1. `imdsv2` lists launch
+templates, launch configurations and account-level defaults too. Prints the wall time, the processor time and
+the peak memory of each program, and the ratios to `imdsv2`. Needs target/release/imdsv2, and awscli and boto3
+in the Python that runs it.
 """
 
 import argparse
@@ -16,12 +16,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from cloud import ACCOUNT, Cloud
+from cloud import XML, Cloud
 from processes import peak_memory
+from responses import ACCOUNT
 
-HERE = Path(__file__).resolve().parent
-AT_ONCE = 16
+BENCHMARKS = Path(__file__).resolve().parent
+IMDSV2 = BENCHMARKS.parent / "target" / "release" / "imdsv2"
 AWS = Path(sys.executable).with_name("aws")
+# The Regions that a program reads concurrently.
+CONCURRENCY = 16
+REPETITIONS = 3
 OPEN = "length(Reservations[].Instances[?MetadataOptions.HttpTokens=='optional'][])"
 
 IDENTITY = (
@@ -29,72 +33,67 @@ IDENTITY = (
     f"<Arn>arn:aws:iam::{ACCOUNT}:user/scan</Arn><UserId>AIDA</UserId><Account>{ACCOUNT}</Account>"
     "</GetCallerIdentityResult></GetCallerIdentityResponse>"
 )
-EMPTY = {
+LAUNCH_CONFIGURATIONS = (
+    "<DescribeLaunchConfigurationsResponse><DescribeLaunchConfigurationsResult><LaunchConfigurations/>"
+    "</DescribeLaunchConfigurationsResult></DescribeLaunchConfigurationsResponse>"
+)
+RESPONSES = {
     "GetCallerIdentity": IDENTITY,
     "DescribeLaunchTemplateVersions": "<DescribeLaunchTemplateVersionsResponse/>",
     "GetInstanceMetadataDefaults": "<GetInstanceMetadataDefaultsResponse/>",
-    "DescribeLaunchConfigurations": "<DescribeLaunchConfigurationsResponse><DescribeLaunchConfigurationsResult>"
-    "<LaunchConfigurations/></DescribeLaunchConfigurationsResult></DescribeLaunchConfigurationsResponse>",
+    "DescribeLaunchConfigurations": LAUNCH_CONFIGURATIONS,
 }
 
 
 class Account(Cloud):
-    """An account: the same instances in each Region, and nothing else."""
+    """An account with the same instances in each Region, and no other resources."""
 
     async def answer(self, method, path, headers, body):
         operation = parse_qs(body.decode())["Action"][0]
-        if operation in EMPTY:
-            return "", "text/xml", EMPTY[operation].encode()
+        if operation in RESPONSES:
+            return "", XML, RESPONSES[operation].encode()
         return await super().answer(method, path, headers, body)
 
 
-def ours(regions):
-    """The command line, which counts in its summary."""
-    places = [f"--region={region}" for region in regions]
-    command = [
-        HERE.parent / "target" / "release" / "imdsv2",
-        "scan",
-        "--exit-zero",
-        "--format",
-        "csv",
-        *places,
-    ]
+def imdsv2(regions):
+    """Returns the command, and a function that counts in its output."""
+    options = [f"--region={region}" for region in regions]
+    command = [IMDSV2, "scan", "--exit-zero", "--format", "csv", *options]
     return [command], lambda outputs: outputs[0].count(b",NON_COMPLIANT,HttpTokens is optional")
 
 
 def aws_cli(regions):
-    """The AWS CLI, once for each Region; it counts page by page."""
+    """Returns a command for each Region, and a function that adds the count of each page."""
     arguments = ["ec2", "describe-instances", "--page-size", "1000", "--output", "text", "--query", OPEN]
-    return [[AWS, *arguments, "--region", region] for region in regions], lambda outputs: sum(
-        map(int, b"".join(outputs).split())
-    )
+    commands = [[AWS, *arguments, "--region", region] for region in regions]
+    return commands, lambda outputs: sum(map(int, b"".join(outputs).split()))
 
 
 def boto3_threads(regions):
-    """boto3, a thread for each Region."""
-    command = [sys.executable, HERE / "boto3_scan.py", str(AT_ONCE), *regions]
+    """Returns the command, which prints the count."""
+    command = [sys.executable, BENCHMARKS / "boto3_scan.py", str(CONCURRENCY), *regions]
     return [command], lambda outputs: int(outputs[0])
 
 
 def run(account, address, commands, count, expected):
-    """Runs the commands, so many at once, and says what they took together."""
-    account.start_over()
+    """Runs the commands concurrently and returns what they used together."""
+    account.reset()
     started = os.times().elapsed
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        ended = list(pool.map(lambda command: process(command, address), commands))
-    figures = {
-        "wall": os.times().elapsed - started,
-        "cpu": sum(each["cpu"] for each in ended),
-        "memory": sum(sorted(each["memory"] for each in ended)[-AT_ONCE:]),
-    }
-    counted = count([each["output"] for each in ended])
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
+        processes = list(pool.map(lambda command: process(command, address), commands))
+    wall = os.times().elapsed - started
+    counted = count([each["output"] for each in processes])
     if counted != expected:
-        sys.exit(f"{commands[0][0]} counted {counted}, not {expected}")
-    return figures
+        sys.exit(f"{commands[0][0]} counted {counted}, expected {expected}")
+    return {
+        "wall": wall,
+        "cpu": sum(each["cpu"] for each in processes),
+        "memory": sum(sorted(each["memory"] for each in processes)[-CONCURRENCY:]),
+    }
 
 
 def process(command, address):
-    """Runs a command to its end, and says what it took and wrote."""
+    """Runs a command to its end and returns what it used and printed."""
     environment = {
         "PATH": os.environ["PATH"],
         "AWS_ENDPOINT_URL": f"http://{address}",
@@ -117,9 +116,14 @@ def process(command, address):
         return {"cpu": usage.ru_utime + usage.ru_stime, "memory": memory, "output": output.read()}
 
 
+def show(name, figures):
+    wall, cpu, memory = figures["wall"], figures["cpu"], figures["memory"]
+    print(f"{name:<28} {wall:7.2f} s, {cpu:7.2f} s of processor time, {memory:7.1f} MiB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--instances", type=int, default=100_000)
+    parser.add_argument("--instances", type=int, default=100_000, help="instances in all Regions")
     parser.add_argument("--regions", type=int, default=20)
     parser.add_argument("--round-trip", type=float, default=10, help="milliseconds")
     arguments = parser.parse_args()
@@ -127,29 +131,23 @@ def main() -> None:
     account = Account(arguments.instances // arguments.regions, 0, arguments.round_trip / 1000)
     account.prepare(1000)
     address = account.serve()
+    total = len(account.ids) * len(regions)
     expected = sum(number % 10 == 0 for number in range(len(account.ids))) * len(regions)
     print(
-        f"{len(account.ids) * len(regions)} instances in {len(regions)} Regions, {expected} of them open to IMDSv1; "
-        f"{arguments.round_trip:g} ms round trip, {os.cpu_count()} cores, {AT_ONCE} Regions at once"
+        f"{total} instances in {len(regions)} Regions, of which {expected} accept IMDSv1; "
+        f"{arguments.round_trip:g} ms round trip, {os.cpu_count()} cores, {CONCURRENCY} Regions concurrently"
     )
-    best = min(
-        (run(account, address, *ours(regions), expected) for _ in range(3)), key=lambda run: run["wall"]
-    )
-    show("imdsv2 scan", best)
-    for name, rival in (("boto3, threads", boto3_threads), ("aws ec2 describe-instances", aws_cli)):
-        figures = run(account, address, *rival(regions), expected)
+    runs = (run(account, address, *imdsv2(regions), expected) for _ in range(REPETITIONS))
+    ours = min(runs, key=lambda figures: figures["wall"])
+    show("imdsv2 scan", ours)
+    for name, program in (("boto3, threads", boto3_threads), ("aws ec2 describe-instances", aws_cli)):
+        figures = run(account, address, *program(regions), expected)
         show(name, figures)
         ratios = (
-            f"{figures[key] / best[key]:.1f} times the {what}"
+            f"{figures[key] / ours[key]:.1f} times the {what}"
             for key, what in (("wall", "time"), ("cpu", "processor time"), ("memory", "memory"))
         )
-        print(f"  that is {', '.join(ratios)}")
-
-
-def show(name, figures):
-    print(
-        f"{name:<28} {figures['wall']:7.2f} s, {figures['cpu']:7.2f} s of processor time, {figures['memory']:7.1f} MiB"
-    )
+        print(f"  {', '.join(ratios)} of imdsv2")
 
 
 if __name__ == "__main__":

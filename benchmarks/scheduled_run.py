@@ -1,8 +1,8 @@
-"""Measures a scheduled run of the release build of `bootstrap` over 10,000 and 100,000 instances, beside a
-rule in Python on the same server in the same run.
+"""Measures a scheduled run of the function over 10,000 and 100,000 instances, compared with a rule in Python.
 
-Prints wall time, processor time, peak memory and calls at once, and how many times as fast ours is. Every
-evaluation is checked. Needs target/release/bootstrap, and awslambdaric and boto3 in the Python that runs it.
+Both run against the same server, which checks every evaluation. Prints the wall time, the processor time, the
+peak memory and the most concurrent calls of each, and the ratios to the function. Needs
+target/release/bootstrap, and awslambdaric and boto3 in the Python that runs it.
 """
 
 import argparse
@@ -14,15 +14,17 @@ from pathlib import Path
 from cloud import Cloud
 from processes import peak_memory, processor_time
 
-HERE = Path(__file__).resolve().parent
-OURS = [str(HERE.parent / "target" / "release" / "bootstrap")]
-THEIRS = [sys.executable, "-m", "awslambdaric", "boto3_rule.handler"]
+BENCHMARKS = Path(__file__).resolve().parent
+FUNCTION = [str(BENCHMARKS.parent / "target" / "release" / "bootstrap")]
+BOTO3_RULE = [sys.executable, "-m", "awslambdaric", "boto3_rule.handler"]
+REPETITIONS = 3
+# Instances that have a result of the previous run and no longer exist.
 GONE = 130
 
 
 def run(cloud: Cloud, address: str, command: list[str]) -> dict:
-    """Starts a Lambda function, waits until it has answered its one event, and says what it took."""
-    cloud.start_over()
+    """Starts a Lambda function, waits until it has answered its only event, and returns what it used."""
+    cloud.reset()
     environment = {
         "PATH": os.environ["PATH"],
         "AWS_LAMBDA_RUNTIME_API": address,
@@ -36,15 +38,15 @@ def run(cloud: Cloud, address: str, command: list[str]) -> dict:
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
     }
     started = os.times().elapsed
-    process = subprocess.Popen(command, env=environment, cwd=HERE, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environment, cwd=BENCHMARKS, stdout=subprocess.DEVNULL)
     while not cloud.ended.wait(0.1):
         if process.poll() is not None:
-            sys.exit(f"{command[0]} ended")
+            sys.exit(f"{command[0]} exited with status {process.returncode}")
     figures = {
         "wall": os.times().elapsed - started,
         "cpu": processor_time(process.pid),
         "memory": peak_memory(process.pid),
-        "calls": cloud.most_under_way,
+        "calls": cloud.most_in_flight,
     }
     process.kill()
     process.wait()
@@ -52,14 +54,22 @@ def run(cloud: Cloud, address: str, command: list[str]) -> dict:
     return figures
 
 
+def show(name: str, figures: dict) -> None:
+    print(
+        f"  {name:<30} {figures['wall']:7.2f} s, {figures['cpu']:7.2f} s of processor time, "
+        f"{figures['memory']:6.1f} MiB, at most {figures['calls']} concurrent calls"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--instances", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--round-trip", type=float, default=10, help="milliseconds")
-    parser.add_argument("--only-ours", action="store_true")
+    parser.add_argument("--only-ours", action="store_true", help="do not measure the rule in Python")
     arguments = parser.parse_args()
     print(
-        f"{arguments.round_trip:g} ms round trip, {os.cpu_count()} cores, {GONE} results of instances that are gone"
+        f"{arguments.round_trip:g} ms round trip, {os.cpu_count()} cores, "
+        f"{GONE} results of instances that no longer exist"
     )
     for instances in arguments.instances:
         cloud = Cloud(instances, GONE, arguments.round_trip / 1000)
@@ -67,23 +77,17 @@ def main() -> None:
         address = cloud.serve()
         kilobytes = sum(map(len, cloud.pages.values())) / instances / 1000
         print(f"\n{instances} instances, {kilobytes:.1f} kB of XML each")
-        ours = min((run(cloud, address, OURS) for _ in range(3)), key=lambda figures: figures["wall"])
+        runs = (run(cloud, address, FUNCTION) for _ in range(REPETITIONS))
+        ours = min(runs, key=lambda figures: figures["wall"])
         show("bootstrap", ours)
         if not arguments.only_ours:
-            theirs = run(cloud, address, THEIRS)
-            ratios = ", ".join(
-                f"{theirs[key] / ours[key]:.1f} times the {name}"
-                for key, name in (("wall", "time"), ("cpu", "processor time"), ("memory", "memory"))
+            theirs = run(cloud, address, BOTO3_RULE)
+            show("boto3, sequential calls", theirs)
+            ratios = (
+                f"{theirs[key] / ours[key]:.1f} times the {what}"
+                for key, what in (("wall", "time"), ("cpu", "processor time"), ("memory", "memory"))
             )
-            show("boto3, one call after another", theirs)
-            print(f"  that is {ratios}")
-
-
-def show(name: str, figures: dict) -> None:
-    print(
-        f"  {name:<30} {figures['wall']:7.2f} s, {figures['cpu']:7.2f} s of processor time, "
-        f"{figures['memory']:6.1f} MiB, {figures['calls']} calls at once at most"
-    )
+            print(f"  {', '.join(ratios)} of the function")
 
 
 if __name__ == "__main__":

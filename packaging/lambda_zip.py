@@ -1,7 +1,7 @@
-"""Zips the built function for Lambda: `lambda_zip.py BOOTSTRAP ZIP`.
+"""Creates the zip file that Lambda runs: `lambda_zip.py BOOTSTRAP ZIP`.
 
-Refuses a binary that needs a newer glibc than Lambda's provided.al2023 has: it would deploy, and
-then fail at its first start. The zip has no times of its own, so that equal binaries give equal zips.
+Rejects a binary that needs a newer glibc than Lambda's provided.al2023 has, because the function would fail
+at its first start. The zip file contains no timestamps, so that the same binary results in the same file.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ AMAZON_LINUX_2023_GLIBC = (2, 34)
 
 
 def needed_glibc(binary: Path) -> tuple[int, ...]:
-    """The newest version of glibc's symbols that the binary asks for."""
+    """Returns the newest version of glibc that a symbol of the binary needs."""
     command = ["objdump", "--dynamic-syms", str(binary)]
     symbols = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     versions = re.findall(r"GLIBC_(\d+(?:\.\d+)+)", symbols)
@@ -24,7 +24,7 @@ def needed_glibc(binary: Path) -> tuple[int, ...]:
 
 
 def write_zip(binary: Path, target: Path) -> None:
-    """A zip with the one file that Lambda starts."""
+    """Writes a zip file with the one file that Lambda starts."""
     entry = zipfile.ZipInfo("bootstrap", date_time=(1980, 1, 1, 0, 0, 0))
     entry.external_attr = 0o100755 << 16
     entry.compress_type = zipfile.ZIP_DEFLATED
@@ -38,14 +38,13 @@ def main(binary: Path, target: Path) -> None:
     if needed > AMAZON_LINUX_2023_GLIBC:
         version = ".".join(map(str, needed))
         sys.exit(
-            f"{binary} needs glibc {version}; Amazon Linux 2023 has 2.34. Build it on an older system, or "
-            "with `cargo lambda build --release --no-default-features --bin bootstrap`."
+            f"{binary} needs glibc {version}, but Amazon Linux 2023 has 2.34: build it on an older "
+            "system, or with `cargo lambda build --release --no-default-features --bin bootstrap`"
         )
     write_zip(binary, target)
     checksum = hashlib.sha256(target.read_bytes()).hexdigest()
-    print(
-        f"{target}: {target.stat().st_size / 1e6:.2f} MB, glibc {'.'.join(map(str, needed))}, sha256 {checksum}"
-    )
+    megabytes = target.stat().st_size / 1e6
+    print(f"{target}: {megabytes:.2f} MB, glibc {'.'.join(map(str, needed))}, sha256 {checksum}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Writes the runbooks of ssm-documents/ into the templates, between the marks that name each of them.
+"""Writes the runbooks in ssm-documents/ into the templates, between the comments that name them.
 
-A template has to carry them itself: `aws cloudformation package` does not embed them, and stack sets with
-service-managed permissions take no AWS::Include. The files in ssm-documents/ are what is edited.
+A template must contain its runbooks: `aws cloudformation package` does not embed them, and stack sets with
+service-managed permissions do not support AWS::Include. Edit the files in ssm-documents/, not the templates.
 
-    render_templates.py            writes
-    render_templates.py --check    only says what differs, and fails if anything does
+    render_templates.py            write the templates
+    render_templates.py --check    fail if a template is out of date, and write nothing
 """
 
 import re
@@ -19,15 +19,15 @@ MARKED = re.compile(
 
 
 def render(template):
-    """The template with each marked place filled anew."""
+    """Returns the template with the current text of each runbook."""
 
-    def fill(place):
+    def text(place):
         document = (ROOT / place["path"]).read_text()
         lines = [place["indent"] + line if line else line for line in document.splitlines()]
         begin = f"{place['indent']}# BEGIN {place['path']}"
         return "\n".join([begin, *lines, place["end"]])
 
-    return MARKED.sub(fill, template)
+    return MARKED.sub(text, template)
 
 
 def main():
@@ -40,7 +40,7 @@ def main():
             if "--check" not in sys.argv:
                 path.write_text(rendered)
     if stale and "--check" in sys.argv:
-        sys.exit(f"{', '.join(stale)}: not as ssm-documents/ would have it. Run `make render` and commit.")
+        sys.exit(f"{', '.join(stale)}: the runbooks differ from ssm-documents/; run `make render` and commit")
 
 
 if __name__ == "__main__":
