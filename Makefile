@@ -1,33 +1,35 @@
-# The targets that a person or CI runs. What a target needs, it installs.
+# The commands of this project. Each target installs the tools that it needs.
 
 CARGO_ABOUT_VERSION := 0.9.3
 CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_DENY_VERSION := 0.20.2
 VENV := .venv
 NATIVE := $(patsubst aarch64,arm64,$(shell uname -m))
-# x86_64 or arm64; another one than this machine's needs Rust's standard library and a linker for it.
+# x86_64 or arm64. For another architecture than this machine's, install the Rust target and a linker.
 ARCH := $(NATIVE)
 TARGET := $(patsubst arm64,aarch64,$(ARCH))-unknown-linux-gnu
 BUILT := target/$(if $(filter $(ARCH),$(NATIVE)),,$(TARGET)/)release
 ZIP := dist/bootstrap-$(ARCH).zip
-# Without the paths of the machine that builds: equal sources give equal binaries.
+# The binary does not contain paths of this machine, so that builds are reproducible.
 RELEASE := RUSTFLAGS='--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/src' \
 	cargo build --release --locked
-FUNCTION := --no-default-features --bin bootstrap $(if $(filter $(ARCH),$(NATIVE)),,--target $(TARGET))
+FUNCTION := --no-default-features --features lambda --bin bootstrap $(if $(filter $(ARCH),$(NATIVE)),,--target $(TARGET))
+PYTHON := tests/python benchmarks packaging
+RUFF_OPTIONS := --config tests/python/pyproject.toml
 
-.PHONY: help test browser browser-install lint fmt clippy deny templates render package zip licences sbom deploy bench bench-scan bench-scheduled clean
+.PHONY: help test model browser browser-install lint fmt clippy features doc deny templates python workflows render package zip licences sbom deploy bench bench-scan bench-scheduled clean
 
-help: ## Show the targets
+help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
-test: $(VENV)/installed browser ## Install what the tests need, and run them all
+test: $(VENV)/installed browser ## Run all tests
 	cargo test --locked
-	$(VENV)/bin/pytest tests/python/runbooks
-	$(VENV)/bin/pytest tests/python/live
-	$(VENV)/bin/pytest tests/python/report
-	$(VENV)/bin/pytest tests/python/templates
+	$(VENV)/bin/pytest tests/python
 
-lint: fmt clippy deny templates ## Check formatting, code, dependencies and templates
+model: ## Run 20,000 random histories of `remediate` and `restore` against a model of AWS
+	PROPTEST_CASES=10000 cargo test --locked --lib cli::model
+
+lint: fmt clippy features doc deny templates python workflows ## Check formatting, code, dependencies, templates and workflows
 
 fmt:
 	cargo fmt --check
@@ -35,7 +37,15 @@ fmt:
 clippy:
 	cargo clippy --locked --all-targets -- -D warnings
 
-# Advisories need their database from the network; `cargo deny check` has them too.
+# Each feature compiles without the others.
+features:
+	for feature in offline live lambda; do \
+		cargo clippy --locked --no-default-features --features $$feature -- -D warnings || exit; done
+
+doc:
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+
+# `cargo deny check` also checks advisories. It downloads their database.
 deny:
 	$(call cargo-tool,deny,$(CARGO_DENY_VERSION))
 	cargo deny check bans licenses sources
@@ -44,7 +54,15 @@ templates: $(VENV)/installed
 	$(VENV)/bin/python packaging/render_templates.py --check
 	$(VENV)/bin/cfn-lint --include-checks I -- cloudformation/*.yaml
 
-render: $(VENV)/installed ## Write the runbooks into the templates
+python: $(VENV)/installed
+	$(VENV)/bin/ruff check $(RUFF_OPTIONS) $(PYTHON)
+	$(VENV)/bin/ruff format --check $(RUFF_OPTIONS) $(PYTHON)
+
+workflows: $(VENV)/installed
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+
+render: $(VENV)/installed ## Copy the runbooks into the templates
 	$(VENV)/bin/python packaging/render_templates.py
 
 $(VENV)/installed: requirements.txt requirements.lock
@@ -52,22 +70,22 @@ $(VENV)/installed: requirements.txt requirements.lock
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt --constraint requirements.lock
 	touch $@
 
-# The report's tests look at it in a browser, and at its printed pages.
+# The tests of the HTML report open it in a browser and print it.
 browser:
 	@for tool in chromium chromedriver pdftotext; do command -v $$tool > /dev/null || exec $(MAKE) --no-print-directory $@-install; done
 
 browser-install:
-	@command -v apt-get > /dev/null || { echo 'the tests need chromium, chromedriver and pdftotext: install them'; exit 2; }
+	@command -v apt-get > /dev/null || { echo 'chromium, chromedriver or pdftotext is missing: install all three to run the tests'; exit 2; }
 	$(SUDO) apt-get update --quiet --quiet
 	$(SUDO) apt-get install --quiet --quiet --yes --no-install-recommends chromium chromium-driver poppler-utils
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-package: zip licences sbom ## Make dist/: the function's zip, the templates, checksums, licences and a bill of materials
+package: zip licences sbom ## Create dist/: the function, templates, checksums, licences and a bill of materials
 	cp cloudformation/*.yaml dist/
 	cd dist && sha256sum --binary *.zip *.yaml LICENCES.txt bootstrap.cdx.json > SHA256SUMS
 	@echo
-	@echo 'dist/ is complete. Deploy it in the Region of the rule, with a bucket of yours there:'
+	@echo 'dist/ is complete. To deploy it, name a bucket in the Region of the rule:'
 	@echo '  make deploy BUCKET=...'
 
 zip:
@@ -77,42 +95,42 @@ zip:
 licences:
 	$(call cargo-tool,about,$(CARGO_ABOUT_VERSION),--features cli)
 	mkdir -p dist
-	cargo about generate --locked --no-default-features --config packaging/about.toml \
+	cargo about generate --locked --no-default-features --features lambda --config packaging/about.toml \
 		--output-file dist/LICENCES.txt packaging/about.hbs
 
 sbom:
 	$(call cargo-tool,cyclonedx,$(CARGO_CYCLONEDX_VERSION))
 	mkdir -p dist
-	cargo cyclonedx --quiet --format json --no-default-features --target $(TARGET) --override-filename bootstrap.cdx
+	cargo cyclonedx --quiet --format json --no-default-features --features lambda --target $(TARGET) --override-filename bootstrap.cdx
 	mv bootstrap.cdx.json dist/
 
-# Says of a cargo tool that it is there in the right version, or installs it.
+# Installs a cargo subcommand unless it is installed in this version.
 define cargo-tool
 	cargo $(1) --version 2>/dev/null | grep -q '$(1) $(2)$$' || cargo install --locked cargo-$(1) --version $(2) $(3)
 endef
 
 STACK := imdsv2-config-rule
-# More of `aws cloudformation deploy`, such as PARAMETERS='Schedule=TwentyFour_Hours AutomaticRemediation=true'.
+# Parameters of the stack, for example PARAMETERS='Schedule=TwentyFour_Hours AutomaticRemediation=true'.
 PARAMETERS :=
 CODE_KEY = imdsv2-config-rule/bootstrap-$(ARCH)-$(firstword $(shell sha256sum $(ZIP))).zip
 
-deploy: ## Upload what `make package` made, and deploy the rule: BUCKET=..., and PARAMETERS, STACK if you like
-	@test -n '$(BUCKET)' || { echo 'BUCKET is not set; expected the name of a bucket in the Region of the rule'; exit 2; }
-	@test -f $(ZIP) || { echo '$(ZIP) is not there: make package'; exit 2; }
+deploy: ## Upload the zip file and deploy the rule. Set BUCKET, and optionally PARAMETERS and STACK
+	@test -n '$(BUCKET)' || { echo 'BUCKET is not set: expected the name of a bucket in the Region of the rule'; exit 2; }
+	@test -f $(ZIP) || { echo '$(ZIP) does not exist: run make package'; exit 2; }
 	aws s3 cp $(ZIP) s3://$(BUCKET)/$(CODE_KEY)
 	aws cloudformation deploy --stack-name $(STACK) --template-file cloudformation/rule.yaml --s3-bucket $(BUCKET) \
 		--capabilities CAPABILITY_IAM --no-fail-on-empty-changeset --parameter-overrides CodeBucket=$(BUCKET) \
 		CodeKey=$(CODE_KEY) Architecture=$(ARCH) $(PARAMETERS)
 
-bench: ## Measure `evaluate` on a large snapshot, beside jq and Python
+bench: ## Measure `imdsv2 evaluate` on a large snapshot, compared with jq and Python
 	$(RELEASE) --bin imdsv2
 	python3 benchmarks/evaluate_snapshot.py
 
-bench-scheduled: target/bench/venv/installed ## Measure scheduled runs, beside a rule in Python
+bench-scheduled: target/bench/venv/installed ## Measure scheduled runs, compared with a rule in Python
 	$(RELEASE) $(FUNCTION)
 	target/bench/venv/bin/python benchmarks/scheduled_run.py
 
-bench-scan: target/bench/venv/installed ## Measure a live scan, beside the AWS CLI and boto3
+bench-scan: target/bench/venv/installed ## Measure `imdsv2 scan`, compared with the AWS CLI and boto3
 	$(RELEASE) --bin imdsv2
 	target/bench/venv/bin/python benchmarks/scan.py
 
@@ -121,6 +139,6 @@ target/bench/venv/installed: benchmarks/requirements.txt
 	target/bench/venv/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	touch $@
 
-clean: ## Remove what was built
+clean: ## Remove everything that was built or installed here
 	cargo clean
 	rm -rf $(VENV) dist
