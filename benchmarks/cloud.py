@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from urllib.parse import parse_qs
 
-from responses import ACCOUNT, RULE, compliance, instance_page, result_pages
+from fleet_responses import ACCOUNT, RULE, compliance, instance_page, result_pages
 
 INVOKING_EVENT = {
     "awsAccountId": ACCOUNT,

@@ -17,8 +17,8 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 from cloud import XML, Cloud
+from fleet_responses import ACCOUNT
 from processes import peak_memory
-from responses import ACCOUNT
 
 BENCHMARKS = Path(__file__).resolve().parent
 IMDSV2 = BENCHMARKS.parent / "target" / "release" / "imdsv2"
