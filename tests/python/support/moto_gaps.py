@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, fields
 from moto.cloudformation.parsing import ResourceMap
 from moto.core.common_models import CloudFormationModel
 from moto.core.responses import ActionResult
+from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models.instances import MetadataOptions
+from moto.ec2.models.instances import Instance, MetadataOptions
 from moto.ec2.responses import EC2Response
 
 OPTIONS = ("HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint")
@@ -101,6 +102,12 @@ def describe_instances(self, original=EC2Response.describe_instances):
     return original(self)
 
 
+def start(self, *arguments, original=Instance.start):
+    """Sets LaunchTime, as every start does. moto keeps that of the first one."""
+    self.launch_time = utcnow()
+    return original(self, *arguments)
+
+
 def account_level(backend):
     place = (backend.account_id, backend.region_name)
     return simulated.account_defaults.setdefault(place, {"ManagedBy": "account"})
@@ -186,6 +193,7 @@ class StackAlarm(CloudFormationModel):
 
 
 ResourceMap.validate_outputs = validate_outputs
+Instance.start = start
 EC2Response.modify_instance_metadata_options = modify_options
 EC2Response.describe_instances = describe_instances
 EC2Response.get_instance_metadata_defaults = get_defaults
