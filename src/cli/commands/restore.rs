@@ -35,7 +35,7 @@ Examples:
   imdsv2 restore --instance-id i-0123456789abcdef0 monday.jsonl
   imdsv2 restore --accounts-file roles.txt --yes monday.jsonl
 
-Exit status: 0 every instance has its previous options, 1 some do not, 2 an error.")]
+Exit status: 0 everything is restored, 1 something is not, 2 an error.")]
 pub(crate) struct Args {
     /// The journal
     #[arg(value_name = "JOURNAL")]
