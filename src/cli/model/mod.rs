@@ -29,7 +29,7 @@ use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider};
 use clap::Parser;
 use proptest::prelude::*;
-use proptest::test_runner::TestCaseError;
+use proptest::test_runner::{RngSeed, TestCaseError};
 
 use self::history::{History, Phase};
 use self::server::{Server, VirtualSleep};
@@ -156,10 +156,18 @@ fn judge(history: &History) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The same histories in each test run; as many others as `PROPTEST_CASES` asks for.
+fn config() -> ProptestConfig {
+    let default =
+        ProptestConfig { failure_persistence: None, max_shrink_iters: 400, ..ProptestConfig::default() };
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => default,
+        None => ProptestConfig { cases: 200, rng_seed: RngSeed::Fixed(1), ..default },
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: None, max_shrink_iters: 400, ..ProptestConfig::default()
-    })]
+    #![proptest_config(config())]
 
     #[test]
     fn no_history_breaks_a_promise(history in history::any_history(history::Kind::Plain)) {

@@ -272,12 +272,13 @@ impl Server {
         let phase = state.phase;
         // EC2 has no conditional change: what happens between the last description and the request cannot be seen.
         let described = state.known.get(&id).and_then(|known| known.described.as_ref());
-        let described = described.map(Instance::options);
+        let described = described.map(|seen| (seen.options(), seen.endpoint));
         let Some(instance) = state.world.find(&id) else {
             return request.error(400, "InvalidInstanceID.NotFound");
         };
-        let before = described.unwrap_or(instance.options());
-        let is_raced = instance.options() != before;
+        let current = (instance.options(), instance.endpoint);
+        let (before, endpoint) = described.unwrap_or(current);
+        let is_raced = current != (before, endpoint);
         instance.tokens = if tokens == "required" { "required" } else { "optional" };
         instance.hop_limit = limit.unwrap_or(instance.hop_limit);
         match phase {
