@@ -84,7 +84,7 @@ def test_usage_decides_whether_tokens_are_required(accepted, rejected, may_call,
             for days, value in sums.items()
         ]
 
-    def judge():
+    def evaluated():
         return script("EnforceImdsv2", "Usage")(
             Answered=datapoints(accepted),
             Refused=datapoints(rejected),
@@ -97,9 +97,9 @@ def test_usage_decides_whether_tokens_are_required(accepted, rejected, may_call,
 
     if calls is None:
         with pytest.raises(Exception, match="HttpTokens was not changed"):
-            judge()
+            evaluated()
     else:
-        assert judge() == {"Calls": calls}
+        assert evaluated() == {"Calls": calls}
 
 
 def test_restore_of_a_stopping_instance_does_not_wait():

@@ -9,7 +9,7 @@ from support.stack import Stack
 from support.templates import load
 from templates.metrics import METRICS, OWN, assert_exists
 
-# What the function prints beside metrics.
+# Values that the function prints in addition to metrics.
 OTHER_VALUES = {"_aws", "configRuleName", "accountId"}
 
 

@@ -24,8 +24,8 @@ PATHS = {
     "WorkflowStatus": ("Workflow", "Status"),
 }
 COMPARISONS = {
-    "EQUALS": lambda found, wanted: found == wanted,
-    "PREFIX": lambda found, wanted: found.startswith(wanted),
+    "EQUALS": lambda value, expected: value == expected,
+    "PREFIX": lambda value, expected: value.startswith(expected),
 }
 
 
