@@ -4,14 +4,19 @@ from datetime import UTC, datetime, timedelta
 
 import boto3
 from botocore.config import Config
+from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
+from moto.core.utils import utcnow
+from moto.ec2.models import ec2_backends
 
 from support import moto_gaps, repository
 from support.runbook_executor import Runbook
 
 ROLE = "arn:aws:iam::123456789012:role/imdsv2-remediation"
+ACCOUNT, REGION = "123456789012", "us-east-1"
 GONE = "i-0123456789abcdef0"
+METRICS = ("MetadataNoToken", "MetadataNoTokenRejected")
 made = {}  # the operations that each runbook asked for in the whole session, by its name
-SESSION = boto3.Session(region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
+SESSION = boto3.Session(region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
 
 
 def assert_safe(request, options, calls, forced, lowers_allowed=False):
@@ -33,6 +38,7 @@ class Cloud:
         self.ec2, self.cloudwatch = self.client("ec2"), self.client("cloudwatch")
         self.clients, self.calls, self.changes = {}, [], []  # the runbooks'
         self.usage, self.parameters, self.document = {}, {}, ""
+        self.meanwhile = None
 
     def client(self, service):
         config = Config(retries={"total_max_attempts": 1})
@@ -48,6 +54,9 @@ class Cloud:
     def record(self, params, model, **_):
         self.calls.append(model.name)
         made.setdefault(self.document, set()).add(f"{model.service_model.service_name}:{model.name}")
+        if self.meanwhile and self.calls.count("DescribeInstances") == 2:  # before the facts are read again
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
         if (
             model.name == "GetMetricStatistics"
         ):  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference
@@ -78,6 +87,22 @@ class Cloud:
         }
         return Runbook(repository.RUNBOOKS / f"{document}.yaml").run(self.recorded, texts)
 
+    def describe_at_length(self):
+        """Has EC2 describe instances to the runbooks as those with hundreds of network addresses."""
+        addresses = [
+            {"Primary": False, "PrivateIpAddress": f"10.0.{n // 256}.{n % 256}", "PrivateDnsName": "x" * 50}
+            for n in range(750)
+        ]
+
+        def lengthen(parsed, **_):
+            for reservation in parsed["Reservations"]:
+                for instance in reservation["Instances"]:
+                    instance["NetworkInterfaces"] = [
+                        {"PrivateIpAddresses": addresses, "Operator": {"Managed": True}, "Status": "in-use"}
+                    ]
+
+        self.recorded("ec2").meta.events.register("after-call.ec2.DescribeInstances", lengthen)
+
     def misbehave(self, **switches):
         for name, value in switches.items():
             self.monkeypatch.setattr(moto_gaps.Switches, name, value)
@@ -102,7 +127,31 @@ class Cloud:
 
     def describe(self, instance):
         """What DescribeInstances says of it."""
-        return self.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+        answer = self.ec2.describe_instances(InstanceIds=[instance], IncludeManagedResources=True)
+        return answer["Reservations"][0]["Instances"][0]
+
+    def record_of(self, instance):
+        """moto's own record of an instance, to set what no call to an API sets."""
+        return ec2_backends[ACCOUNT][REGION].get_instance(instance)
+
+    def managed_by(self, instance, principal):
+        """Has an AWS service manage the instance."""
+        self.record_of(instance).operator = {"Managed": True, "Principal": principal}
+
+    def tag(self, instance, key, value):
+        self.ec2.create_tags(Resources=[instance], Tags=[{"Key": key, "Value": value}])
+
+    def launched(self, instance, hours_ago):
+        self.record_of(instance).launch_time = utcnow() - timedelta(hours=hours_ago)
+
+    def metric_data(self, instance, metric, values):
+        """Has CloudWatch know values of a metric, each by how many hours ago it was."""
+        now = utcnow()  # moto keeps times without a zone
+        dimensions = [{"Name": "InstanceId", "Value": instance}]
+        cloudwatch_backends[ACCOUNT][REGION].metric_data += [
+            MetricDatum("AWS/EC2", metric, value, dimensions, now - timedelta(hours=hours_ago), "Count")
+            for hours_ago, value in values
+        ]
 
     def options(self, instance):
         return self.describe(instance)["MetadataOptions"]

@@ -11,6 +11,7 @@ from support.runbook_executor import ACTIONS, COMPARISONS, REFERENCE, STEP_KEYS,
 SERVICES = botocore.session.get_session()
 JUMPS = re.compile(r"^(Abort|Continue|step:(?P<step>\w+))$")
 NOT_THE_APIS = ("Service", "Api", "PropertySelector", "DesiredValues")
+SELECTOR = re.compile(r"\.\.(\w+)|\.(\w+)|\[(\d+|\*)\]")
 STRINGS_OF = {"string": str, "integer": int, "long": int, "boolean": bool, "timestamp": str}
 
 
@@ -155,7 +156,7 @@ def type_of(name, document):
 
 def selects(output, shape):
     """Whether a selector's path is in the service's answer, and of the type that the output says."""
-    steps = re.findall(r"\.\.(\w+)|\.(\w+)|\[(\d+)\]", output["Selector"].removeprefix("$"))
+    steps = SELECTOR.findall(output["Selector"].removeprefix("$"))
     if (
         "$" + "".join(f"..{d}" if d else f".{n}" if n else f"[{i}]" for d, n, i in steps)
         != output["Selector"]
@@ -180,10 +181,11 @@ def selects(output, shape):
         "integer": "Integer",
         "long": "Integer",
         "boolean": "Boolean",
+        "timestamp": "String",
         "structure": "StringMap",
     }
     found = "MapList" if shape.type_name == "list" else types[shape.type_name]
-    if ".." in output["Selector"]:  # selects a list
+    if ".." in output["Selector"] or "[*]" in output["Selector"]:  # selects a list
         found = "MapList" if found in ("StringMap", "MapList") else "StringList"
     if output.get("Type", found) not in (found, "String" if found == "Integer" else found):
         yield f"{output['Selector']} is {found}, and not {output['Type']}"

@@ -1,8 +1,10 @@
 """EnforceImdsv2, run against EC2 and CloudWatch: each way through it."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from runbooks.cloud import GONE
+from runbooks.cloud import GONE, METRICS
 from support.runbook_executor import Refused
 
 
@@ -26,6 +28,7 @@ def test_an_optional_instance_without_imdsv1_calls_is_enforced(cloud):
         "Before.HttpPutResponseHopLimit": 2,
         "Before.HttpEndpoint": "enabled",
         "Usage.Calls": 0,
+        "Usage.BootCalls": 0,
         "After.HttpTokens": "required",
         "After.HttpPutResponseHopLimit": 2,
         "After.HttpEndpoint": "enabled",
@@ -43,7 +46,7 @@ def test_a_compliant_instance_is_left_alone(cloud):
     run = enforce(cloud, instance, HttpPutResponseHopLimit=2)
     assert run.status == "Success", run.failures
     assert run.outputs["Before.Finding"] == "HttpTokens is already required. No change is needed."
-    assert cloud.calls == ["DescribeInstances"]
+    assert set(cloud.calls) == {"DescribeInstances"}
     assert_untouched(cloud, instance, HttpTokens="required", HttpPutResponseHopLimit=1)
 
 
@@ -52,14 +55,14 @@ def test_a_terminated_instance_is_left_alone(cloud):
     run = enforce(cloud, instance)
     assert run.status == "Success", run.failures
     assert run.outputs["Before.Finding"] == "The instance is terminated. No change is needed."
-    assert cloud.calls == ["DescribeInstances"]
+    assert set(cloud.calls) == {"DescribeInstances"}
 
 
 def test_a_vanished_instance_is_no_failure(cloud):
     run = enforce(cloud, GONE)
     assert run.status == "Success", run.failures
     assert run.outputs["Before.Finding"] == "The instance no longer exists. No change is needed."
-    assert cloud.calls == ["DescribeInstances"]
+    assert set(cloud.calls) == {"DescribeInstances"}
 
 
 def test_a_stopped_instance_is_changed_and_not_waited_for(cloud):
@@ -177,6 +180,202 @@ def test_known_usage_stops_it_even_where_unknown_usage_is_accepted(cloud):
     assert_untouched(cloud, instance, HttpTokens="optional")
 
 
+def test_boot_time_calls_stop_it_and_are_told_as_such(cloud):
+    instance = cloud.instance()
+    cloud.launched(instance, hours_ago=1000)
+    cloud.metric_data(instance, "MetadataNoToken", [(1000, 3), (999, 1)])
+    cloud.known_not_to_call(instance)
+    run = enforce(cloud, instance)
+    assert run.status == "Failed"
+    assert (
+        "The instance made 4 IMDSv1 calls when it was last started, and none in the last 14 days. They would "
+        "fail at its next start, so HttpTokens was not changed." in run.failures[0]
+    )
+    run = enforce(cloud, instance, OnBootCalls="Proceed")
+    assert run.status == "Success", run.failures
+    assert (run.outputs["Usage.Calls"], run.outputs["Usage.BootCalls"]) == (0, 4)
+
+
+@pytest.mark.parametrize("hours_ago", [335, 336, 337])
+def test_a_boot_at_the_start_of_the_lookback_is_a_boot(cloud, hours_ago):
+    instance = cloud.instance()
+    cloud.launched(instance, hours_ago)
+    cloud.metric_data(instance, "MetadataNoToken", [(hours_ago, 1), (hours_ago - 1, 1), (200, 0)])
+    run = enforce(cloud, instance)
+    assert run.status == "Failed"
+    assert "The instance made 2 IMDSv1 calls when it was last started, and none" in run.failures[0]
+
+
+def test_a_start_that_cloudwatch_has_forgotten_is_told(cloud):
+    instance = cloud.instance()
+    cloud.launched(instance, hours_ago=456 * 24)
+    cloud.known_not_to_call(instance)
+    run = enforce(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Before.Finding"] == (
+        "HttpTokens was optional and the instance was running. It was last started more than 455 days ago, "
+        "so CloudWatch has no IMDSv1 calls at its last start."
+    )
+
+
+def test_the_longest_lookback_fits_into_the_payload_of_a_script(cloud):
+    instance = cloud.instance()
+    cloud.launched(instance, hours_ago=456 * 24)
+    for metric in METRICS:
+        cloud.metric_data(instance, metric, [(hour, 123_456) for hour in range(0, 455 * 24, 6)])
+    run = enforce(cloud, instance, UsageLookbackDays=455)
+    assert "IMDSv1 calls in the last 455 days, so HttpTokens was not changed" in run.failures[0]
+
+
+def test_a_large_description_fits_into_the_payload_of_a_script(cloud):
+    instance = cloud.instance()
+    cloud.known_not_to_call(instance)
+    cloud.describe_at_length()
+    run = enforce(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert run.outputs["After.HttpTokens"] == "required"
+
+
+@pytest.mark.parametrize(
+    ("principal", "finding"),
+    [
+        ("eks.amazonaws.com", "eks.amazonaws.com manages the instance, so HttpTokens was not changed."),
+        (None, "An AWS service manages the instance, so HttpTokens was not changed."),
+    ],
+)
+def test_the_service_that_manages_an_instance_is_told(cloud, principal, finding):
+    instance = cloud.instance()
+    cloud.managed_by(instance, principal)
+    run = enforce(cloud, instance)
+    assert run.outputs["Before.Finding"] == finding
+    assert run.outputs["Before.HttpTokens"] == "optional"
+
+
+def test_the_last_day_of_an_exemption_is_told(cloud):
+    instance = cloud.instance()
+    today = datetime.now(UTC).date()
+    cloud.tag(instance, "until", str(today))
+    run = enforce(cloud, instance, ExemptionTagKey="until")
+    assert run.outputs["Before.Finding"] == (
+        f"The instance is exempt through {today} (UTC), so HttpTokens was not changed."
+    )
+    assert set(cloud.calls) == {"DescribeInstances"}
+    cloud.tag(instance, "until", str(today - timedelta(days=1)))
+    assert enforce(cloud, instance, ExemptionTagKey="until", OnUnknownUsage="Proceed").outputs["After.State"]
+
+
+def exempted(cloud, instance):
+    cloud.tag(instance, "until", "9999-12-31")
+
+
+def enforced(cloud, instance):
+    cloud.record_of(instance).metadata_options.http_tokens = "required"
+
+
+def terminated(cloud, instance):
+    cloud.ec2.terminate_instances(InstanceIds=[instance])
+
+
+def taken_over(cloud, instance):
+    cloud.managed_by(instance, "eks.amazonaws.com")
+
+
+@pytest.mark.parametrize(
+    ("event", "finding"),
+    [
+        (exempted, "The instance is exempt through 9999-12-31 (UTC), so HttpTokens was not changed."),
+        (enforced, "HttpTokens is already required. No change is needed."),
+        (terminated, "The instance is terminated. No change is needed."),
+        (taken_over, "eks.amazonaws.com manages the instance, so HttpTokens was not changed."),
+    ],
+)
+@pytest.mark.parametrize("force", [False, True])
+def test_what_happens_during_the_check_is_heeded(cloud, event, finding, force):
+    instance = cloud.instance()
+    cloud.known_not_to_call(instance)
+    cloud.meanwhile = lambda: event(cloud, instance)
+    run = enforce(cloud, instance, ExemptionTagKey="until", Force=force)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Before.Finding"] == finding
+    assert cloud.changes == []
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_an_instance_that_was_started_during_the_check_is_not_changed(cloud, force):
+    instance = cloud.instance(state="stopped")
+    cloud.launched(instance, hours_ago=10)
+    cloud.meanwhile = lambda: cloud.ec2.start_instances(InstanceIds=[instance])
+    run = enforce(cloud, instance, Force=force)
+    assert run.status == "Failed"
+    assert (
+        "The instance was started while this runbook checked the instance, so HttpTokens was not changed. "
+        "Run the runbook again." in run.failures[0]
+    )
+    assert_untouched(cloud, instance, HttpTokens="optional")
+
+
+def test_an_instance_that_was_restarted_during_the_check_is_not_changed(cloud):
+    instance = cloud.instance()
+    cloud.known_not_to_call(instance)
+    cloud.launched(instance, hours_ago=10)
+
+    def restart():
+        cloud.ec2.stop_instances(InstanceIds=[instance])
+        cloud.ec2.start_instances(InstanceIds=[instance])
+
+    cloud.meanwhile = restart
+    run = enforce(cloud, instance)
+    assert "The instance was started while this runbook checked the instance" in run.failures[0]
+    assert_untouched(cloud, instance, HttpTokens="optional")
+    assert enforce(cloud, instance).status == "Success", "the next attempt finds nothing in its way"
+
+
+def test_an_endpoint_that_was_enabled_during_the_check_is_not_changed(cloud):
+    instance = cloud.instance(endpoint="disabled")
+
+    def enable():
+        cloud.record_of(instance).metadata_options.http_endpoint = "enabled"
+
+    cloud.meanwhile = enable
+    run = enforce(cloud, instance)
+    assert "its IMDS endpoint was enabled while this runbook checked the instance" in run.failures[0]
+    assert_untouched(cloud, instance, HttpTokens="optional")
+
+
+def test_an_exemption_that_was_removed_during_the_check_changes_nothing(cloud):
+    instance = cloud.instance()
+    exempted(cloud, instance)
+    cloud.meanwhile = lambda: cloud.tag(instance, "until", "2020-01-01")
+    run = enforce(cloud, instance, ExemptionTagKey="until")
+    assert "The reason for which the instance needed no change ceased to apply" in run.failures[0]
+    assert_untouched(cloud, instance, HttpTokens="optional")
+
+
+def test_the_options_before_are_those_right_before_the_change(cloud):
+    instance = cloud.instance(hop_limit=1)
+    cloud.known_not_to_call(instance)
+
+    def raise_hop_limit():
+        cloud.record_of(instance).metadata_options.http_put_response_hop_limit = 3
+
+    cloud.meanwhile = raise_hop_limit
+    run = enforce(cloud, instance, HttpPutResponseHopLimit=2)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Before.HttpPutResponseHopLimit"] == 3
+    assert [change["request"] for change in cloud.changes] == [
+        {"InstanceId": instance, "HttpTokens": "required"}
+    ]
+
+
+def test_a_stop_during_the_check_is_not_waited_for(cloud):
+    instance = cloud.instance()
+    cloud.known_not_to_call(instance)
+    cloud.meanwhile = lambda: cloud.ec2.stop_instances(InstanceIds=[instance])
+    run = enforce(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert "WaitUntilApplied" not in run.steps
+
+
 @pytest.mark.parametrize("calls", [None, 9])
 def test_force_enforces_whatever_the_usage_is_and_tells_it(cloud, calls):
     instance = cloud.instance()
@@ -249,6 +448,8 @@ def test_a_change_that_stays_pending_times_out(cloud):
         ("UsageLookbackDays", "456"),
         ("UsageLookbackDays", "-1"),
         ("OnUnknownUsage", "stop"),
+        ("OnBootCalls", "stop"),
+        ("ExemptionTagKey", "k" * 129),
         ("Force", "yes"),
         ("HttpPutResponseHopLimit", "65"),
         ("AutomationAssumeRole", "imdsv2-remediation"),

@@ -68,6 +68,25 @@ def test_a_vanished_instance_is_no_failure(cloud):
     assert run.outputs == {"Plan.Finding": "The instance no longer exists. No change is needed."}
 
 
+def test_an_instance_that_an_aws_service_manages_is_left_alone(cloud):
+    instance = cloud.instance(tokens="required")
+    cloud.managed_by(instance, "eks.amazonaws.com")
+    run = restore(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert run.outputs == {
+        "Plan.Finding": "eks.amazonaws.com manages the instance, so its options were not changed."
+    }
+    assert cloud.changes == []
+
+
+def test_a_large_description_fits_into_the_payload_of_a_script(cloud):
+    instance = cloud.instance(tokens="required")
+    cloud.describe_at_length()
+    run = restore(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert cloud.options(instance)["HttpTokens"] == "optional"
+
+
 def test_an_endpoint_that_was_enabled_since_is_disabled_again(cloud):
     instance = cloud.instance(tokens="required")
     run = restore(cloud, instance, endpoint="disabled")

@@ -14,7 +14,9 @@ def careless():
     document = yaml.safe_load((RUNBOOKS / "EnforceImdsv2.yaml").read_text())
     steps = {step["name"]: step for step in document["mainSteps"]}
     steps["RequireTokens"]["inputs"]["HttpEndpoint"] = "enabled"
-    steps["Usage"]["inputs"]["Script"] = "def judge(events, context):\n    return {'Calls': 0}"
+    steps["Usage"]["inputs"]["Script"] = (
+        "def judge(events, context):\n    return {'Calls': 0, 'BootCalls': 0}"
+    )
     return Runbook(yaml.safe_dump(document))
 
 

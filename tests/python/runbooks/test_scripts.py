@@ -1,5 +1,6 @@
 """The scripts inside the runbooks, called by themselves with what their steps pass them."""
 
+import ast
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,12 +16,51 @@ def handler(document, step):
     return lambda **events: script(inputs["Script"], inputs["Handler"])(events, None)
 
 
-def reservations(state="running", **options):
-    return [{"Instances": [{"State": {"Name": state}, **({"MetadataOptions": options} if options else {})}]}]
+ENABLED = {"HttpTokens": "optional", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1}
 
 
-def before(instances, days=14, hop_limit=0):
-    return handler("EnforceImdsv2", "Before")(Reservations=instances, LookbackDays=days, HopLimit=hop_limit)
+def described(state="running", options=ENABLED, launched="2026-01-01T00:00:00+00:00"):
+    """What the selectors of DescribeInstances select."""
+    return {
+        "State": [state] if state else [],
+        "MetadataOptions": [options] if options else [],
+        "LaunchTime": [launched] if launched else [],
+        "Tags": [],
+        "Operator": [],
+    }
+
+
+def plan(days=14, key="", **facts):
+    return handler("EnforceImdsv2", "Plan")(**described() | facts, ExemptionTagKey=key, LookbackDays=days)
+
+
+def decide(hop_limit=0, planned="ReadCalls", note="", could_call=True, **facts):
+    now = described() | facts
+    return handler("EnforceImdsv2", "Before")(
+        **now,
+        ExemptionTagKey="",
+        HopLimit=hop_limit,
+        Planned=planned,
+        Note=note,
+        CouldCall=could_call,
+        LaunchTimeThen="".join(now["LaunchTime"]),
+    )
+
+
+def function(document, step, name):
+    """The source of a function in a step's script."""
+    steps = yaml.safe_load((RUNBOOKS / f"{document}.yaml").read_text())["mainSteps"]
+    source = next(s["inputs"]["Script"] for s in steps if s["name"] == step)
+    (found,) = [
+        node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == name
+    ]
+    return ast.get_source_segment(source, found)
+
+
+@pytest.mark.parametrize("name", ["settled", "lasts", "may_call"])
+def test_both_looks_at_an_instance_are_judged_alike(name):
+    """Scripts cannot share code."""
+    assert function("EnforceImdsv2", "Plan", name) == function("EnforceImdsv2", "Before", name)
 
 
 @pytest.mark.parametrize(
@@ -33,81 +73,184 @@ def before(instances, days=14, hop_limit=0):
     ],
 )
 def test_the_state_says_what_to_expect(state, may_call, applies_now):
-    plan = before(
-        reservations(state, HttpTokens="optional", HttpEndpoint="enabled", HttpPutResponseHopLimit=1)
-    )
-    assert (plan["Do"], plan["MayCall"], plan["AppliesNow"]) == ("LookAtUsage", may_call, applies_now)
+    first = plan(State=[state])
+    assert (first["Do"], first["MayCall"]) == ("ReadCalls", may_call)
+    then = decide(State=[state], could_call=may_call)
+    assert (then["Do"], then["AppliesNow"]) == ("RequireTokens", applies_now)
 
 
 @pytest.mark.parametrize("state", ["shutting-down", "terminated"])
 def test_an_instance_on_its_way_out_is_left_alone(state):
-    assert before(reservations(state, HttpTokens="optional"))["Do"] == "Nothing"
+    assert plan(State=[state])["Do"] == decide(State=[state])["Do"] == "Nothing"
 
 
 def test_an_instance_without_options_is_enforced_and_may_call():
-    plan = before(reservations(), days=0, hop_limit=2)
-    assert (plan["Do"], plan["MayCall"], plan["RaiseHopLimit"]) == ("Change", True, True)
-    assert plan["Finding"] == "HttpTokens was not set and the instance was running."
+    assert plan(days=0, MetadataOptions=[])["Do"] == "Change"
+    assert plan(MetadataOptions=[])["MayCall"] is True
+    then = decide(hop_limit=2, planned="Change", MetadataOptions=[])
+    assert then["Do"] == "RequireTokensAndRaiseHopLimit"
+    assert then["Finding"] == "HttpTokens was not set and the instance was running."
 
 
-@pytest.mark.parametrize("days", [1, 14, 455])
-def test_the_lookback_is_as_long_as_asked(days):
-    plan = before(reservations(HttpTokens="optional"), days=days)
-    start, half, end = (datetime.fromisoformat(plan[name]) for name in ("From", "HalfWay", "To"))
-    assert end - start == timedelta(days=days)
-    assert abs((end - half) - timedelta(days=days) / 2) <= timedelta(seconds=1)
-    assert abs(datetime.now(UTC) - end) < timedelta(minutes=1)
+@pytest.mark.parametrize("managed", [True, "true", "True"])
+def test_a_boolean_may_be_written_as_text(managed):
+    assert plan(Operator=[{"Managed": managed, "Principal": "eks.amazonaws.com"}])["Do"] == "Nothing"
+
+
+@pytest.mark.parametrize("managed", [False, "false", None])
+def test_an_instance_that_no_service_manages_is_enforced(managed):
+    assert plan(Operator=[{"Managed": managed}])["Do"] == "ReadCalls"
 
 
 @pytest.mark.parametrize(
-    ("answered", "refused", "may_call", "unknown", "force", "calls"),
+    ("value", "do"),
     [
-        ({1: 0, 8: 0}, {}, True, "Stop", False, 0),
-        ({1: 0}, {8: 0}, True, "Stop", False, 0),
-        ({}, {}, False, "Stop", False, 0),
-        ({}, {}, True, "Proceed", False, 0),
-        ({}, {}, True, "Stop", True, 0),
-        ({1: 2, 8: 3}, {1: 4}, True, "Stop", True, 9),
-        ({}, {}, True, "Stop", False, None),
-        ({1: 0, 6: 0}, {}, True, "Stop", False, None),
-        ({1: 0, 6: 0}, {}, True, "Proceed", False, 0),
-        ({1: 1}, {}, False, "Proceed", False, None),
-        ({1: 0, 8: 1}, {}, True, "Stop", False, None),
-        ({1: 0, 8: 0}, {2: 1}, True, "Stop", False, None),
+        ("9999-12-31", "Nothing"),
+        ("2020-01-01", "ReadCalls"),
+        ("9999-02-30", "ReadCalls"),
+        ("99991231", "ReadCalls"),
+        ("9999-W01-1", "ReadCalls"),
+        ("9999-12-31 ", "ReadCalls"),
+        ("9999-12-31T00:00:00", "ReadCalls"),
+        ("٩٩٩٩-١٢-٣١", "ReadCalls"),
+        ("", "ReadCalls"),
     ],
 )
-def test_usage_decides(answered, refused, may_call, unknown, force, calls):
-    now = datetime(2026, 6, 15, 12, tzinfo=UTC)
+def test_an_exemption_is_a_date_that_is_not_past(value, do):
+    tags = [{"Key": "name", "Value": "9999-12-31"}, {"Key": "until", "Value": value}]
+    assert plan(key="until", Tags=tags)["Do"] == do
 
-    def points(sums):
-        return [
-            {"Sum": float(value), "Timestamp": (now - timedelta(days=days)).isoformat()}
-            for days, value in sums.items()
-        ]
 
+@pytest.mark.parametrize("days", [1, 14, 455])
+def test_the_windows_are_whole_hours_and_fit_the_periods(days):
+    windows = plan(days=days)
+    start, half, end = (datetime.fromisoformat(windows[name]) for name in ("From", "HalfWay", "To"))
+    assert all((time.minute, time.second) == (0, 0) for time in (start, half, end))
+    now = datetime.now(UTC)
+    assert now < end <= now + timedelta(hours=1)
+    assert timedelta(0) <= now - timedelta(days=days) - start < timedelta(hours=1)
+    assert half - start == timedelta(days=days) / 2
+    assert (half - start) % timedelta(hours=12) == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{0:%Y-%m-%dT%H:%M:%S}+00:00",
+        "{0:%Y-%m-%dT%H:%M:%S}Z",
+        "{0:%Y-%m-%dT%H:%M:%S}.000Z",
+        "{0:%Y-%m-%dT%H:%M:%S}.123456+00:00",
+        "{0:%Y-%m-%d %H:%M:%S}+00:00",
+        "{0:%Y-%m-%d %H:%M:%S}.5Z",
+        "{0:%Y-%m-%d %H:%M:%S} +00:00",
+    ],
+)
+def test_a_launch_time_may_be_written_in_several_ways(text):
+    launched = datetime.now(UTC) - timedelta(days=100)
+    windows = plan(LaunchTime=[text.format(launched)])
+    hour = launched.replace(minute=0, second=0, microsecond=0)
+    assert windows["KnowsBoot"] and not windows["BootIsRecent"]
+    assert datetime.fromisoformat(windows["BootFrom"]) == hour
+    assert datetime.fromisoformat(windows["BootTo"]) == hour + timedelta(hours=2)
+    assert windows["Note"] == ""
+
+
+@pytest.mark.parametrize(
+    "launched", [[], [""], ["1781526896000"], ["Mon Jun 15 12:34:56 UTC 2026"], ["2026-06-15T12:34:56"]]
+)
+def test_a_launch_time_that_cannot_be_read_is_told(launched):
+    windows = plan(LaunchTime=launched)
+    assert not windows["KnowsBoot"] and not windows["BootIsRecent"]
+    assert windows["BootFrom"] < windows["BootTo"]
+    then = decide(LaunchTime=launched, note=windows["Note"])
+    assert then["Finding"] == (
+        "HttpTokens was optional and the instance was running. Its launch time could not be read, so IMDSv1 "
+        "calls at its last start were not checked."
+    )
+
+
+def test_a_boot_is_within_the_lookback_or_before_it():
+    """Its two hours are never half of each, or their calls could not be told from others."""
+    for hours in range(330, 345):
+        launched = datetime.now(UTC) - timedelta(hours=hours)
+        windows = plan(LaunchTime=[launched.isoformat()])
+        times = [datetime.fromisoformat(windows[name]) for name in ("BootFrom", "BootTo", "From")]
+        boot, booted, start = times
+        assert boot >= start if windows["BootIsRecent"] else booted <= start
+        assert start >= datetime.now(UTC) - timedelta(days=14, hours=2)
+
+
+def points(*sums):
+    return [{"Sum": float(value), "Timestamp": "in a format that is not documented"} for value in sums]
+
+
+USAGE = {
+    "Answered": points(0, 0),
+    "Rejected": [],
+    "Older": ["Count"],
+    "OlderRejected": [],
+    "BootAnswered": [],
+    "BootRejected": [],
+    "KnowsBoot": True,
+    "BootIsRecent": False,
+    "LookbackDays": 14,
+    "MayCall": True,
+    "OnUnknownUsage": "Stop",
+    "OnBootCalls": "Stop",
+    "Force": False,
+}
+RECENT_BOOT = {"Answered": points(4), "BootAnswered": points(3, 1), "BootIsRecent": True}
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, (0, 0)),
+        ({"Older": [], "OlderRejected": ["Count"]}, (0, 0)),
+        ({"Older": [], "MayCall": False}, (0, 0)),
+        ({"Older": [], "OnUnknownUsage": "Proceed"}, (0, 0)),
+        ({"Older": [], "Force": True}, (0, 0)),
+        ({"Older": []}, "usage is unknown"),
+        ({"Older": [], "OnBootCalls": "Proceed"}, "usage is unknown"),
+        ({"Answered": points(2, 3), "Rejected": points(4), "Force": True}, (9, 0)),
+        ({"Answered": points(1)}, "made 1 IMDSv1 call in the last 14 days"),
+        ({"Rejected": points(2)}, "made 2 IMDSv1 calls in the last 14 days"),
+        ({"Answered": points(1), "MayCall": False}, "made 1 IMDSv1 call "),
+        ({"Answered": points(1), "OnUnknownUsage": "Proceed"}, "made 1 IMDSv1 call "),
+        ({"Answered": points(1), "OnBootCalls": "Proceed"}, "made 1 IMDSv1 call "),
+        (
+            {"BootRejected": points(2)},
+            "made 2 IMDSv1 calls when it was last started, and none in the last 14",
+        ),
+        ({"BootRejected": points(2), "OnUnknownUsage": "Proceed"}, "when it was last started"),
+        ({"BootRejected": points(2), "MayCall": False}, "when it was last started"),
+        ({"BootRejected": points(2), "OnBootCalls": "Proceed"}, (0, 2)),
+        ({"BootRejected": points(2), "OnBootCalls": "Proceed", "Older": []}, "usage is unknown"),
+        ({"BootRejected": points(2), "Force": True}, (0, 2)),
+        ({"BootRejected": points(2), "KnowsBoot": False}, (0, 0)),
+        (RECENT_BOOT, "made 4 IMDSv1 calls when it was last started, and none since"),
+        (RECENT_BOOT | {"OnBootCalls": "Proceed"}, (4, 4)),
+        (RECENT_BOOT | {"Rejected": points(1)}, "made 5 IMDSv1 calls in the last 14 days"),
+        (RECENT_BOOT | {"BootAnswered": points(9)}, "made 9 IMDSv1 calls when it was last started"),
+    ],
+)
+def test_usage_decides(changed, expected):
     def judge():
-        return handler("EnforceImdsv2", "Usage")(
-            Answered=points(answered),
-            Refused=points(refused),
-            HalfWay="2026-06-08T12:00:00Z",
-            LookbackDays=14,
-            MayCall=may_call,
-            OnUnknownUsage=unknown,
-            Force=force,
-        )
+        return handler("EnforceImdsv2", "Usage")(**USAGE | changed)
 
-    if calls is None:
-        with pytest.raises(Exception, match="HttpTokens was not changed"):
+    if isinstance(expected, str):
+        with pytest.raises(Exception, match=expected) as failure:
             judge()
+        assert "HttpTokens was not changed" in str(failure.value)
     else:
-        assert judge() == {"Calls": calls}
+        assert tuple(judge().values()) == expected
 
 
 def test_restoring_an_instance_that_is_stopping_does_not_wait():
     plan = handler("RestoreMetadataOptions", "Plan")(
-        Reservations=reservations(
-            "stopping", HttpTokens="required", HttpEndpoint="enabled", HttpPutResponseHopLimit=1
-        ),
+        State=["stopping"],
+        MetadataOptions=[ENABLED | {"HttpTokens": "required"}],
+        Operator=[],
         HttpTokens="optional",
         HttpPutResponseHopLimit=1,
         HttpEndpoint="enabled",

@@ -3,11 +3,15 @@
 Each function says what it stands for. `Switches` let a test have EC2 misbehave.
 """
 
+from datetime import timedelta
+
 from moto.cloudformation.parsing import ResourceMap
+from moto.cloudwatch.models import CloudWatchBackend, Statistics
 from moto.core.common_models import CloudFormationModel
 from moto.core.responses import ActionResult
+from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models.instances import MetadataOptions
+from moto.ec2.models.instances import Instance, MetadataOptions
 from moto.ec2.responses import EC2Response
 
 OPTIONS = ("HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint")
@@ -61,7 +65,8 @@ def modify_options(self):
 
 
 def describe_instances(self, original=EC2Response.describe_instances):
-    """Tells of a change a little later, and applies it a little later still."""
+    """Tells of a change a little later, and applies it a little later still. An instance with an `operator`,
+    which an AWS service manages, is hidden unless the request includes managed resources."""
     for reservation in self.ec2_backend.all_reservations():
         for instance in reservation.instances:
             if getattr(instance, "stale_reads", 0):
@@ -73,7 +78,36 @@ def describe_instances(self, original=EC2Response.describe_instances):
                 instance.reads_until_applied -= 1
                 if instance.reads_until_applied <= 0:
                     instance.metadata_options.state = "applied"
+    answer = original(self)
+    if self._get_param("IncludeManagedResources") not in (True, "true"):
+        answer.result["Reservations"] = [
+            reservation
+            for reservation in answer.result["Reservations"]
+            if not any(hasattr(instance, "operator") for instance in reservation.instances)
+        ]
+    return answer
+
+
+def start_instance(self, original=Instance.start):
+    """Sets the launch time, which is the time of the last start."""
+    self.launch_time = utcnow()
     return original(self)
+
+
+def get_metric_statistics(self, namespace, metric_name, start_time, end_time, period, stats, dimensions, **_):
+    """Aggregates into periods that begin at the start time, where moto's first one begins at the first data
+    point."""
+    buckets, length = {}, timedelta(seconds=period)
+    for point in self.get_all_metrics():
+        if (
+            (point.namespace, point.name) == (namespace, metric_name)
+            and start_time <= point.timestamp < end_time
+            and point.filter(None, None, dimensions)
+        ):
+            begin = start_time + (point.timestamp - start_time) // length * length
+            bucket = buckets.setdefault(begin, Statistics(stats, begin, point.unit))
+            bucket.metric_data.append(point)
+    return list(buckets.values())
 
 
 def account_level(backend):
@@ -152,6 +186,8 @@ class StackAlarm(CloudFormationModel):
         return getattr(self, attribute.lower())
 
 
+CloudWatchBackend.get_metric_statistics = get_metric_statistics
+Instance.start = start_instance
 ResourceMap.validate_outputs = validate_outputs
 EC2Response.modify_instance_metadata_options = modify_options
 EC2Response.describe_instances = describe_instances

@@ -41,6 +41,9 @@ COMPARISONS = {
     "BooleanEquals": lambda left, right: isinstance(left, bool) and left == right,
 }
 
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-executeScript.html
+LARGEST_PAYLOAD = 100_000
+
 
 class Refused(Exception):
     """SSM does not start the execution: the document or a parameter is wrong."""
@@ -175,7 +178,7 @@ def outputs(step, answer):
 
 def select(selector, answer):
     found = [match.value for match in jsonpath(selector).find(answer)]
-    if ".." in selector:  # selects a list, which may be empty
+    if ".." in selector or "[*]" in selector:  # selects a list, which may be empty
         return found
     if len(found) != 1:
         raise StepFailed(f"{selector} selects {len(found)} values")
@@ -222,6 +225,9 @@ def branch(_client, inputs, _timeout):
 
 def execute_script(_client, inputs, _timeout):
     known(inputs, {"Runtime", "Handler", "InputPayload", "Script"}, "aws:executeScript")
+    size = len(json.dumps(inputs["InputPayload"]))
+    if size > LARGEST_PAYLOAD:
+        raise StepFailed(f"InputPayload has {size} bytes, and may have {LARGEST_PAYLOAD}")
     try:
         answer = script(inputs["Script"], inputs["Handler"])(
             json.loads(json.dumps(inputs["InputPayload"])), {}
