@@ -26,6 +26,6 @@ def test_a_member_has_its_runbooks_in_each_region_and_its_roles_once(cloud):
     }
     assert roles == {
         name: f"arn:aws:iam::{OTHER}:role/{name}"
-        for name in ("imdsv2-evaluator", "imdsv2-remediation", "imdsv2-prevention")
+        for name in ("imdsv2-evaluator", "imdsv2-remediation", "imdsv2-restoration", "imdsv2-prevention")
     }
     assert cloud.client("iam").list_roles()["Roles"] == []

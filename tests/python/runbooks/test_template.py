@@ -60,7 +60,8 @@ def test_remediation_is_not_automatic_unless_asked():
 @pytest.mark.parametrize(
     ("role", "runbooks"),
     [
-        ("RemediationRole", ["EnforceImdsv2", "RestoreMetadataOptions"]),
+        ("RemediationRole", ["EnforceImdsv2"]),
+        ("RestorationRole", ["RestoreMetadataOptions"]),
         ("PreventionRole", ["EnforceImdsv2AccountDefaults", "EnforceImdsv2LaunchTemplate"]),
     ],
 )
@@ -81,7 +82,7 @@ def test_a_role_may_do_what_its_runbooks_do_and_no_more(role, runbooks):
         assert not changes or statement["Resource"] != "*" or action in of_the_account
 
 
-@pytest.mark.parametrize("role", ["RemediationRole", "PreventionRole"])
+@pytest.mark.parametrize("role", ["RemediationRole", "RestorationRole", "PreventionRole"])
 def test_a_role_is_assumed_by_this_accounts_automations_alone(role):
     (trust,) = RESOURCES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "ssm.amazonaws.com"}
@@ -120,7 +121,7 @@ def test_the_stack_deploys_as_far_as_moto_goes(cloud):
     for name, document in RUNBOOKS.items():  # moto keeps the object that CloudFormation would write as text
         assert ssm.get_document(Name=f"imdsv2-{name}")["Content"] == document
     roles = {role["Description"]: role["AssumeRolePolicyDocument"] for role in iam.list_roles()["Roles"]}
-    trust = json.dumps(roles["Allows Automation to run EnforceImdsv2 and RestoreMetadataOptions."])
+    trust = json.dumps(roles["Allows Automation to run EnforceImdsv2."])
     assert "arn:aws:ssm:*:123456789012:automation-execution/*" in trust
 
     sqs = cloud.client("sqs")

@@ -48,7 +48,7 @@ def test_the_function_may_do_in_a_member_what_it_may_at_home():
     }
 
 
-@pytest.mark.parametrize("role", ["RemediationRole", "PreventionRole"])
+@pytest.mark.parametrize("role", ["RemediationRole", "RestorationRole", "PreventionRole"])
 def test_runbooks_may_do_in_a_member_what_they_may_at_home(role):
     home, member = statements(RULE, role), statements(MEMBER, role, HERE)
     everywhere = {
@@ -151,11 +151,14 @@ def test_the_packs_name_is_literal_and_leaves_room_for_what_aws_config_adds():
     assert len(f"{name}-conformance-pack-abcdefghi") <= 64
 
 
-def test_the_packs_remediation_is_the_stacks_with_exact_names():
-    (packed,) = (
-        Stack(PACK, {"FunctionArn": "arn"}).resources("AWS::Config::RemediationConfiguration").values()
+@pytest.mark.parametrize("given", [{}, {"ExemptionTagKey": "until", "OnBootCalls": "Proceed"}])
+def test_the_packs_remediation_is_the_stacks_with_exact_names(given):
+    stacks = Stack(PACK, {"FunctionArn": "arn", **given}), Stack(RULE, given)
+    packed, home = (
+        remediation
+        for stack in stacks
+        for remediation in stack.resources("AWS::Config::RemediationConfiguration").values()
     )
-    (home,) = Stack(RULE).resources("AWS::Config::RemediationConfiguration").values()
     member = Stack(MEMBER, HERE)
     assert packed["TargetId"] == member.name("EnforceImdsv2")
     (role,) = packed["Parameters"]["AutomationAssumeRole"]["StaticValue"]["Values"]
@@ -167,6 +170,9 @@ def test_the_packs_remediation_is_the_stacks_with_exact_names():
     for each in (packed, home):
         del each["Parameters"]["AutomationAssumeRole"]
     assert as_text(packed["Parameters"]) == as_text(home["Parameters"])
+    for name in ("ExemptionTagKey", "OnBootCalls"):
+        assert home["Parameters"].get(name) in (None, {"StaticValue": {"Values": [given.get(name, "Stop")]}})
+    assert ("ExemptionTagKey" in home["Parameters"]) == ("ExemptionTagKey" in given), "no value may be empty"
     for name in ("ResourceType", "TargetType"):
         assert packed[name] == home[name]
 

@@ -5,7 +5,9 @@ each, such as ec2:DescribeInstances.
 """
 
 import pytest
+import yaml
 
+from support import repository
 from support.repository import CALLS, ROOT
 from support.stack import Stack
 from support.templates import as_list, load
@@ -28,7 +30,8 @@ ON_A_SCHEDULE = {
 IN_MEMBERS = {"sts:AssumeRole"}
 TEMPLATE = load("rule.yaml")
 RUNBOOKS = {
-    "RemediationRole": ["EnforceImdsv2", "RestoreMetadataOptions"],
+    "RemediationRole": ["EnforceImdsv2"],
+    "RestorationRole": ["RestoreMetadataOptions"],
     "PreventionRole": ["EnforceImdsv2AccountDefaults", "EnforceImdsv2LaunchTemplate"],
 }
 
@@ -89,6 +92,39 @@ def test_an_option_allows_what_it_needs(parameters, added):
 @pytest.mark.parametrize("role", RUNBOOKS)
 def test_a_role_may_do_what_its_runbooks_did_and_no_more(role):
     assert differences(allowed(role), calls(*RUNBOOKS[role])) == []
+
+
+def changes(runbook):
+    """What a runbook sends to ModifyInstanceMetadataOptions."""
+    document = yaml.safe_load((repository.RUNBOOKS / f"{runbook}.yaml").read_text())
+    inputs = [step["inputs"] for step in document["mainSteps"]]
+    return [each for each in inputs if each.get("Api") == "ModifyInstanceMetadataOptions"]
+
+
+def allows(role, request):
+    """Whether a role may send a request to ModifyInstanceMetadataOptions. ec2:Attribute/NAME is the request's
+    NAME: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ExamplePolicies_EC2.html"""
+    policies = Stack(TEMPLATE).resources("AWS::IAM::Role")[role]["Policies"]
+    (statement,) = [
+        statement
+        for policy in policies
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "ec2:ModifyInstanceMetadataOptions" in as_list(statement["Action"])
+    ]
+    conditions = statement.get("Condition", {"StringEquals": {}})
+    assert set(conditions) == {"StringEquals"}
+    return all(
+        request.get(key.removeprefix("ec2:Attribute/")) == value
+        for key, value in conditions["StringEquals"].items()
+    )
+
+
+def test_only_the_role_that_restores_may_make_tokens_optional():
+    assert all(allows("RemediationRole", request) for request in changes("EnforceImdsv2"))
+    assert not any(allows("RemediationRole", request) for request in changes("RestoreMetadataOptions"))
+    assert not allows("RemediationRole", {"HttpTokens": "optional"})
+    assert not allows("RemediationRole", {"HttpEndpoint": "disabled"})
+    assert all(allows("RestorationRole", request) for request in changes("RestoreMetadataOptions"))
 
 
 @pytest.mark.parametrize("role", ["EvaluatorRole", *RUNBOOKS])
