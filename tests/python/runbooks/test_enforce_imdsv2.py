@@ -38,6 +38,7 @@ def test_an_optional_instance_without_imdsv1_calls_is_enforced(cloud):
         {"InstanceId": instance, "HttpTokens": "required"}
     ]
     assert "WaitUntilApplied" in run.steps
+    assert len(run.steps) == 20, "docs/cost.md has the number of steps"
 
 
 def test_a_compliant_instance_is_left_alone(cloud):
@@ -46,6 +47,7 @@ def test_a_compliant_instance_is_left_alone(cloud):
     run = enforce(cloud, instance, HttpPutResponseHopLimit=2)
     assert run.status == "Success", run.failures
     assert run.outputs["Before.Finding"] == "HttpTokens is already required. No change is needed."
+    assert len(run.steps) == 7, "docs/cost.md has the number of steps"
     assert set(cloud.calls) == {"DescribeInstances"}
     assert_untouched(cloud, instance, HttpTokens="required", HttpPutResponseHopLimit=1)
 
@@ -100,6 +102,7 @@ def test_imdsv1_calls_stop_it_before_any_change(cloud):
     cloud.imdsv1_calls(instance, 4, days_ago=13)
     run = enforce(cloud, instance)
     assert run.status == "Failed"
+    assert len(run.steps) == 10, "docs/cost.md has the number of steps"
     assert (
         "The instance made 11 IMDSv1 calls in the last 14 days, so HttpTokens was not changed."
         in run.failures[0]
