@@ -23,6 +23,6 @@ def test_member_has_runbooks_in_each_region_and_roles_once(cloud):
     roles = cloud.client("iam", account=OTHER).list_roles()["Roles"]
     assert {role["RoleName"]: role["Arn"] for role in roles} == {
         name: f"arn:aws:iam::{OTHER}:role/{name}"
-        for name in ("imdsv2-evaluator", "imdsv2-remediation", "imdsv2-prevention")
+        for name in ("imdsv2-evaluator", "imdsv2-remediation", "imdsv2-restoration", "imdsv2-prevention")
     }
     assert cloud.client("iam").list_roles()["Roles"] == []

@@ -1,15 +1,22 @@
 """The cloud in which runbooks are executed. It records their calls and the changes that they request."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
+from moto.core.utils import utcnow
+from moto.ec2.models import ec2_backends
 
 from runbooks.safety import Change
-from support.cloud import MotoCloud, days
+from support.cloud import ACCOUNT, MotoCloud, days
 from support.repository import RUNBOOKS
 from support.runbook_executor import Runbook
 
 ROLE = "arn:aws:iam::123456789012:role/imdsv2-remediation"
+REGION = "us-east-1"
 # The id of an instance that does not exist.
 GONE = "i-0123456789abcdef0"
+# The metrics of the IMDSv1 calls of an instance.
+METRICS = ("MetadataNoToken", "MetadataNoTokenRejected")
 # GetMetricStatistics returns at most 1,440 datapoints (Amazon CloudWatch API Reference).
 MOST_DATAPOINTS = 1440
 # The operations that each runbook called, in all tests: ec2:DescribeInstances, for example.
@@ -25,6 +32,8 @@ class RunbookCloud(MotoCloud):
         # What the runbooks use and do, as opposed to the test.
         self.clients, self.calls, self.changes = {}, [], []
         self.usage, self.parameters, self.document = {}, {}, ""
+        # A function that is called once, before a runbook describes the instance for the second time.
+        self.meanwhile = None
 
     def run(self, document, **parameters):
         """Executes a runbook of ssm-documents/ with parameters in the form in which AWS Config sends them."""
@@ -46,6 +55,9 @@ class RunbookCloud(MotoCloud):
     def record(self, params, model, **_):
         self.calls.append(model.name)
         operations.setdefault(self.document, set()).add(f"{model.service_model.service_name}:{model.name}")
+        if self.meanwhile and self.calls.count("DescribeInstances") == 2:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
         if model.name == "GetMetricStatistics":
             span = datetime.fromisoformat(params["EndTime"]) - datetime.fromisoformat(params["StartTime"])
             datapoints = span.total_seconds() / params["Period"]
@@ -69,6 +81,22 @@ class RunbookCloud(MotoCloud):
         """The requests of the runbooks to change metadata options."""
         return [change.request for change in self.changes]
 
+    def describe_with_many_addresses(self):
+        """Adds hundreds of network addresses to the instances that DescribeInstances returns to runbooks."""
+        addresses = [
+            {"Primary": False, "PrivateIpAddress": f"10.0.{n // 256}.{n % 256}", "PrivateDnsName": "x" * 50}
+            for n in range(750)
+        ]
+
+        def add_addresses(parsed, **_):
+            for reservation in parsed["Reservations"]:
+                for instance in reservation["Instances"]:
+                    instance["NetworkInterfaces"] = [
+                        {"PrivateIpAddresses": addresses, "Operator": {"Managed": True}, "Status": "in-use"}
+                    ]
+
+        self.recorded("ec2").meta.events.register("after-call.ec2.DescribeInstances", add_addresses)
+
     def instance(self, tokens="optional", endpoint="enabled", hop_limit=1, state="running"):
         """Launches an instance, brings it into a state, and returns its id."""
         (instance,) = self.launch(self.ec2, 1, tokens, endpoint, hop_limit)
@@ -80,7 +108,32 @@ class RunbookCloud(MotoCloud):
 
     def describe(self, instance):
         """Returns what DescribeInstances returns for an instance."""
-        return self.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+        answer = self.ec2.describe_instances(InstanceIds=[instance], IncludeManagedResources=True)
+        return answer["Reservations"][0]["Instances"][0]
+
+    def model(self, instance):
+        """Returns moto's object of an instance, to set what no operation sets."""
+        return ec2_backends[ACCOUNT][REGION].get_instance(instance)
+
+    def set_operator(self, instance, principal):
+        """Sets the AWS service that manages an instance."""
+        self.model(instance).operator = {"Managed": True, "Principal": principal}
+
+    def set_launch_time(self, instance, hours_ago):
+        """Sets the time of the last start of an instance."""
+        self.model(instance).launch_time = utcnow() - timedelta(hours=hours_ago)
+
+    def tag(self, instance, key, value):
+        self.ec2.create_tags(Resources=[instance], Tags=[{"Key": key, "Value": value}])
+
+    def put_metrics(self, instance, metric, values):
+        """Writes datapoints of a metric of an instance, from pairs of hours ago and value."""
+        now = utcnow()  # moto stores times without a time zone
+        dimensions = [{"Name": "InstanceId", "Value": instance}]
+        cloudwatch_backends[ACCOUNT][REGION].metric_data += [
+            MetricDatum("AWS/EC2", metric, value, dimensions, now - timedelta(hours=hours_ago), "Count")
+            for hours_ago, value in values
+        ]
 
     def options(self, instance):
         return self.describe(instance)["MetadataOptions"]

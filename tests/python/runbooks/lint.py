@@ -10,11 +10,11 @@ from itertools import pairwise
 
 import botocore.session
 
-from support.runbook_executor import ACTIONS, COMPARISONS, REFERENCE, STEP_KEYS, TYPES
+from support.runbook_executor import ACTIONS, COMPARISONS, REFERENCE, STEP_KEYS, TYPES, selects_list
 
 SERVICES = botocore.session.get_session()
 JUMPS = re.compile(r"^(Abort|Continue|step:(?P<step>\w+))$")
-SELECTOR_PART = re.compile(r"\.\.(?P<deep>\w+)|\.(?P<name>\w+)|\[(?P<index>\d+)\]")
+SELECTOR_PART = re.compile(r"\.\.(?P<deep>\w+)|\.(?P<name>\w+)|\[(?P<index>\d+|\*)\]")
 # Inputs of an action that are not parameters of the API that it calls.
 NOT_OF_THE_API = ("Service", "Api", "PropertySelector", "DesiredValues")
 PYTHON_TYPES = {"string": str, "integer": int, "long": int, "boolean": bool, "timestamp": str}
@@ -31,6 +31,7 @@ SELECTED = {
     "integer": "Integer",
     "long": "Integer",
     "boolean": "Boolean",
+    "timestamp": "String",
     "structure": "StringMap",
     "list": "MapList",
 }
@@ -182,7 +183,7 @@ def lint_selector(output, shape):
             yield f"{selector}: the response has no {part['deep'] or part['name'] or 'list'} there"
             return
     kind = SELECTED[shape.type_name]
-    if ".." in selector:
+    if selects_list(selector):
         kind = "MapList" if kind in ("StringMap", "MapList") else "StringList"
     # Systems Manager converts an integer to a string.
     if output.get("Type", kind) not in (kind, "String" if kind == "Integer" else kind):

@@ -1,8 +1,10 @@
 """EnforceImdsv2, executed against EC2 and CloudWatch."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from runbooks.cloud import GONE
+from runbooks.cloud import GONE, METRICS
 from support.runbook_executor import StartError
 
 
@@ -26,6 +28,7 @@ def test_instance_without_imdsv1_calls_is_enforced(cloud):
         "Before.HttpPutResponseHopLimit": 2,
         "Before.HttpEndpoint": "enabled",
         "Usage.Calls": 0,
+        "Usage.BootCalls": 0,
         "After.HttpTokens": "required",
         "After.HttpPutResponseHopLimit": 2,
         "After.HttpEndpoint": "enabled",
@@ -33,6 +36,7 @@ def test_instance_without_imdsv1_calls_is_enforced(cloud):
     }
     assert cloud.requests == [{"InstanceId": instance, "HttpTokens": "required"}]
     assert "WaitUntilApplied" in run.steps
+    assert len(run.steps) == 20, "docs/cost.md has the number of steps"
 
 
 def test_compliant_instance_is_not_changed(cloud):
@@ -41,7 +45,8 @@ def test_compliant_instance_is_not_changed(cloud):
     run = enforce(cloud, instance, HttpPutResponseHopLimit=2)
     assert run.status == "Success", run.failures
     assert run.outputs["Before.Finding"] == "HttpTokens is already required. No change is needed."
-    assert cloud.calls == ["DescribeInstances"]
+    assert len(run.steps) == 7, "docs/cost.md has the number of steps"
+    assert set(cloud.calls) == {"DescribeInstances"}
     assert_unchanged(cloud, instance, HttpTokens="required", HttpPutResponseHopLimit=1)
 
 
@@ -50,14 +55,14 @@ def test_terminated_instance_is_not_changed(cloud):
     run = enforce(cloud, instance)
     assert run.status == "Success", run.failures
     assert run.outputs["Before.Finding"] == "The instance is terminated. No change is needed."
-    assert cloud.calls == ["DescribeInstances"]
+    assert set(cloud.calls) == {"DescribeInstances"}
 
 
 def test_missing_instance_is_not_a_failure(cloud):
     run = enforce(cloud, GONE)
     assert run.status == "Success", run.failures
     assert run.outputs["Before.Finding"] == "The instance no longer exists. No change is needed."
-    assert cloud.calls == ["DescribeInstances"]
+    assert set(cloud.calls) == {"DescribeInstances"}
 
 
 def test_stopped_instance_is_changed_without_waiting(cloud):
@@ -93,6 +98,7 @@ def test_imdsv1_calls_prevent_any_change(cloud):
     cloud.imdsv1_calls(instance, 4, days_ago=13)
     run = enforce(cloud, instance)
     assert run.status == "Failed"
+    assert len(run.steps) == 10, "docs/cost.md has the number of steps"
     assert (
         "The instance made 11 IMDSv1 calls in the last 14 days, so HttpTokens was not changed."
         in run.failures[0]
@@ -173,6 +179,200 @@ def test_known_usage_prevents_a_change_when_unknown_usage_is_accepted(cloud):
     assert_unchanged(cloud, instance, HttpTokens="optional")
 
 
+def test_calls_at_the_last_start_prevent_any_change(cloud):
+    instance = cloud.instance()
+    cloud.set_launch_time(instance, hours_ago=1000)
+    cloud.put_metrics(instance, "MetadataNoToken", [(1000, 3), (999, 1)])
+    cloud.no_imdsv1_calls(instance)
+    run = enforce(cloud, instance)
+    assert run.status == "Failed"
+    assert (
+        "The instance made 4 IMDSv1 calls when it was last started, and none in the last 14 days. They would "
+        "fail at its next start, so HttpTokens was not changed." in run.failures[0]
+    )
+    run = enforce(cloud, instance, OnBootCalls="Proceed")
+    assert run.status == "Success", run.failures
+    assert (run.outputs["Usage.Calls"], run.outputs["Usage.BootCalls"]) == (0, 4)
+
+
+@pytest.mark.parametrize("hours_ago", [335, 336, 337])
+def test_calls_at_a_start_near_the_start_of_the_lookback_are_reported_as_such(cloud, hours_ago):
+    instance = cloud.instance()
+    cloud.set_launch_time(instance, hours_ago)
+    cloud.put_metrics(instance, "MetadataNoToken", [(hours_ago, 1), (hours_ago - 1, 1), (200, 0)])
+    run = enforce(cloud, instance)
+    assert run.status == "Failed"
+    assert "The instance made 2 IMDSv1 calls when it was last started, and none" in run.failures[0]
+
+
+def test_start_before_the_data_of_cloudwatch_is_reported(cloud):
+    instance = cloud.instance()
+    cloud.set_launch_time(instance, hours_ago=456 * 24)
+    cloud.no_imdsv1_calls(instance)
+    run = enforce(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Before.Finding"] == (
+        "HttpTokens was optional and the instance was running. It was last started more than 455 days ago, "
+        "so CloudWatch has no IMDSv1 calls at its last start."
+    )
+
+
+def test_longest_lookback_fits_into_the_payload_of_a_script(cloud):
+    instance = cloud.instance()
+    cloud.set_launch_time(instance, hours_ago=456 * 24)
+    for metric in METRICS:
+        cloud.put_metrics(instance, metric, [(hour, 123_456) for hour in range(0, 455 * 24, 6)])
+    run = enforce(cloud, instance, UsageLookbackDays=455)
+    assert "IMDSv1 calls in the last 455 days, so HttpTokens was not changed" in run.failures[0]
+
+
+def test_large_description_fits_into_the_payload_of_a_script(cloud):
+    instance = cloud.instance()
+    cloud.no_imdsv1_calls(instance)
+    cloud.describe_with_many_addresses()
+    run = enforce(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert run.outputs["After.HttpTokens"] == "required"
+
+
+@pytest.mark.parametrize(
+    ("principal", "finding"),
+    [
+        ("eks.amazonaws.com", "eks.amazonaws.com manages the instance, so HttpTokens was not changed."),
+        (None, "An AWS service manages the instance, so HttpTokens was not changed."),
+    ],
+)
+def test_instance_that_an_aws_service_manages_is_not_changed(cloud, principal, finding):
+    instance = cloud.instance()
+    cloud.set_operator(instance, principal)
+    run = enforce(cloud, instance)
+    assert run.outputs["Before.Finding"] == finding
+    assert run.outputs["Before.HttpTokens"] == "optional"
+
+
+def test_exemption_applies_through_its_last_day(cloud):
+    instance = cloud.instance()
+    today = datetime.now(UTC).date()
+    cloud.tag(instance, "until", str(today))
+    run = enforce(cloud, instance, ExemptionTagKey="until")
+    assert run.outputs["Before.Finding"] == (
+        f"The instance is exempt through {today} (UTC), so HttpTokens was not changed."
+    )
+    assert set(cloud.calls) == {"DescribeInstances"}
+    cloud.tag(instance, "until", str(today - timedelta(days=1)))
+    assert enforce(cloud, instance, ExemptionTagKey="until", OnUnknownUsage="Proceed").outputs["After.State"]
+
+
+def exempt(cloud, instance):
+    cloud.tag(instance, "until", "9999-12-31")
+
+
+def require_tokens(cloud, instance):
+    cloud.model(instance).metadata_options.http_tokens = "required"
+
+
+def terminate(cloud, instance):
+    cloud.ec2.terminate_instances(InstanceIds=[instance])
+
+
+def manage(cloud, instance):
+    cloud.set_operator(instance, "eks.amazonaws.com")
+
+
+@pytest.mark.parametrize(
+    ("event", "finding"),
+    [
+        (exempt, "The instance is exempt through 9999-12-31 (UTC), so HttpTokens was not changed."),
+        (require_tokens, "HttpTokens is already required. No change is needed."),
+        (terminate, "The instance is terminated. No change is needed."),
+        (manage, "eks.amazonaws.com manages the instance, so HttpTokens was not changed."),
+    ],
+)
+@pytest.mark.parametrize("force", [False, True])
+def test_event_during_the_check_prevents_any_change(cloud, event, finding, force):
+    instance = cloud.instance()
+    cloud.no_imdsv1_calls(instance)
+    cloud.meanwhile = lambda: event(cloud, instance)
+    run = enforce(cloud, instance, ExemptionTagKey="until", Force=force)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Before.Finding"] == finding
+    assert cloud.changes == []
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_instance_started_during_the_check_is_not_changed(cloud, force):
+    instance = cloud.instance(state="stopped")
+    cloud.set_launch_time(instance, hours_ago=10)
+    cloud.meanwhile = lambda: cloud.ec2.start_instances(InstanceIds=[instance])
+    run = enforce(cloud, instance, Force=force)
+    assert run.status == "Failed"
+    assert (
+        "The instance was started while this runbook checked the instance, so HttpTokens was not changed. "
+        "Run the runbook again." in run.failures[0]
+    )
+    assert_unchanged(cloud, instance, HttpTokens="optional")
+
+
+def test_instance_restarted_during_the_check_is_not_changed(cloud):
+    instance = cloud.instance()
+    cloud.no_imdsv1_calls(instance)
+    cloud.set_launch_time(instance, hours_ago=10)
+
+    def restart():
+        cloud.ec2.stop_instances(InstanceIds=[instance])
+        cloud.ec2.start_instances(InstanceIds=[instance])
+
+    cloud.meanwhile = restart
+    run = enforce(cloud, instance)
+    assert "The instance was started while this runbook checked the instance" in run.failures[0]
+    assert_unchanged(cloud, instance, HttpTokens="optional")
+    assert enforce(cloud, instance).status == "Success", "nothing prevents the next attempt"
+
+
+def test_instance_with_endpoint_enabled_during_the_check_is_not_changed(cloud):
+    instance = cloud.instance(endpoint="disabled")
+
+    def enable():
+        cloud.model(instance).metadata_options.http_endpoint = "enabled"
+
+    cloud.meanwhile = enable
+    run = enforce(cloud, instance)
+    assert "its IMDS endpoint was enabled while this runbook checked the instance" in run.failures[0]
+    assert_unchanged(cloud, instance, HttpTokens="optional")
+
+
+def test_instance_with_exemption_expired_during_the_check_is_not_changed(cloud):
+    instance = cloud.instance()
+    exempt(cloud, instance)
+    cloud.meanwhile = lambda: cloud.tag(instance, "until", "2020-01-01")
+    run = enforce(cloud, instance, ExemptionTagKey="until")
+    assert "The reason for which the instance needed no change ceased to apply" in run.failures[0]
+    assert_unchanged(cloud, instance, HttpTokens="optional")
+
+
+def test_options_before_are_those_right_before_the_change(cloud):
+    instance = cloud.instance(hop_limit=1)
+    cloud.no_imdsv1_calls(instance)
+
+    def raise_hop_limit():
+        cloud.model(instance).metadata_options.http_put_response_hop_limit = 3
+
+    cloud.meanwhile = raise_hop_limit
+    run = enforce(cloud, instance, HttpPutResponseHopLimit=2)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Before.HttpPutResponseHopLimit"] == 3
+    assert cloud.requests == [{"InstanceId": instance, "HttpTokens": "required"}]
+
+
+def test_instance_stopped_during_the_check_is_changed_without_waiting(cloud):
+    instance = cloud.instance()
+    cloud.no_imdsv1_calls(instance)
+    cloud.meanwhile = lambda: cloud.ec2.stop_instances(InstanceIds=[instance])
+    run = enforce(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert "WaitUntilApplied" not in run.steps
+
+
 @pytest.mark.parametrize("calls", [None, 9])
 def test_force_ignores_the_usage_and_reports_it(cloud, calls):
     instance = cloud.instance()
@@ -243,6 +443,8 @@ def test_change_that_stays_pending_times_out(cloud):
         ("UsageLookbackDays", "456"),
         ("UsageLookbackDays", "-1"),
         ("OnUnknownUsage", "stop"),
+        ("OnBootCalls", "stop"),
+        ("ExemptionTagKey", "k" * 129),
         ("Force", "yes"),
         ("HttpPutResponseHopLimit", "65"),
         ("AutomationAssumeRole", "imdsv2-remediation"),

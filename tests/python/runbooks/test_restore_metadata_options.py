@@ -66,6 +66,25 @@ def test_missing_instance_is_not_a_failure(cloud):
     assert run.outputs == {"Plan.Finding": "The instance no longer exists. No change is needed."}
 
 
+def test_instance_that_an_aws_service_manages_is_not_changed(cloud):
+    instance = cloud.instance(tokens="required")
+    cloud.set_operator(instance, "eks.amazonaws.com")
+    run = restore(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert run.outputs == {
+        "Plan.Finding": "eks.amazonaws.com manages the instance, so its options were not changed."
+    }
+    assert cloud.changes == []
+
+
+def test_large_description_fits_into_the_payload_of_a_script(cloud):
+    instance = cloud.instance(tokens="required")
+    cloud.describe_with_many_addresses()
+    run = restore(cloud, instance)
+    assert run.status == "Success", run.failures
+    assert cloud.options(instance)["HttpTokens"] == "optional"
+
+
 def test_endpoint_enabled_since_then_is_disabled_again(cloud):
     instance = cloud.instance(tokens="required")
     run = restore(cloud, instance, endpoint="disabled")

@@ -16,7 +16,9 @@ def unsafe():
     """EnforceImdsv2 without its safeguards: it enables the endpoint and ignores the usage."""
     document = load("EnforceImdsv2")
     step(document, "RequireTokens")["inputs"]["HttpEndpoint"] = "enabled"
-    step(document, "Usage")["inputs"]["Script"] = "def judge(events, context):\n    return {'Calls': 0}"
+    step(document, "Usage")["inputs"]["Script"] = (
+        "def judge(events, context):\n    return {'Calls': 0, 'BootCalls': 0}"
+    )
     return Runbook(yaml.safe_dump(document))
 
 

@@ -60,7 +60,8 @@ def test_remediation_is_manual_by_default(remediation):
 @pytest.mark.parametrize(
     ("role", "runbooks"),
     [
-        ("RemediationRole", ["EnforceImdsv2", "RestoreMetadataOptions"]),
+        ("RemediationRole", ["EnforceImdsv2"]),
+        ("RestorationRole", ["RestoreMetadataOptions"]),
         ("PreventionRole", ["EnforceImdsv2AccountDefaults", "EnforceImdsv2LaunchTemplate"]),
     ],
 )
@@ -76,7 +77,7 @@ def test_role_allows_the_operations_of_its_runbooks_and_no_others(role, runbooks
         assert not changes or statement["Resource"] != "*" or action in WITHOUT_RESOURCE
 
 
-@pytest.mark.parametrize("role", ["RemediationRole", "PreventionRole"])
+@pytest.mark.parametrize("role", ["RemediationRole", "RestorationRole", "PreventionRole"])
 def test_only_automation_in_the_account_may_assume_a_role(role):
     (trust,) = RESOURCES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "ssm.amazonaws.com"}
@@ -124,7 +125,7 @@ def test_deployed_stack_has_the_runbooks_and_their_role(deployed):
     for name, document in RUNBOOKS.items():  # CloudFormation stores text, moto an object
         assert ssm.get_document(Name=f"imdsv2-{name}")["Content"] == document
     roles = {role["Description"]: role["AssumeRolePolicyDocument"] for role in iam.list_roles()["Roles"]}
-    trust = json.dumps(roles["Allows Automation to run EnforceImdsv2 and RestoreMetadataOptions."])
+    trust = json.dumps(roles["Allows Automation to run EnforceImdsv2."])
     assert "arn:aws:ssm:*:123456789012:automation-execution/*" in trust
 
 

@@ -15,6 +15,8 @@ from support.repository import IMDSV2, ROOT
 OWN, OTHER = ACCOUNT, "222222222222"
 OWN_ROLE, OTHER_ROLE = (f"arn:aws:iam::{account}:role/imdsv2-scanner" for account in (OWN, OTHER))
 HERE = ("--region", "us-east-1")
+# Has `imdsv2 scan` evaluate account-level defaults, too.
+ACCOUNT_DEFAULTS = ("--parameters", '{"accountDefaults":"true"}')
 # Seconds that a test waits for the process that it started.
 LONGEST_WAIT = 60
 
@@ -108,11 +110,14 @@ class CommandLineCloud(MotoCloud):
         }
         return evaluations, report["summary"]
 
-    def remediate(self, journal, *arguments):
-        return self.imdsv2("remediate", "--yes", "--journal", str(journal), *arguments)
+    def remediate(self, journal, *arguments, endpoint=None):
+        return self.imdsv2("remediate", "--yes", "--journal", str(journal), *arguments, endpoint=endpoint)
 
-    def start_remediate(self, journal, *arguments):
-        return self.start("remediate", "--yes", "--journal", str(journal), *arguments)
+    def start_remediate(self, journal, *arguments, endpoint=None):
+        return self.start("remediate", "--yes", "--journal", str(journal), *arguments, endpoint=endpoint)
+
+    def restore(self, journal, *arguments):
+        return self.imdsv2("restore", "--yes", str(journal), *arguments)
 
 
 def wait_for(condition, process):

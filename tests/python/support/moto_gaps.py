@@ -1,11 +1,13 @@
-"""Behavior of EC2 and CloudFormation that moto 5.2.1 lacks. Importing this module patches moto.
+"""Behavior of EC2, CloudWatch and CloudFormation that moto 5.2.1 lacks. Importing this module patches moto.
 
 The docstring of each function describes what AWS does. A test changes `simulated` to have EC2 fail or lag.
 """
 
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 
 from moto.cloudformation.parsing import ResourceMap
+from moto.cloudwatch.models import CloudWatchBackend, Statistics
 from moto.core.common_models import CloudFormationModel
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
@@ -87,7 +89,11 @@ def current_options(instance):
 
 
 def describe_instances(self, original=EC2Response.describe_instances):
-    """Returns a change after `stale_reads` reads, as applied after `reads_until_applied` more."""
+    """Returns a change after `stale_reads` reads, as applied after `reads_until_applied` more.
+
+    An instance with an `operator`, the AWS service that manages it, is returned only if the request includes
+    managed resources.
+    """
     for reservation in self.ec2_backend.all_reservations():
         for instance in reservation.instances:
             if getattr(instance, "stale_reads", 0):
@@ -99,13 +105,35 @@ def describe_instances(self, original=EC2Response.describe_instances):
                 instance.reads_until_applied -= 1
                 if instance.reads_until_applied <= 0:
                     instance.metadata_options.state = "applied"
-    return original(self)
+    answer = original(self)
+    if self._get_param("IncludeManagedResources") not in (True, "true"):
+        answer.result["Reservations"] = [
+            reservation
+            for reservation in answer.result["Reservations"]
+            if not any(hasattr(instance, "operator") for instance in reservation.instances)
+        ]
+    return answer
 
 
 def start(self, *arguments, original=Instance.start):
     """Sets LaunchTime, as every start does. moto keeps that of the first one."""
     self.launch_time = utcnow()
     return original(self, *arguments)
+
+
+def get_metric_statistics(self, namespace, metric_name, start_time, end_time, period, stats, dimensions, **_):
+    """Aggregates over periods from the start time on. The first one of moto begins at the first datapoint."""
+    periods, length = {}, timedelta(seconds=period)
+    for datum in self.get_all_metrics():
+        if (
+            (datum.namespace, datum.name) == (namespace, metric_name)
+            and start_time <= datum.timestamp < end_time
+            and datum.filter(None, None, dimensions)
+        ):
+            begin = start_time + (datum.timestamp - start_time) // length * length
+            statistics = periods.setdefault(begin, Statistics(stats, begin, datum.unit))
+            statistics.metric_data.append(datum)
+    return list(periods.values())
 
 
 def account_level(backend):
@@ -192,6 +220,7 @@ class StackAlarm(CloudFormationModel):
         return getattr(self, attribute.lower())
 
 
+CloudWatchBackend.get_metric_statistics = get_metric_statistics
 ResourceMap.validate_outputs = validate_outputs
 Instance.start = start
 EC2Response.modify_instance_metadata_options = modify_options

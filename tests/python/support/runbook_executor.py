@@ -41,6 +41,9 @@ COMPARISONS = {
     "BooleanEquals": lambda left, right: isinstance(left, bool) and left == right,
 }
 POLL_SECONDS = 5
+# The largest InputPayload, in bytes:
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-executeScript.html
+LARGEST_PAYLOAD = 100_000
 
 
 class StartError(Exception):
@@ -183,13 +186,18 @@ def outputs(step, answer):
 
 
 def select(selector, answer):
-    """Returns the value that a selector matches, or a list of values for a selector with `..`."""
+    """Returns the value that a selector matches, or a list of values for a selector with `..` or `[*]`."""
     matches = [match.value for match in jsonpath(selector).find(answer)]
-    if ".." in selector:
+    if selects_list(selector):
         return matches
     if len(matches) != 1:
         raise StepError(f"{selector} selects {len(matches)} values")
     return matches[0]
+
+
+def selects_list(selector):
+    """Returns whether a selector matches a list of values, which may be empty."""
+    return ".." in selector or "[*]" in selector
 
 
 def execute_aws_api(client, inputs, _timeout=None):
@@ -232,6 +240,9 @@ def branch(_client, inputs, _timeout):
 
 def execute_script(_client, inputs, _timeout):
     check_keys(inputs, {"Runtime", "Handler", "InputPayload", "Script"}, "aws:executeScript")
+    size = len(json.dumps(inputs["InputPayload"]))
+    if size > LARGEST_PAYLOAD:
+        raise StepError(f"InputPayload has {size} bytes, more than {LARGEST_PAYLOAD}")
     try:
         answer = handler(inputs["Script"], inputs["Handler"])(
             json.loads(json.dumps(inputs["InputPayload"])), {}

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from support.repository import TEMPLATES
 from support.runbooks import load as load_runbook
 from support.stack import Stack
@@ -50,9 +52,10 @@ def test_name_of_the_rule_is_literal_and_short_enough_for_the_suffix():
     assert len(f"{name}-conformance-pack-abcdefghi") <= LONGEST_NAME
 
 
-def test_remediation_is_that_of_the_stack_with_fixed_names():
-    packed = Stack(PACK, FUNCTION).only("AWS::Config::RemediationConfiguration")
-    remediation = Stack(RULE).only("AWS::Config::RemediationConfiguration")
+@pytest.mark.parametrize("options", [{}, {"ExemptionTagKey": "until", "OnBootCalls": "Proceed"}])
+def test_remediation_is_that_of_the_stack_with_fixed_names(options):
+    packed = Stack(PACK, FUNCTION | options).only("AWS::Config::RemediationConfiguration")
+    remediation = Stack(RULE, options).only("AWS::Config::RemediationConfiguration")
     member = Stack(MEMBER, {"FunctionAccountId": "222222222222", "HomeRegion": "us-east-1"})
     assert packed["TargetId"] == member.name("EnforceImdsv2")
     (role,) = packed["Parameters"]["AutomationAssumeRole"]["StaticValue"]["Values"]
@@ -65,3 +68,18 @@ def test_remediation_is_that_of_the_stack_with_fixed_names():
     assert as_text(packed["Parameters"]) == as_text(remediation["Parameters"])
     for name in ("ResourceType", "TargetType"):
         assert packed[name] == remediation[name]
+
+
+@pytest.mark.parametrize(
+    ("options", "on_boot_calls", "tag_key"),
+    [
+        ({}, "Stop", None),
+        ({"ExemptionTagKey": "until", "OnBootCalls": "Proceed"}, "Proceed", "until"),
+    ],
+)
+def test_remediation_passes_the_options_of_the_stack(options, on_boot_calls, tag_key):
+    """AWS Config rejects an empty value, so the key of a tag is passed only if there is one."""
+    parameters = Stack(RULE, options).only("AWS::Config::RemediationConfiguration")["Parameters"]
+    assert parameters["OnBootCalls"] == {"StaticValue": {"Values": [on_boot_calls]}}
+    passed = {"StaticValue": {"Values": [tag_key]}} if tag_key else None
+    assert parameters.get("ExemptionTagKey") == passed

@@ -39,7 +39,7 @@ def test_function_has_the_same_permissions_in_a_member():
         assert statement["Action"] == home[sid]["Action"], sid
 
 
-@pytest.mark.parametrize("role", ["RemediationRole", "PreventionRole"])
+@pytest.mark.parametrize("role", ["RemediationRole", "RestorationRole", "PreventionRole"])
 def test_runbooks_have_the_same_permissions_in_a_member(role):
     home, member = statements(RULE, role), statements(MEMBER, role, PARAMETERS)
     assert set(home) == set(member)

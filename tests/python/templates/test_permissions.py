@@ -7,6 +7,7 @@ ec2:DescribeInstances, one a line.
 import pytest
 
 from support.repository import CALLS, ROOT
+from support.runbooks import load as load_runbook
 from support.stack import Stack
 from support.templates import as_list, load
 
@@ -28,7 +29,8 @@ ON_A_SCHEDULE = {
 IN_MEMBERS = {"sts:AssumeRole"}
 TEMPLATE = load("rule.yaml")
 RUNBOOKS = {
-    "RemediationRole": ["EnforceImdsv2", "RestoreMetadataOptions"],
+    "RemediationRole": ["EnforceImdsv2"],
+    "RestorationRole": ["RestoreMetadataOptions"],
     "PreventionRole": ["EnforceImdsv2AccountDefaults", "EnforceImdsv2LaunchTemplate"],
 }
 
@@ -85,6 +87,39 @@ def test_option_allows_what_it_needs(parameters, added):
 @pytest.mark.parametrize("role", RUNBOOKS)
 def test_role_allows_what_its_runbooks_call_and_nothing_else(role):
     assert differences(allowed(role), calls(*RUNBOOKS[role])) == []
+
+
+def changes(runbook):
+    """Returns the inputs of the steps in which a runbook changes the metadata options of an instance."""
+    inputs = [step["inputs"] for step in load_runbook(runbook)["mainSteps"]]
+    return [each for each in inputs if each.get("Api") == "ModifyInstanceMetadataOptions"]
+
+
+def allows(role, request):
+    """Returns whether a role allows a request to change the metadata options of an instance.
+
+    The value of the condition key ec2:Attribute/NAME is that of the parameter NAME of the request:
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ExamplePolicies_EC2.html
+    """
+    (statement,) = [
+        statement
+        for statement in Stack(TEMPLATE).statements(role)
+        if "ec2:ModifyInstanceMetadataOptions" in as_list(statement["Action"])
+    ]
+    conditions = statement.get("Condition", {"StringEquals": {}})
+    assert set(conditions) == {"StringEquals"}
+    return all(
+        request.get(key.removeprefix("ec2:Attribute/")) == value
+        for key, value in conditions["StringEquals"].items()
+    )
+
+
+def test_only_the_role_that_restores_options_may_make_tokens_optional():
+    assert all(allows("RemediationRole", request) for request in changes("EnforceImdsv2"))
+    assert not any(allows("RemediationRole", request) for request in changes("RestoreMetadataOptions"))
+    assert not allows("RemediationRole", {"HttpTokens": "optional"})
+    assert not allows("RemediationRole", {"HttpEndpoint": "disabled"})
+    assert all(allows("RestorationRole", request) for request in changes("RestoreMetadataOptions"))
 
 
 @pytest.mark.parametrize("role", ["EvaluatorRole", *RUNBOOKS])
