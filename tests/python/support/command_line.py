@@ -28,6 +28,8 @@ class CommandLineCloud(MotoCloud):
         super().__init__(endpoint)
         # The endpoints of the services that moto does not serve.
         self.services = {}
+        # The processes that the test started.
+        self.processes = []
         answer = self.client("sts").assume_role(RoleArn=OTHER_ROLE, RoleSessionName="test")
         credentials = answer["Credentials"]
         self.sessions[OTHER] = boto3.Session(
@@ -78,14 +80,16 @@ class CommandLineCloud(MotoCloud):
         )
 
     def start(self, *arguments, endpoint=None):
-        """Starts `imdsv2` and returns the process."""
-        return subprocess.Popen(
+        """Starts `imdsv2` and returns the process, which does not outlive the test."""
+        process = subprocess.Popen(
             [IMDSV2, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             **self.surroundings(endpoint=endpoint),
         )
+        self.processes.append(process)
+        return process
 
     def surroundings(self, environment=None, endpoint=None):
         """Returns the environment and the working directory of `imdsv2`."""
@@ -138,3 +142,6 @@ def cloud(moto_server):
     with cloudwatch_bridge.bridge(lambda region: cloud.client("cloudwatch", region)) as address:
         cloud.services["CLOUDWATCH"] = address
         yield cloud
+        for process in cloud.processes:
+            with process:  # waits for the process and closes its pipes
+                process.kill()
