@@ -6,7 +6,7 @@ import re
 import botocore.session
 from botocore.validate import ParamValidator
 
-from support.command_line import OWN
+from support.command_line import ACCOUNT_DEFAULTS, OWN
 
 MODEL = botocore.session.get_session().get_service_model("securityhub").operation_model("BatchImportFindings")
 # https://docs.aws.amazon.com/securityhub/latest/userguide/asff-required-attributes.html
@@ -46,7 +46,8 @@ def assert_enums(value, shape):
 def test_findings_are_valid_and_imported(cloud):
     ids = cloud.instances(230)
     cloud.instances(3, "eu-west-1", tokens="required")
-    run = cloud.imdsv2("scan", "--region", "us-east-1", "--region", "eu-west-1", "--format", "asff")
+    regions = ("--region", "us-east-1", "--region", "eu-west-1")
+    run = cloud.imdsv2("scan", *regions, *ACCOUNT_DEFAULTS, "--format", "asff")
     assert run.returncode == 1, run.stderr
     printed = batches(run)
     assert sorted(len(batch["Findings"]) for batch in printed) == [4, 31, 100, 100]

@@ -43,7 +43,7 @@ def test_others_follow_a_canary_without_rejected_calls(cloud, journal):
     once_changed(cloud, 2, lambda each: report_to_cloudwatch(cloud, each))
     run = cloud.remediate(journal, *CANARY)
     assert run.returncode == 0, run.stderr
-    assert "The canary is changed; it is watched for 6s" in run.stderr
+    assert "2 changed in the canary. Watching for 6s." in run.stderr
     assert summary(run)["changed"] == 6
 
 
@@ -57,38 +57,67 @@ def test_canary_with_rejected_calls_stops_the_others(cloud, journal):
     once_changed(cloud, 2, react)
     run = cloud.remediate(journal, *CANARY)
     assert run.returncode == 2
-    assert "was refused 40 IMDSv1 calls since its change: the others were not begun" in run.stderr
-    assert f"To undo: imdsv2 restore {journal}" in run.stderr
+    assert "was rejected 40 IMDSv1 calls since its change: the other instances were not changed" in run.stderr
+    assert f"To undo: imdsv2 restore {journal}." in run.stderr
     assert (summary(run)["changed"], summary(run)["notStarted"]) == (2, 4)
     assert len(cloud.requiring()) == 2
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "changed"), [((), 2, 2), (("--on-unknown-usage", "proceed"), 0, 6)]
+    ("reporting", "arguments", "status", "changed"),
+    [
+        (0, (), 2, 2),
+        (1, (), 2, 2),
+        (0, ("--on-unknown-usage", "proceed"), 2, 2),
+        (0, ("--force",), 2, 2),
+        (1, ("--on-unknown-usage", "proceed"), 0, 6),
+        (1, ("--force",), 0, 6),
+    ],
 )
-def test_canary_without_data_stops_the_others_unless_overridden(cloud, journal, arguments, status, changed):
+def test_canary_without_data_stops_the_others(cloud, journal, reporting, arguments, status, changed):
+    """With --on-unknown-usage proceed or --force, it is enough that one instance reports."""
     cloud.instances(6)
+    waiting = list(range(reporting))
+
+    def react(each):
+        if waiting:
+            waiting.pop()
+            report_to_cloudwatch(cloud, each)
+
+    once_changed(cloud, 2, react)
     run = cloud.remediate(journal, *CANARY, *arguments)
     assert run.returncode == status, run.stderr
     assert ("CloudWatch has no data of the canary" in run.stderr) == (status == 2)
     assert summary(run)["changed"] == changed
 
 
-def test_instance_that_uses_imdsv1_by_then_is_skipped(cloud, journal):
+def test_canary_that_cannot_call_imds_stops_the_others(cloud, journal):
+    ids = cloud.instances(4)
+    cloud.client("ec2").stop_instances(InstanceIds=ids)
+    run = cloud.remediate(journal, *CANARY)
+    assert run.returncode == 2
+    assert "the canary shows nothing: no instance of it that can call IMDS was changed" in run.stderr
+    assert (summary(run)["changed"], summary(run)["notStarted"]) == (2, 2)
+
+
+def test_restarted_instance_that_uses_imdsv1_by_then_is_skipped(cloud, journal):
     ids = cloud.instances(4)
     for each in ids:
         cloud.no_imdsv1_calls(each)
 
     def call_from_another(each):
-        report_to_cloudwatch(cloud, each)
         other = next(iter(set(ids) - cloud.requiring()))
         cloud.imdsv1_calls(other, 9)
+        cloud.client("ec2").stop_instances(InstanceIds=[other])
+        time.sleep(1)  # LaunchTime is in whole seconds
+        cloud.client("ec2").start_instances(InstanceIds=[other])
+        report_to_cloudwatch(cloud, each)
 
     once_changed(cloud, 1, call_from_another)
     run = cloud.remediate(journal, *HERE, "--format", "json", "--canary", "1", "--soak", "6s")
     assert run.returncode == 1, run.stderr
     assert (summary(run)["changed"], summary(run)["skipped"]) == (3, 1)
-    assert "still uses IMDSv1: 9 calls in the last 14 days" in run.stdout
+    assert "IMDSv1 is still in use: 9 calls in the last 14 days" in run.stdout
 
 
 def test_canary_consists_of_running_instances(cloud, journal):
@@ -110,11 +139,24 @@ def test_interrupt_ends_the_soak_and_skips_the_others(cloud, journal):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1, stderr
-    assert "2 done, 0 failed, 2 not begun" in stderr
-    assert "To go on: the same command, with another journal" in stderr
+    assert "interrupted while the canary was watched: the other instances were not changed" in stderr
+    assert "2 changed, 0 failed, 2 not started." in stderr
+    assert "To continue: run the same command with another --journal." in stderr
 
 
-def test_invalid_size_is_rejected(cloud, journal):
-    run = cloud.remediate(journal, *HERE, "--canary", "0%")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--canary", "0%"), "expected a number of instances such as 5, or 1% to 100%"),
+        (("--canary", "2"), "--canary 2 includes all 2 instances to change"),
+        (("--canary", "100%"), "--canary 100% includes all instances"),
+        (("--soak", "1h"), "--canary"),
+    ],
+)
+def test_invalid_option_is_rejected(cloud, journal, arguments, message):
+    cloud.instances(2)
+    run = cloud.remediate(journal, *HERE, "--usage-days", "0", *arguments)
     assert run.returncode == 2
-    assert "expected a number of instances such as 5, or 1% to 100%" in run.stderr
+    assert message in run.stderr
+    assert cloud.requiring() == set()
+    assert not journal.exists()

@@ -27,15 +27,14 @@ def test_json_contains_every_instance_once_and_the_journal(cloud, journal, tmp_p
     assert run.stdout == ""
     report = json.loads((tmp_path / "out.json").read_text())
     assert {each["instanceId"]: (each["outcome"], each["detail"]) for each in report["changes"]} == {
-        used: ("skipped", "left as it is: still uses IMDSv1: 7 calls in the last 14 days"),
-        quiet: ("changed", "tokens are required now"),
+        used: ("skipped", "IMDSv1 is still in use: 7 calls in the last 14 days"),
+        quiet: ("changed", "HttpTokens is required"),
     }
     assert report["journal"] == str(journal)
     assert {name: count for name, count in report["summary"].items() if count} == {"skipped": 1, "changed": 1}
-    undone = json.loads(cloud.imdsv2("restore", str(journal), "--format", "json").stdout)
+    undone = json.loads(cloud.restore(journal, "--format", "json").stdout)
     assert [(each["instanceId"], each["outcome"]) for each in undone["changes"]] == [(quiet, "restored")]
-    again = json.loads(cloud.imdsv2("restore", str(journal), "--format", "json").stdout)
-    assert again["changes"] == []
+    assert "nothing to restore" in cloud.restore(journal, "--format", "json").stderr
 
 
 def test_csv_contains_a_line_for_each_instance(cloud, journal):
@@ -45,7 +44,7 @@ def test_csv_contains_a_line_for_each_instance(cloud, journal):
     assert sorted(row["instanceId"] for row in rows) == sorted(ids)
     outcomes = {(row["accountId"], row["region"], row["outcome"]) for row in rows}
     assert outcomes == {(OWN, "us-east-1", "changed")}
-    run = cloud.imdsv2("restore", str(journal), "--format", "csv")
+    run = cloud.restore(journal, "--format", "csv")
     assert {row["outcome"] for row in csv.DictReader(io.StringIO(run.stdout))} == {"restored"}
 
 
@@ -56,7 +55,7 @@ def test_closed_output_does_not_interrupt_a_change(cloud, journal):
     process.stdout.close()
     assert process.wait(timeout=60) == 141, process.stderr.read()
     steps = [entry["step"] for entry in entries(journal)]
-    assert steps.count("changing") == steps.count("changed") == len(cloud.requiring()) < 30
+    assert steps.count("intended") == steps.count("changed") == len(cloud.requiring()) < 30
 
 
 def test_only_findings_of_the_scan_are_changed(cloud, journal, tmp_path):
@@ -75,22 +74,43 @@ def test_only_findings_of_the_scan_are_changed(cloud, journal, tmp_path):
     arguments = ("--from", str(scan), "--usage-days", "0", "--format", "json")
     run = cloud.remediate(journal, *arguments)
     assert run.returncode == 2, "the instance of the other account needs the role there"
-    assert f"no credentials for account {OTHER}: give --role-arn" in run.stderr
+    assert f"no credentials for account {OTHER}: pass --role-arn" in run.stderr
     assert {each["instanceId"] for each in json.loads(run.stdout)["changes"]} == {*here, there[0]}
 
     run = cloud.remediate(tmp_path / "2", *arguments, *roles)
     assert run.returncode == 0, run.stderr
-    assert [each["instanceId"] for each in json.loads(run.stdout)["changes"]] == other
-    assert f"{here[0]}: nothing to do" in run.stderr
+    outcomes = {
+        each["instanceId"]: (each["outcome"], each["detail"]) for each in json.loads(run.stdout)["changes"]
+    }
+    unchanged = ("unchanged", "HttpTokens is already required")
+    assert outcomes == {other[0]: ("changed", "HttpTokens is required")} | dict.fromkeys(
+        [*here, there[0]], unchanged
+    )
     assert cloud.tokens()[launched_after_the_scan[0]] == "optional"
     assert cloud.tokens("eu-west-1") == {there[0]: "required", there[1]: "optional"}
+
+
+def test_instance_of_the_scan_that_is_gone_is_unchanged(cloud, journal, tmp_path):
+    (terminated,) = cloud.instances(1)
+    scan = tmp_path / "scan.json"
+    cloud.imdsv2("scan", *HERE, "--format", "json", "--output", str(scan))
+    report = json.loads(scan.read_text())
+    gone = "i-00000000000000000"
+    report["evaluations"].append(report["evaluations"][0] | {"resourceId": gone})
+    scan.write_text(json.dumps(report))
+    cloud.client("ec2").terminate_instances(InstanceIds=[terminated])
+    run = cloud.remediate(journal, "--from", str(scan), "--usage-days", "0")
+    assert run.returncode == 0, run.stderr
+    for each in (terminated, gone):
+        assert f"{each}  unchanged: the instance no longer exists" in run.stdout
+    assert not journal.exists()
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{}", "not what `imdsv2 scan --format json` writes: missing field `evaluations`"),
-        ("i-1", "not what `imdsv2 scan --format json` writes"),
+        ("{}", "not the output of `imdsv2 scan --format json`: missing field `evaluations`"),
+        ("i-1", "not the output of `imdsv2 scan --format json`"),
         (json.dumps({"evaluations": [WITHOUT_ACCOUNT]}), "i-1 has no accountId or region"),
     ],
 )
@@ -117,7 +137,7 @@ def test_interrupted_scan_prints_its_findings_and_what_is_missing(cloud, interce
     may_continue.set()
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 2, stderr
-    assert f"account {OWN}, us-east-1: launch templates not looked at: interrupted" in stderr
+    assert f"account {OWN}, us-east-1: launch templates were not listed: interrupted" in stderr
     assert [found["resourceId"] for found in json.loads(stdout)["evaluations"]] == [instance]
 
 
@@ -125,12 +145,12 @@ def test_interrupted_restore_can_be_resumed(cloud, journal):
     cloud.instances(30)
     before = cloud.options()
     assert cloud.remediate(journal, *HERE, "--usage-days", "0").returncode == 0
-    process = cloud.start("restore", str(journal), "--concurrency", "1")
+    process = cloud.start("restore", "--yes", str(journal), "--concurrency", "1")
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "not begun. To go on: the same command." in stderr
+    assert process.returncode == 1, stderr
+    assert "not started. To continue: run the same command again." in stderr
     assert 0 < len(cloud.requiring()) < 30
-    assert cloud.imdsv2("restore", str(journal)).returncode == 0
+    assert cloud.restore(journal).returncode == 0
     assert cloud.options() == before

@@ -2,11 +2,14 @@
 
 import signal
 import time
+from threading import Event
 
 import pytest
 
 from support.command_line import HERE, OTHER, OTHER_ROLE, OWN, OWN_ROLE, wait_for
-from support.journal import count, steps
+from support.journal import count, entries, steps
+
+MODIFY = "ModifyInstanceMetadataOptions"
 
 
 def test_all_regions_and_accounts_are_changed_and_restored(cloud, journal):
@@ -20,18 +23,18 @@ def test_all_regions_and_accounts_are_changed_and_restored(cloud, journal):
 
     run = cloud.remediate(journal, "--usage-days", "0", *roles, *regions)
     assert run.returncode == 0, run.stderr
-    assert "60 to change, 0 to leave as they are" in run.stderr
-    assert "60 done, 0 failed, 0 not begun" in run.stderr
+    assert "60 to change, 0 to skip" in run.stderr
+    assert f"60 changed, 0 failed, 0 not started. To undo: imdsv2 restore {journal}." in run.stderr
     found, _ = cloud.scan(*roles, *regions, "--exit-zero")
     instances = [each for each in found.values() if each["resourceType"] == "AWS::EC2::Instance"]
     assert len(instances) == 66
     assert {each["compliance"] for each in instances} == {"COMPLIANT"}
-    assert {tuple(each) for each in steps(journal).values()} == {("changing", "changed")}
+    assert {tuple(each) for each in steps(journal).values()} == {("intended", "changed")}
 
-    run = cloud.imdsv2("restore", str(journal), *roles)
+    run = cloud.restore(journal, *roles)
     assert run.returncode == 0, run.stderr
     assert [cloud.options(*place) for place in places] == before
-    again = cloud.imdsv2("restore", str(journal), *roles)
+    again = cloud.restore(journal, *roles)
     assert (again.returncode, again.stdout) == (0, "")
     assert "nothing to restore" in again.stderr
 
@@ -43,8 +46,8 @@ def test_instances_that_use_imdsv1_or_may_use_it_are_skipped(cloud, journal):
     cloud.client("ec2").stop_instances(InstanceIds=[stopped])
     run = cloud.remediate(journal, *HERE)
     assert run.returncode == 1, run.stderr
-    assert f"{used}  left as it is: still uses IMDSv1: 7 calls in the last 14 days" in run.stdout
-    assert f"{unknown}  left as it is: its use of IMDSv1 is unknown" in run.stdout
+    assert f"{used}  skipped: IMDSv1 is still in use: 7 calls in the last 14 days" in run.stdout
+    assert f"{unknown}  skipped: IMDSv1 usage is unknown" in run.stdout
     expected = {used: "optional", quiet: "required", unknown: "optional", stopped: "required"}
     assert cloud.tokens() == expected
     assert set(steps(journal)) == {quiet, stopped}
@@ -64,9 +67,9 @@ def test_restored_instance_with_rejected_calls_is_skipped(cloud, journal, tmp_pa
     cloud.no_imdsv1_calls(instance)
     assert cloud.remediate(journal, *HERE).returncode == 0
     cloud.imdsv1_calls(instance, 500, metric="MetadataNoTokenRejected")
-    assert cloud.imdsv2("restore", str(journal)).returncode == 0
+    assert cloud.restore(journal).returncode == 0
     run = cloud.remediate(tmp_path / "again", *HERE)
-    assert "still uses IMDSv1: 500 calls" in run.stdout
+    assert "IMDSv1 is still in use: 500 calls" in run.stdout
     assert cloud.tokens() == {instance: "optional"}
 
 
@@ -84,7 +87,7 @@ def test_hop_limit_is_raised_restored_and_never_lowered(cloud, journal):
     assert cloud.remediate(journal, *HERE, "--usage-days", "0", "--hop-limit", "2").returncode == 0
     hop_limits = {each: options["HttpPutResponseHopLimit"] for each, options in cloud.options().items()}
     assert hop_limits == {low: 2, high: 3}
-    assert cloud.imdsv2("restore", str(journal)).returncode == 0
+    assert cloud.restore(journal).returncode == 0
     assert cloud.options() == before
 
 
@@ -99,8 +102,28 @@ def test_exempt_disabled_and_other_instances_are_not_changed(cloud, journal):
     run = cloud.remediate(journal, *HERE, *arguments)
     assert run.returncode == 0, run.stderr
     assert set(steps(journal)) == {chosen}
-    assert f"{exempt}: nothing to do" in run.stderr
+    assert f"{exempt}  unchanged: the instance is exempt by tag through 2999-12-31" in run.stdout
+    assert f"{disabled}  unchanged: the instance complies with the rule" in run.stdout
     assert cloud.tokens() == {exempt: "optional", disabled: "optional", other: "optional", chosen: "required"}
+
+
+def test_instance_exempted_after_the_plan_is_not_changed(cloud, journal, intercepted):
+    first, second = cloud.instances(2)
+
+    def exempt_the_other(_region, action):
+        if action == MODIFY:
+            (other,) = {first, second} - set(steps(journal))
+            tags = [{"Key": "until", "Value": "2999-12-31"}]
+            cloud.client("ec2").create_tags(Resources=[other], Tags=tags)
+
+    arguments = ("--usage-days", "0", "--parameters", '{"exemptionTagKey":"until"}', "--concurrency", "1")
+    run = cloud.remediate(journal, *HERE, *arguments, endpoint=intercepted(exempt_the_other))
+    assert run.returncode == 0, run.stderr
+    assert "2 to change, 0 to skip" in run.stderr
+    (changed,) = cloud.requiring()
+    (exempt,) = {first, second} - {changed}
+    assert f"{exempt}  unchanged: the instance is exempt by tag through 2999-12-31" in run.stdout
+    assert steps(journal) == {changed: ["intended", "changed"]}
 
 
 def test_disabled_endpoint_stays_disabled(cloud, journal):
@@ -118,9 +141,11 @@ def test_endpoint_disabled_since_then_is_not_enabled(cloud, journal):
     (each,) = cloud.instances(1)
     assert cloud.remediate(journal, *HERE, "--usage-days", "0").returncode == 0
     cloud.client("ec2").modify_instance_metadata_options(InstanceId=each, HttpEndpoint="disabled")
-    run = cloud.imdsv2("restore", str(journal))
+    run = cloud.restore(journal)
     assert run.returncode == 2
-    assert "its IMDS endpoint was disabled since, and is not switched on here" in run.stderr
+    assert (
+        "the IMDS endpoint was disabled after the change, and is never enabled by this command" in run.stderr
+    )
     assert cloud.tokens() == {each: "required"}
 
 
@@ -144,7 +169,19 @@ def test_rejected_change_does_not_hide_the_others(cloud, journal):
     assert run.returncode == 2
     assert f"{ids[1]}: ModifyInstanceMetadataOptions: UnauthorizedOperation: no" in run.stderr
     assert cloud.tokens() == {ids[0]: "required", ids[1]: "optional", ids[2]: "required"}
-    assert steps(journal)[ids[1]] == ["changing", "failed"]
+    assert steps(journal)[ids[1]] == ["intended", "refused"]
+
+
+def test_restore_leaves_an_instance_that_somebody_else_changed_alone(cloud, journal):
+    refused, changed = cloud.instances(2)
+    cloud.simulate(error=("UnauthorizedOperation", "no"), error_only_for=refused)
+    assert cloud.remediate(journal, *HERE, "--usage-days", "0").returncode == 2
+    cloud.simulate(error=None)
+    cloud.client("ec2").modify_instance_metadata_options(InstanceId=refused, HttpTokens="required")
+    run = cloud.restore(journal)
+    assert run.returncode == 0, run.stderr
+    assert "1 to restore" in run.stderr
+    assert cloud.tokens() == {refused: "required", changed: "optional"}
 
 
 def test_ignored_change_is_a_failure(cloud, journal):
@@ -153,9 +190,10 @@ def test_ignored_change_is_a_failure(cloud, journal):
     run = cloud.remediate(journal, *HERE, "--usage-days", "0")
     assert run.returncode == 2
     assert (
-        "it is HttpTokens=optional, HttpEndpoint=enabled, hop limit 1, and should be HttpTokens=required"
-        in run.stderr
+        "EC2 accepted the change, but it is not verified: the instance has HttpTokens=optional" in run.stderr
     )
+    assert "expected HttpTokens=required" in run.stderr
+    assert f"To undo: imdsv2 restore {journal}." in run.stderr
 
 
 def test_nothing_is_changed_without_cloudwatch(cloud, journal):
@@ -171,7 +209,7 @@ def test_confirmation_needs_a_terminal(cloud, journal):
     ids = cloud.instances(1)
     run = cloud.imdsv2("remediate", *HERE, "--usage-days", "0", "--journal", str(journal))
     assert run.returncode == 2
-    assert "there is nobody to ask: give --yes" in run.stderr
+    assert "stdin is not a terminal: pass --yes to apply, or --dry-run" in run.stderr
     assert cloud.tokens() == {ids[0]: "optional"}
 
 
@@ -180,15 +218,52 @@ def test_existing_journal_is_never_overwritten(cloud, journal):
     journal.write_text("precious")
     run = cloud.remediate(journal, *HERE, "--usage-days", "0")
     assert run.returncode == 2
-    assert "cannot begin the journal" in run.stderr
+    assert f"the journal {journal} exists: pass another --journal" in run.stderr
     assert journal.read_text() == "precious"
     assert cloud.tokens() == {ids[0]: "optional"}
-    assert "nothing to restore" in cloud.imdsv2("restore", str(journal)).stderr
-    assert journal.read_text() == "precious"
-    journal.write_text("precious\n")
-    run = cloud.imdsv2("restore", str(journal))
+
+
+def test_file_that_is_not_a_journal_is_an_error(cloud, journal):
+    for text in ("", "precious", "precious\n"):
+        journal.write_text(text)
+        run = cloud.restore(journal)
+        assert run.returncode == 2
+        assert f"{journal} is not a journal of imdsv2 remediate" in run.stderr
+        assert journal.read_text() == text
+
+
+def test_damaged_line_is_reported_and_the_others_are_restored(cloud, journal):
+    ids = cloud.instances(3)
+    assert cloud.remediate(journal, *HERE, "--usage-days", "0", "--concurrency", "1").returncode == 0
+    lines = journal.read_text().splitlines(keepends=True)
+    damaged = next(entry for entry in entries(journal) if entry["step"] == "intended")
+    number = damaged["sequence"]
+    lines[number - 1] = lines[number - 1].replace("optional", "optimal!")
+    journal.write_text("".join(lines))
+    run = cloud.restore(journal)
     assert run.returncode == 2
-    assert "line 1: not of a journal" in run.stderr
+    assert f"line {number} cannot be read" in run.stderr
+    expected = dict.fromkeys(ids, "optional") | {damaged["instanceId"]: "required"}
+    assert cloud.tokens() == expected
+
+
+def test_journal_in_use_is_an_error_that_names_the_process(cloud, journal, intercepted):
+    (each,) = cloud.instances(1)
+    may_continue = Event()
+    endpoint = intercepted(lambda _, action: action == MODIFY and may_continue.wait() and None)
+    process = cloud.start_remediate(journal, *HERE, "--usage-days", "0", endpoint=endpoint)
+    wait_for(lambda: count(journal, "intended") == 1, process)
+    run = cloud.restore(journal)
+    assert run.returncode == 2
+    assert f"{journal} is in use by imdsv2 remediate (process {process.pid})" in run.stderr
+    run = cloud.remediate(journal, *HERE, "--usage-days", "0")
+    assert run.returncode == 2
+    assert f"the journal {journal} exists: pass another --journal" in run.stderr
+    assert cloud.tokens() == {each: "optional"}
+    may_continue.set()
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert steps(journal) == {each: ["intended", "changed"]}
 
 
 @pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGKILL])
@@ -205,8 +280,8 @@ def test_interrupted_run_leaves_a_complete_journal(cloud, journal, interrupt):
     assert changed <= set(steps(journal)), "a change is missing from the journal"
     if interrupt == signal.SIGINT:
         assert process.returncode == 1, stderr
-        assert {tuple(each) for each in steps(journal).values()} == {("changing", "changed")}
-        assert f"To undo: imdsv2 restore {journal}" in stderr
+        assert {tuple(each) for each in steps(journal).values()} == {("intended", "changed")}
+        assert f"To undo: imdsv2 restore {journal}." in stderr
 
     rest = journal.with_name("rest.jsonl")
     run = cloud.remediate(rest, *HERE, "--usage-days", "0")
@@ -214,13 +289,42 @@ def test_interrupted_run_leaves_a_complete_journal(cloud, journal, interrupt):
     assert set(cloud.tokens().values()) == {"required"}
     assert changed.isdisjoint(steps(rest))
     for each in (rest, journal):
-        assert cloud.imdsv2("restore", str(each)).returncode == 0
+        assert cloud.restore(each).returncode == 0
     assert cloud.options() == before
+
+
+def test_restore_of_selected_instances_and_its_dry_run(cloud, journal):
+    first, second = cloud.instances(2)
+    assert cloud.remediate(journal, *HERE, "--usage-days", "0").returncode == 0
+    run = cloud.restore(journal, "--dry-run", "--instance-id", first)
+    assert run.returncode == 1, run.stderr
+    assert f"{first}  allowed: set HttpTokens=optional" in run.stdout
+    assert cloud.requiring() == {first, second}
+    assert cloud.restore(journal, "--instance-id", first).returncode == 0
+    assert cloud.requiring() == {second}
+    run = cloud.restore(journal, "--instance-id", first)
+    assert run.returncode == 2
+    assert f"{journal} has no change of {first} that is not restored yet" in run.stderr
+    run = cloud.imdsv2("restore", str(journal))
+    assert run.returncode == 2
+    assert "stdin is not a terminal: pass --yes to apply, or --dry-run" in run.stderr
+    assert cloud.requiring() == {second}
+
+
+def test_unknown_instance_id_is_an_error(cloud, journal):
+    (each,) = cloud.instances(1)
+    unknown = "i-00000000000000000"
+    arguments = ("--usage-days", "0", "--instance-id", each, "--instance-id", unknown)
+    run = cloud.remediate(journal, *HERE, *arguments)
+    assert run.returncode == 2
+    message = f"instance {unknown} was not found in the accounts and Regions that could be listed"
+    assert message in run.stderr
+    assert cloud.tokens() == {each: "required"}
 
 
 def test_restore_without_credentials_for_the_account_is_reported(cloud, journal):
     (each,) = cloud.instances(1, "us-east-1", OTHER)
     assert cloud.remediate(journal, *HERE, "--usage-days", "0", "--role-arn", OTHER_ROLE).returncode == 0
-    run = cloud.imdsv2("restore", str(journal))
+    run = cloud.restore(journal)
     assert run.returncode == 2
-    assert f"{each}: no credentials for account {OTHER}: give --role-arn" in run.stderr
+    assert f"{each}: no credentials for account {OTHER}: pass --role-arn" in run.stderr

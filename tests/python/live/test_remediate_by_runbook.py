@@ -43,12 +43,14 @@ def test_runbook_changes_every_instance_and_the_journal_restores_it(cloud, autom
         "AutomationAssumeRole": [ROLE],
         "UsageLookbackDays": ["0"],
         "OnUnknownUsage": ["Stop"],
+        "OnBootCalls": ["Stop"],
         "Force": ["false"],
         "HttpPutResponseHopLimit": ["2"],
     }
     assert automation.requests[0]["MaxConcurrency"] == "10"
+    assert len({request["ClientToken"] for request in automation.requests}) == 2
     assert set(steps(journal)) == set(ids)
-    assert cloud.imdsv2("restore", str(journal)).returncode == 0
+    assert cloud.restore(journal).returncode == 0
     assert cloud.options() == before
 
 
@@ -63,9 +65,9 @@ def test_failure_ends_the_run_and_the_rest_is_not_started(cloud, journal):
     assert f"{ids[1]}: automation" in run.stderr
     assert "UnauthorizedOperation" in run.stderr
     assert steps(journal) == {
-        ids[0]: ["changing", "changed"],
-        ids[1]: ["changing", "failed"],
-        ids[2]: ["changing", "failed"],
+        ids[0]: ["intended", "changed"],
+        ids[1]: ["intended", "refused"],
+        ids[2]: ["intended", "not-started"],
     }
     assert cloud.tokens() == {ids[0]: "required", ids[1]: "optional", ids[2]: "optional"}
 
@@ -78,7 +80,7 @@ def test_interrupted_run_starts_no_more_changes(cloud, automation, journal):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1, stderr
-    assert "0 done, 0 failed, 5 not begun" in stderr
+    assert "0 changed, 0 failed, 5 not started." in stderr
     assert set(cloud.tokens().values()) == {"optional"}
 
 
@@ -90,7 +92,8 @@ def test_runbook_without_a_required_parameter_is_not_started(cloud, automation, 
     )
     run, _ = remediate(cloud, journal, "--usage-days", "0", "--hop-limit", "2")
     assert run.returncode == 2
-    assert "EnforceImdsv2 has no parameter HttpPutResponseHopLimit, which it would need here" in run.stderr
+    message = "EnforceImdsv2 has no parameter HttpPutResponseHopLimit, which these options require"
+    assert message in run.stderr
     assert automation.requests == []
     assert set(cloud.tokens().values()) == {"optional"}
 
@@ -101,13 +104,14 @@ def test_success_that_ec2_does_not_confirm_is_a_failure(cloud, journal, monkeypa
     monkeypatch.setattr(Runbook, "run", lambda *_: Execution())
     run, _ = remediate(cloud, journal, "--usage-days", "0")
     assert run.returncode == 2
-    assert "succeeded, but it is HttpTokens=optional" in run.stderr
-    assert steps(journal)[each] == ["changing", "failed"]
+    assert "the automation succeeded, but the instance has HttpTokens=optional" in run.stderr
+    assert steps(journal)[each] == ["intended", "refused"]
 
 
 def test_dry_run_starts_nothing(cloud, automation, journal):
     cloud.instances(1)
     run, report = remediate(cloud, journal, "--usage-days", "0", "--dry-run")
     assert run.returncode == 1
-    assert report["changes"][0]["detail"] == "require tokens, by EnforceImdsv2: not tried"
+    detail = "EnforceImdsv2 would set HttpTokens=required; its permissions are not checked"
+    assert report["changes"][0]["detail"] == detail
     assert automation.requests == []

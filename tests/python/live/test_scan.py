@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from support.command_line import HERE, OTHER, OTHER_ROLE, OWN
+from support.command_line import ACCOUNT_DEFAULTS, HERE, OTHER, OTHER_ROLE, OWN
 
 
 def test_every_region_and_account_is_scanned(cloud, tmp_path):
@@ -23,7 +23,7 @@ def test_every_region_and_account_is_scanned(cloud, tmp_path):
         }
     roles = tmp_path / "roles.txt"
     roles.write_text(f"# who\n\n{OTHER_ROLE}\n")
-    own, summary = cloud.scan()
+    own, summary = cloud.scan(*ACCOUNT_DEFAULTS)
     other, _ = cloud.scan("--accounts-file", str(roles))
     instances = {
         key: each["compliance"]
@@ -50,16 +50,16 @@ def test_launch_settings_of_the_selected_region_are_evaluated(cloud):
     )
     level = {"HttpTokens": "required", "ManagedBy": "account"}
     cloud.simulate(account_defaults={(OWN, "eu-west-1"): level})
-    found, summary = cloud.scan("--region", "eu-west-1")
+    found, summary = cloud.scan("--region", "eu-west-1", *ACCOUNT_DEFAULTS)
     assert summary == {"compliant": 3, "nonCompliant": 2, "notApplicable": 0}
     assert found[OWN, "eu-west-1", template]["compliance"] == "NON_COMPLIANT"
     by_type = {each["resourceType"]: each for each in found.values()}
     assert by_type["AWS::AutoScaling::LaunchConfiguration"]["compliance"] == "NON_COMPLIANT"
-    assert found[OWN, "eu-west-1", OWN]["annotation"] == "New instances require IMDSv2 by default here."
+    annotation = "New instances in this Region require IMDSv2 by default."
+    assert found[OWN, "eu-west-1", OWN]["annotation"] == annotation
     parameters = '{"resourceTypes":"AWS::EC2::LaunchTemplate"}'
     templates, _ = cloud.scan("--region", "eu-west-1", "--parameters", parameters)
-    types = {each["resourceType"] for each in templates.values()}
-    assert types == {"AWS::EC2::LaunchTemplate", "AWS::::Account"}
+    assert {each["resourceType"] for each in templates.values()} == {"AWS::EC2::LaunchTemplate"}
 
 
 def test_usage_shows_what_is_safe_to_enforce(cloud):
@@ -80,7 +80,6 @@ def test_usage_shows_what_is_safe_to_enforce(cloud):
         unknown: ("unknown", None),
         stopped: ("safe to enforce", None),
         compliant: (None, None),
-        OWN: (None, None),
     }
     assert "still in use (12 calls)" in cloud.imdsv2("scan", *arguments).stdout
     run = cloud.imdsv2("scan", *arguments, "--format", "csv")
@@ -113,15 +112,14 @@ def test_failure_in_a_region_does_not_hide_the_others(cloud, intercepted):
     regions = ("--region", "us-east-1", "--region", "eu-west-1")
     (here,) = cloud.instances(1, "us-east-1", tokens="required")
     cloud.instances(1, "eu-west-1")
-    run = cloud.imdsv2("scan", *regions, "--format", "json", "--exit-zero", endpoint=endpoint)
+    arguments = ("scan", *regions, *ACCOUNT_DEFAULTS)
+    run = cloud.imdsv2(*arguments, "--format", "json", "--exit-zero", endpoint=endpoint)
     assert run.returncode == 2
-    assert (
-        f"account {OWN}, eu-west-1: could not list the Region (DescribeInstances): UnauthorizedOperation: no"
-        in run.stderr
-    )
+    failure = "cannot list instances: DescribeInstances: UnauthorizedOperation: no"
+    assert f"account {OWN}, eu-west-1: {failure}" in run.stderr
     found = {(each["region"], each["resourceId"]) for each in json.loads(run.stdout)["evaluations"]}
     assert found == {("us-east-1", here), ("us-east-1", OWN), ("eu-west-1", OWN)}
-    run = cloud.imdsv2("scan", *regions, "--format", "html", endpoint=endpoint)
+    run = cloud.imdsv2(*arguments, "--format", "html", endpoint=endpoint)
     report = json.loads(run.stdout.split('id="data">')[1].split("</script>")[0])
     (failure,) = report["failures"]
     assert "eu-west-1" in failure
@@ -142,7 +140,7 @@ def test_exit_status_depends_on_the_findings(cloud):
     [
         (
             ["--role-arn", "scanner"],
-            '"scanner" is no role; expected arn:<partition>:iam::<account>:role/<name>',
+            'invalid role ARN "scanner": expected arn:PARTITION:iam::ACCOUNT:role/NAME',
         ),
         (["--accounts-file", "/nowhere"], "cannot read /nowhere"),
         (["--usage-days", "0"], "0 is not in 1..=455"),
