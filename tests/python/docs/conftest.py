@@ -1,3 +1,3 @@
 """The cloud of the live commands, for the sessions that need an account."""
 
-from live.conftest import cloud  # noqa: F401
+from support.command_line import cloud  # noqa: F401
