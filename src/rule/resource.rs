@@ -1,7 +1,7 @@
 //! What a verdict depends on, whatever it was read from.
 //!
 //! A [`Resource`] is a view: it borrows from the configuration item, the EC2 response or the file that it
-//! was read from. Every reader in [`crate::sources`] returns this type, and
+//! was read from. Every reader of the sources returns this type, and
 //! [`evaluate`](crate::rule::verdict::evaluate) takes it, so two readers of the same resource cannot lead to
 //! different verdicts.
 
@@ -237,6 +237,14 @@ impl<'a> MetadataOptions<'a> {
 }
 
 impl MetadataOptions<'_> {
+    /// Options of which none is set.
+    pub const UNSET: MetadataOptions<'static> = MetadataOptions {
+        http_tokens: HttpTokens::Unset,
+        http_endpoint: HttpEndpoint::Unset,
+        hop_limit: None,
+        state: OptionsState::Applied,
+    };
+
     /// Returns options that borrow nothing.
     #[must_use]
     pub fn into_owned(self) -> MetadataOptions<'static> {

@@ -267,22 +267,22 @@ impl Restoration<'_> {
             return allowed.map(|()| (ChangeStatus::Allowed, detail)).map_err(|error| error.to_string());
         }
         let options = facts.and_then(|facts| facts.resource.metadata_options);
-        let current = options.unwrap_or(MetadataOptions::from_api(None, None, None, None));
+        let current = options.unwrap_or(MetadataOptions::UNSET);
         let wanted = MetadataOptions {
             http_tokens: settings.http_tokens.clone(),
             hop_limit: settings.hop_limit.map(i64::from).or(current.hop_limit),
             ..current
         };
-        match instance::modify(region, id, &settings).await {
-            Modified::Accepted => {}
+        let unanswered = match instance::modify(region, id, &settings).await {
+            Modified::Accepted => None,
             Modified::Refused(error) => return Err(error.to_string()),
-            Modified::Unknown(error) => {
-                let verified = instance::wait_until_applied(region, id, &wanted).await;
-                verified.map_err(|_| format!("{error}; EC2 may still restore the instance"))?;
-            }
-        }
+            Modified::Unknown(error) => Some(error),
+        };
         let verified = instance::wait_until_applied(region, id, &wanted).await;
-        verified.map_err(|error| format!("EC2 accepted the change, but it is not verified: {error}"))?;
+        verified.map_err(|error| match unanswered {
+            Some(unanswered) => format!("{unanswered}; EC2 may still restore the instance"),
+            None => format!("EC2 accepted the change, but it is not verified: {error}"),
+        })?;
         self.record()?;
         Ok((ChangeStatus::Restored, "the instance has its previous options".to_owned()))
     }
@@ -300,7 +300,7 @@ fn decide_undo(facts: Option<&InstanceFacts<'_>>, recorded: &Recorded) -> Result
     let Some(facts) = facts.filter(|facts| facts.resource.lifecycle == Lifecycle::Exists) else {
         return Ok(Undo::Nothing("the instance no longer exists"));
     };
-    let unset = MetadataOptions::from_api(None, None, None, None);
+    let unset = MetadataOptions::UNSET;
     let current = facts.resource.metadata_options.as_ref().unwrap_or(&unset);
     if current.http_tokens != HttpTokens::Required {
         return Ok(Undo::Nothing("the instance does not require tokens"));

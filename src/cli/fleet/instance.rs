@@ -178,7 +178,7 @@ pub(crate) async fn wait_until_applied(
         let facts = facts.filter(|facts| facts.resource.lifecycle == Lifecycle::Exists);
         let facts = facts.ok_or(VerifyError::Gone)?;
         let (options, applies) = (facts.resource.metadata_options, facts.state.applies_changes());
-        let options = options.unwrap_or(MetadataOptions::from_api(None, None, None, None));
+        let options = options.unwrap_or(MetadataOptions::UNSET);
         let is_wanted = has_settings_of(&options, wanted);
         if is_wanted && !(options.state == OptionsState::Pending && applies) {
             return Ok(());
@@ -196,7 +196,7 @@ pub(crate) async fn wait_until_applied(
 }
 
 /// Returns whether `options` have the same settings as `others`, whatever is in effect already.
-pub(crate) fn has_settings_of(options: &MetadataOptions<'_>, others: &MetadataOptions<'_>) -> bool {
+fn has_settings_of(options: &MetadataOptions<'_>, others: &MetadataOptions<'_>) -> bool {
     options.http_tokens == others.http_tokens
         && options.http_endpoint == others.http_endpoint
         && options.hop_limit == others.hop_limit

@@ -100,3 +100,11 @@ impl ChangeResult {
         Self::without_effect(change, ChangeStatus::NotStarted, String::new())
     }
 }
+
+/// Adds that a result is not in the journal. The change can be undone nevertheless: its intention is.
+pub(super) fn with_journal_error(detail: String, recorded: Result<(), String>) -> String {
+    match recorded {
+        Ok(()) => detail,
+        Err(error) => format!("{detail} ({error})"),
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::change::{ChangeResult, CurrentChange, Effect, PlannedChange};
+use super::change::{ChangeResult, CurrentChange, Effect, PlannedChange, with_journal_error};
 use super::change_log::ChangeLog;
 use super::recheck::{Recheck, Rechecked};
 use crate::cli::concurrency::Concurrency;
@@ -91,14 +91,6 @@ impl Enforcer {
             }
         };
         ChangeResult { change, status, effect, detail: with_journal_error(detail, recorded) }
-    }
-}
-
-/// Adds that a result is not in the journal. The change can be undone nevertheless: its intention is.
-fn with_journal_error(detail: String, recorded: Result<(), String>) -> String {
-    match recorded {
-        Ok(()) => detail,
-        Err(error) => format!("{detail} ({error})"),
     }
 }
 

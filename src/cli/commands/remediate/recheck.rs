@@ -75,7 +75,7 @@ impl Recheck {
         match decide(facts.as_ref(), usage, &self.policy, &self.rule, today) {
             Decision::Enforce { raise_hop_limit_to } => {
                 let options = facts.and_then(|facts| facts.resource.metadata_options);
-                let before = options.unwrap_or(MetadataOptions::from_api(None, None, None, None));
+                let before = options.unwrap_or(MetadataOptions::UNSET);
                 Rechecked::Enforce(CurrentChange { before, raise_hop_limit_to })
             }
             Decision::NoChange(reason) => Rechecked::Leave(ChangeStatus::Unchanged, reason.to_string()),

@@ -13,7 +13,7 @@ use crate::cli::output::Finding;
 use crate::cli::terminal::shutdown::Shutdown;
 use crate::rule::enforcement::Usage;
 use crate::rule::policy::Policy;
-use crate::rule::resource::{InstanceFacts, Lifecycle, Location, Resource, ResourceType};
+use crate::rule::resource::{InstanceFacts, Location, Resource, ResourceType};
 use crate::rule::usage::UsageState;
 use crate::rule::verdict::{Compliance, Verdict, evaluate, evaluate_account_defaults};
 use crate::sources::ec2::Ec2Error;
@@ -38,7 +38,6 @@ impl ScannedResource {
         let resource = Resource {
             account_id: Some(location.account_id.clone().into()),
             region: Some(location.region.clone().into()),
-            lifecycle: Lifecycle::Exists,
             ..Resource::existing(resource_type, id.to_owned().into(), None)
         };
         Self { resource, verdict, usage: None }

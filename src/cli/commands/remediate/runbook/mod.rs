@@ -11,14 +11,14 @@ use std::sync::Arc;
 use aws_sdk_ssm::types::{AutomationExecution, AutomationExecutionStatus};
 
 use self::automation::{Automation, Parameters};
-use super::change::{ChangeResult, CurrentChange, Effect, PlannedChange};
+use super::change::{ChangeResult, CurrentChange, Effect, PlannedChange, with_journal_error};
 use super::change_log::ChangeLog;
 use super::recheck::{Recheck, Rechecked};
-use crate::cli::fleet::instance::{self, has_settings_of};
+use crate::cli::fleet::instance;
 use crate::cli::journal::{Journal, Step};
 use crate::cli::output::changes::ChangeStatus;
 use crate::cli::terminal::shutdown::Shutdown;
-use crate::rule::resource::{HttpTokens, Location, MetadataOptions};
+use crate::rule::resource::Location;
 
 /// The number of instances of an automation
 /// (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_Target.html>).
@@ -161,12 +161,11 @@ impl Group<'_, '_> {
             } else {
                 // The list of an automation's runs may be incomplete: only EC2 knows.
                 next = Next::Stop;
-                let found = find_change(&change, &current).await;
+                let found = find_change(&change).await;
                 if found == Found::NotMade {
                     let recorded = change.record(&self.runbook.journal, Step::NotStarted);
                     let detail = format!("automation {execution_id} ended before this instance");
-                    let detail =
-                        recorded.map_or_else(|error| format!("{detail} ({error})"), |()| detail.clone());
+                    let detail = with_journal_error(detail, recorded);
                     self.add(change, ChangeStatus::NotStarted, detail);
                 } else {
                     let error = format!("automation {execution_id} does not list this instance");
@@ -179,8 +178,8 @@ impl Group<'_, '_> {
 
     /// Concludes changes of an automation that was not followed to its end.
     async fn conclude_unfollowed(&mut self, started: Vec<StartedChange>, error: &str) {
-        for StartedChange { change, current } in started {
-            let found = match find_change(&change, &current).await {
+        for StartedChange { change, .. } in started {
+            let found = match find_change(&change).await {
                 // The automation may still make the change.
                 Found::NotMade => Found::Unknown,
                 found => found,
@@ -203,12 +202,12 @@ impl Group<'_, '_> {
             Ok(()) => {
                 let recorded = change.record(&self.runbook.journal, Step::Changed);
                 let detail = "HttpTokens is required".to_owned();
-                let detail = recorded.map_or_else(|error| format!("{detail} ({error})"), |()| detail.clone());
+                let detail = with_journal_error(detail, recorded);
                 let effect = Effect::Changed(self.runbook.recheck.clock.now());
                 self.log.add(ChangeResult { change, status: ChangeStatus::Changed, effect, detail });
             }
             Err(error) => {
-                let found = find_change(&change, current).await;
+                let found = find_change(&change).await;
                 self.conclude_found(change, found, &error);
             }
         }
@@ -249,21 +248,12 @@ enum Found {
     Unknown,
 }
 
-/// Returns whether an instance has the options that a change would have set.
-async fn find_change(change: &PlannedChange, current: &CurrentChange) -> Found {
-    let (region, id) = (change.target.region.as_ref(), change.target.instance_id());
-    match instance::describe(region, id).await {
+/// Returns whether an instance requires tokens, as it does after its change.
+async fn find_change(change: &PlannedChange) -> Found {
+    match instance::describe(&change.target.region, change.target.instance_id()).await {
         Err(_) => Found::Unknown,
-        Ok(facts) => {
-            let options = facts.and_then(|facts| facts.resource.metadata_options);
-            let options = options.unwrap_or(MetadataOptions::from_api(None, None, None, None));
-            let is_wanted = has_settings_of(&options, &current.wanted());
-            if is_wanted || options.http_tokens == HttpTokens::Required {
-                Found::Made
-            } else {
-                Found::NotMade
-            }
-        }
+        Ok(Some(facts)) if facts.resource.requires_tokens() => Found::Made,
+        Ok(_) => Found::NotMade,
     }
 }
 
