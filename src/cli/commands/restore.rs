@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 
+use super::change_progress::ChangeProgress;
 use super::remediate::{no_credentials, prompt};
 use crate::cli::concurrency::Concurrency;
 use crate::cli::exit::Completion;
@@ -17,7 +18,6 @@ use crate::cli::journal::{self, Before, Journal, Recorded, Step};
 use crate::cli::output;
 use crate::cli::output::changes::{Change, ChangeFormat, ChangeReport, ChangeStatus};
 use crate::cli::terminal::messages;
-use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::shutdown::Shutdown;
 use crate::rule::resource::{
     HttpEndpoint, HttpTokens, InstanceFacts, InstanceKey, Lifecycle, Location, MetadataOptions,
@@ -182,21 +182,7 @@ async fn restore_all(
     report: &mut ChangeReport,
 ) -> anyhow::Result<io::Result<()>> {
     let concurrency = Concurrency { limit: args.concurrency, shutdown: Shutdown::listen() };
-    let progress = Progress::over_instances(restorations.len());
-    let mut written = Ok(());
-    let mut add = |change: Change| {
-        let added = progress.suspend(|| {
-            if change.status == ChangeStatus::Failed {
-                messages::error(&format!("{}: {}", change.instance.instance_id, change.detail));
-            }
-            report.add(&change)
-        });
-        progress.step();
-        if added.is_err() && written.is_ok() {
-            concurrency.shutdown.request();
-            written = added;
-        }
-    };
+    let mut progress = ChangeProgress::new(report, restorations.len(), concurrency.shutdown.clone());
     let journal = Arc::new(journal);
     let restore = |(instance, recorded): (InstanceKey, Recorded)| {
         let (region, journal) = (regions.get(&instance.location).cloned(), Arc::clone(&journal));
@@ -213,13 +199,12 @@ async fn restore_all(
             Change { instance, status, detail }
         }
     };
-    let not_started = concurrency.run(restorations.into_iter().collect(), restore, &mut add).await;
-    let not_started = not_started.context("the restoration of an instance panicked")?;
-    for (instance, _) in not_started {
-        add(Change::not_started(instance));
+    let add = |change| progress.add(&change);
+    let not_started = concurrency.run(restorations.into_iter().collect(), restore, add).await;
+    for (instance, _) in not_started.context("the restoration of an instance panicked")? {
+        progress.add(&Change::not_started(instance));
     }
-    progress.finish();
-    Ok(written)
+    Ok(progress.finish())
 }
 
 /// An instance without a value accepted IMDSv1, which is what `optional` means.

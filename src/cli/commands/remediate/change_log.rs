@@ -4,10 +4,9 @@ use std::io;
 
 use super::change::{ChangeResult, Effect, PlannedChange};
 use super::target::Target;
+use crate::cli::commands::change_progress::ChangeProgress;
 use crate::cli::fleet::usage::Observed;
 use crate::cli::output::changes::{Change, ChangeReport, ChangeStatus};
-use crate::cli::terminal::messages;
-use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::shutdown::Shutdown;
 
 /// An instance that was changed.
@@ -18,8 +17,7 @@ pub(super) struct ChangedInstance {
 
 /// Receives the results of changes.
 pub(super) struct ChangeLog<'a> {
-    report: &'a mut ChangeReport,
-    progress: Progress,
+    progress: ChangeProgress<'a>,
     pub(super) shutdown: Shutdown,
     /// The instances that EC2 changed.
     pub(super) changed: Vec<ChangedInstance>,
@@ -27,36 +25,19 @@ pub(super) struct ChangeLog<'a> {
     pub(super) uncertain: usize,
     /// Whether a change failed.
     pub(super) has_failed: bool,
-    written: io::Result<()>,
 }
 
 impl<'a> ChangeLog<'a> {
     pub(super) fn new(report: &'a mut ChangeReport, instances: usize, shutdown: Shutdown) -> Self {
-        let progress = Progress::over_instances(instances);
-        Self {
-            report,
-            progress,
-            shutdown,
-            changed: Vec::new(),
-            uncertain: 0,
-            has_failed: false,
-            written: Ok(()),
-        }
+        let progress = ChangeProgress::new(report, instances, shutdown.clone());
+        Self { progress, shutdown, changed: Vec::new(), uncertain: 0, has_failed: false }
     }
 
     /// Takes the result of a change. If it cannot be written, no more changes are started; those in progress are
     /// finished, and are in the journal.
     pub(super) fn add(&mut self, result: ChangeResult) {
         let ChangeResult { change: PlannedChange { target, .. }, status, effect, detail } = result;
-        let report = &mut *self.report;
-        let change = Change { instance: target.instance.clone(), status, detail };
-        let written = self.progress.suspend(|| {
-            if status == ChangeStatus::Failed {
-                messages::error(&format!("{}: {}", change.instance.instance_id, change.detail));
-            }
-            report.add(&change)
-        });
-        self.progress.step();
+        self.progress.add(&Change { instance: target.instance.clone(), status, detail });
         self.has_failed |= status == ChangeStatus::Failed;
         match effect {
             Effect::None => {}
@@ -66,10 +47,6 @@ impl<'a> ChangeLog<'a> {
                 self.changed.push(ChangedInstance { target, observed });
             }
             Effect::Uncertain => self.uncertain += 1,
-        }
-        if written.is_err() && self.written.is_ok() {
-            self.shutdown.request();
-            self.written = written;
         }
     }
 
@@ -85,7 +62,6 @@ impl<'a> ChangeLog<'a> {
     /// # Errors
     /// Returns an error if a result could not be written.
     pub(super) fn finish(self) -> io::Result<()> {
-        self.progress.finish();
-        self.written
+        self.progress.finish()
     }
 }
