@@ -15,7 +15,7 @@ const MODIFY: &str = "ModifyInstanceMetadataOptions";
 /// How long to wait until EC2 has applied a change.
 const TIMEOUT: Duration = Duration::from_mins(5);
 /// How long EC2 may return the options from before a change: it is eventually consistent.
-const CONSISTENCY_DELAY: Duration = Duration::from_secs(15);
+pub(crate) const CONSISTENCY_DELAY: Duration = Duration::from_secs(15);
 /// The first pause between two descriptions, and the longest; it doubles.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// The number of attempts for a change.

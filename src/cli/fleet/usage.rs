@@ -125,10 +125,13 @@ pub(crate) struct Observation {
 #[derive(Clone, Debug)]
 pub(crate) struct Observed {
     pub(crate) instance_id: String,
+    /// When the change was requested: it was not made before.
+    pub(crate) requested_at: OffsetDateTime,
+    /// When the change was known to be made: it was not made later.
     pub(crate) changed_at: OffsetDateTime,
 }
 
-/// Returns what each instance was rejected since five minutes before the first change, in their order.
+/// Returns what each instance was rejected since five minutes before the first request, in their order.
 ///
 /// # Errors
 /// Returns an error if CloudWatch does not respond, or returns incomplete data.
@@ -141,7 +144,7 @@ pub(crate) async fn observe(
     const MINUTE: time::Duration = time::Duration::minutes(1);
     let mut observations = Vec::with_capacity(observed.len());
     for chunk in observed.chunks(INSTANCES) {
-        let first = chunk.iter().map(|each| each.changed_at).min().unwrap_or(now);
+        let first = chunk.iter().map(|each| each.requested_at).min().unwrap_or(now);
         let start = first.saturating_sub(BEFORE);
         let start = start.replace_nanosecond(0).and_then(|start| start.replace_second(0)).unwrap_or(start);
         let window = Window { start, end: now, granularity: MINUTE.unsigned_abs() };

@@ -84,6 +84,24 @@ def test_interrupted_run_starts_no_more_changes(cloud, automation, journal):
     assert set(cloud.tokens().values()) == {"optional"}
 
 
+def test_instance_that_somebody_else_enforces_meanwhile_is_not_in_the_journal_as_changed(
+    cloud, automation, journal
+):
+    """Otherwise `restore` would undo what somebody else did."""
+    (each,) = cloud.instances(1)
+    automation.may_continue.clear()
+    process = cloud.start_remediate(journal, *HERE, "--usage-days", "0", *BY_RUNBOOK)
+    wait_for(lambda: automation.requests, process)
+    cloud.client("ec2").modify_instance_metadata_options(InstanceId=each, HttpTokens="required")
+    automation.may_continue.set()
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert "0 changed, 0 failed, 0 not started." in stderr
+    assert steps(journal) == {each: ["intended", "not-started"]}
+    assert "nothing to restore" in cloud.restore(journal).stderr
+    assert cloud.tokens() == {each: "required"}
+
+
 def test_runbook_without_a_required_parameter_is_not_started(cloud, automation, journal, tmp_path):
     cloud.instances(1)
     automation.document = tmp_path / "Other.yaml"
@@ -101,11 +119,11 @@ def test_runbook_without_a_required_parameter_is_not_started(cloud, automation, 
 @pytest.mark.usefixtures("automation")
 def test_success_that_ec2_does_not_confirm_is_a_failure(cloud, journal, monkeypatch):
     (each,) = cloud.instances(1)
-    monkeypatch.setattr(Runbook, "run", lambda *_: Execution())
+    monkeypatch.setattr(Runbook, "run", lambda *_: Execution(steps=["RequireTokens"]))
     run, _ = remediate(cloud, journal, "--usage-days", "0")
     assert run.returncode == 2
     assert "the automation succeeded, but the instance has HttpTokens=optional" in run.stderr
-    assert steps(journal)[each] == ["intended", "refused"]
+    assert steps(journal)[each] == ["intended", "changed"]
 
 
 def test_dry_run_starts_nothing(cloud, automation, journal):

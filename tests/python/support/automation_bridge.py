@@ -2,13 +2,14 @@
 
 import json
 import threading
+import time
 import uuid
 from threading import Thread
 
 from botocore import xform_name
 
 from support.loopback import region, serving
-from support.runbook_executor import Runbook, StartError
+from support.runbook_executor import Execution, Runbook, StartError
 
 PAGE = 2
 
@@ -68,12 +69,29 @@ class Automation:
             child = self.add_execution(parent["AutomationExecutionId"], parameters)
             try:
                 result = Runbook(self.document).run(lambda service: self.client(service, region), parameters)
-                status, message = result.status, "; ".join(result.failures)
             except StartError as error:
-                status, message = "Failed", str(error)
-            failures += status != "Success"
-            child |= {"AutomationExecutionStatus": status, "FailureMessage": message}
+                result = Execution("Failed", [str(error)])
+            failures += result.status != "Success"
+            child |= {
+                "AutomationExecutionStatus": result.status,
+                "FailureMessage": "; ".join(result.failures),
+                "StepExecutions": self.step_executions(result),
+                "Outputs": {name: [str(value)] for name, value in result.outputs.items()},
+            }
         parent["AutomationExecutionStatus"] = "Failed" if failures else parent.get("stop", "Success")
+
+    def step_executions(self, result):
+        """Returns all steps. One that was not started is pending, and has no start time."""
+        steps = []
+        for step in Runbook(self.document).document["mainSteps"]:
+            name = step["name"]
+            if name in result.steps:
+                failed = result.status != "Success" and name == result.steps[-1]
+                status = "Failed" if failed else "Success"
+                steps.append({"StepName": name, "StepStatus": status, "ExecutionStartTime": time.time()})
+            else:
+                steps.append({"StepName": name, "StepStatus": "Pending"})
+        return steps
 
     def get_automation_execution(self, _region, request):
         execution = dict(self.executions[request["AutomationExecutionId"]])

@@ -75,8 +75,8 @@ impl CurrentChange {
 pub(super) enum Effect {
     /// It was not changed.
     None,
-    /// EC2 accepted the change at this time.
-    Changed(OffsetDateTime),
+    /// EC2 accepted the change between these times.
+    Changed { requested_at: OffsetDateTime, changed_at: OffsetDateTime },
     /// It is not known whether EC2 made the change.
     Uncertain,
 }

@@ -41,9 +41,9 @@ impl<'a> ChangeLog<'a> {
         self.has_failed |= status == ChangeStatus::Failed;
         match effect {
             Effect::None => {}
-            Effect::Changed(changed_at) => {
+            Effect::Changed { requested_at, changed_at } => {
                 let instance_id = target.instance.instance_id.clone();
-                let observed = Observed { instance_id, changed_at };
+                let observed = Observed { instance_id, requested_at, changed_at };
                 self.changed.push(ChangedInstance { target, observed });
             }
             Effect::Uncertain => self.uncertain += 1,

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use anyhow::Context;
+use time::OffsetDateTime;
 
 use super::change::{ChangeResult, CurrentChange, Effect, PlannedChange, with_journal_error};
 use super::change_log::ChangeLog;
@@ -61,8 +62,9 @@ impl Enforcer {
     async fn request(&self, change: PlannedChange, current: &CurrentChange) -> ChangeResult {
         let (region, id) = (change.target.region.as_ref(), change.target.instance_id());
         let settings = Settings { http_tokens: HttpTokens::Required, hop_limit: current.raise_hop_limit_to };
+        let requested_at = self.recheck.clock.now();
         match instance::modify(region, id, &settings).await {
-            Modified::Accepted => self.verify(change, current).await,
+            Modified::Accepted => self.verify(change, current, requested_at).await,
             Modified::Refused(error) => {
                 let error = error.to_string();
                 let recorded = change.record(&self.journal, Step::Refused { error: error.clone() });
@@ -71,7 +73,7 @@ impl Enforcer {
             }
             Modified::Unknown(error) => {
                 if instance::wait_until_applied(region, id, &current.wanted()).await.is_ok() {
-                    return self.verify(change, current).await;
+                    return self.verify(change, current, requested_at).await;
                 }
                 let detail = format!("{error}; EC2 may still make the change");
                 ChangeResult { change, status: ChangeStatus::Failed, effect: Effect::Uncertain, detail }
@@ -80,8 +82,13 @@ impl Enforcer {
     }
 
     /// Records that EC2 accepted the change, and verifies it.
-    async fn verify(&self, change: PlannedChange, current: &CurrentChange) -> ChangeResult {
-        let effect = Effect::Changed(self.recheck.clock.now());
+    async fn verify(
+        &self,
+        change: PlannedChange,
+        current: &CurrentChange,
+        requested_at: OffsetDateTime,
+    ) -> ChangeResult {
+        let effect = Effect::Changed { requested_at, changed_at: self.recheck.clock.now() };
         let recorded = change.record(&self.journal, Step::Changed);
         let (region, id) = (change.target.region.as_ref(), change.target.instance_id());
         let (status, detail) = match instance::wait_until_applied(region, id, &current.wanted()).await {

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::{
-    AutomationExecution, AutomationExecutionFilter, AutomationExecutionFilterKey as FilterKey,
-    AutomationExecutionStatus as Status, StopType, Target as AutomationTarget,
+    AutomationExecution, AutomationExecutionFilter, AutomationExecutionFilterKey as FilterKey, StopType,
+    Target as AutomationTarget,
 };
 use uuid::Uuid;
 
 use super::Runbook;
+use super::child::{Child, is_in_progress};
 use crate::aws::ApiError;
 use crate::rule::enforcement::OnConcern;
 
@@ -98,10 +99,7 @@ impl Automation {
 
     /// Waits for the end of an automation, and returns the child automations by their instances. After a
     /// request to shut down, the automation starts no more child automations.
-    pub(super) async fn follow(
-        &self,
-        execution_id: &str,
-    ) -> Result<HashMap<String, AutomationExecution>, ApiError> {
+    pub(super) async fn follow(&self, execution_id: &str) -> Result<HashMap<String, Child>, ApiError> {
         let mut pause = PAUSES.0;
         let mut is_stopping = false;
         while is_in_progress(self.get(execution_id).await?.automation_execution_status()) {
@@ -118,7 +116,8 @@ impl Automation {
         self.children(execution_id).await
     }
 
-    async fn stop(&self, execution_id: &str) -> Result<(), ApiError> {
+    /// Lets an automation start no more child automations.
+    pub(super) async fn stop(&self, execution_id: &str) -> Result<(), ApiError> {
         let request = self.client.stop_automation_execution().automation_execution_id(execution_id);
         let response = request.r#type(StopType::Complete).send().await;
         response.map(|_| ()).map_err(|error| ApiError::new("StopAutomationExecution", &error))
@@ -133,7 +132,7 @@ impl Automation {
             .ok_or_else(|| ApiError::unexpected_response(OPERATION, "the response has no execution"))
     }
 
-    async fn children(&self, execution_id: &str) -> Result<HashMap<String, AutomationExecution>, ApiError> {
+    async fn children(&self, execution_id: &str) -> Result<HashMap<String, Child>, ApiError> {
         const OPERATION: &str = "DescribeAutomationExecutions";
         let filter = AutomationExecutionFilter::builder()
             .key(FilterKey::ParentExecutionId)
@@ -149,28 +148,9 @@ impl Automation {
             let child = self.get(id).await?;
             let instance = child.parameters().and_then(|parameters| parameters.get(INSTANCE_ID)?.first());
             if let Some(instance) = instance.cloned() {
-                children.insert(instance, child);
+                children.insert(instance, Child::new(child));
             }
         }
         Ok(children)
     }
-}
-
-/// Returns whether an automation is still in progress
-/// (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_AutomationExecution.html>).
-fn is_in_progress(status: Option<&Status>) -> bool {
-    !matches!(
-        status,
-        Some(
-            Status::Success
-                | Status::Failed
-                | Status::Cancelled
-                | Status::Timedout
-                | Status::Rejected
-                | Status::Exited
-                | Status::CompletedWithSuccess
-                | Status::CompletedWithFailure
-                | Status::ChangeCalendarOverrideRejected
-        )
-    )
 }

@@ -1,21 +1,23 @@
 //! Changes that a runbook makes: automations are started through Systems Manager, and followed to the end.
 //!
 //! - `automation`: the calls of Systems Manager.
-//! - this file: the journal, the order of automations, and the results of their instances.
+//! - `child`: what the automation of an instance shows of its change.
+//! - `conclusion`: the result of each change, after the automation.
+//! - this file: the journal, and the order of automations.
 
 mod automation;
+mod child;
+mod conclusion;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aws_sdk_ssm::types::{AutomationExecution, AutomationExecutionStatus};
-
 use self::automation::{Automation, Parameters};
-use super::change::{ChangeResult, CurrentChange, Effect, PlannedChange, with_journal_error};
+use self::conclusion::{Ended, StartedChange, conclude};
+use super::change::{ChangeResult, PlannedChange};
 use super::change_log::ChangeLog;
 use super::recheck::{Recheck, Rechecked};
-use crate::cli::fleet::instance;
-use crate::cli::journal::{Journal, Step};
+use crate::cli::journal::Journal;
 use crate::cli::output::changes::ChangeStatus;
 use crate::cli::terminal::shutdown::Shutdown;
 use crate::rule::resource::Location;
@@ -62,12 +64,6 @@ struct Group<'a, 'l> {
     log: &'a mut ChangeLog<'l>,
 }
 
-/// A change that is in the journal.
-struct StartedChange {
-    change: PlannedChange,
-    current: CurrentChange,
-}
-
 /// Whether the next batch may be started.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
@@ -109,21 +105,22 @@ impl Group<'_, '_> {
             return Next::Continue;
         }
         let ids = started.iter().map(|started| started.change.target.instance_id().to_owned()).collect();
-        let execution_id = match self.automation.start(ids, parameters).await {
-            Ok(execution_id) => execution_id,
-            Err(error) => {
-                self.conclude_unfollowed(started, &error.to_string()).await;
-                return Next::Stop;
-            }
+        let ended = match self.automation.start(ids, parameters).await {
+            Err(error) => Ended::Unknown(error.to_string()),
+            Ok(execution_id) => match self.automation.follow(&execution_id).await {
+                Ok(children) => Ended::Known { execution_id, children },
+                Err(error) => {
+                    // Nobody would see what it does. If it cannot be stopped either, the results say so.
+                    let _ = self.automation.stop(&execution_id).await;
+                    Ended::Unknown(format!("automation {execution_id} could not be followed: {error}"))
+                }
+            },
         };
-        match self.automation.follow(&execution_id).await {
-            Ok(children) => self.conclude_batch(started, &execution_id, children).await,
-            Err(error) => {
-                let error = format!("automation {execution_id} could not be followed: {error}");
-                self.conclude_unfollowed(started, &error).await;
-                Next::Stop
-            }
+        let is_complete = ended.lists_all(&started);
+        for result in conclude(self.runbook, started, ended).await {
+            self.log.add(result);
         }
+        if is_complete { Next::Continue } else { Next::Stop }
     }
 
     /// Decides on each change with the facts of this moment, and writes those that are still needed to the journal.
@@ -133,7 +130,10 @@ impl Group<'_, '_> {
             match self.runbook.recheck.decide(&change).await {
                 Ok(Rechecked::Enforce(current)) => {
                     match change.record(&self.runbook.journal, current.intended()) {
-                        Ok(()) => started.push(StartedChange { change, current }),
+                        Ok(()) => {
+                            let requested_at = self.runbook.recheck.clock.now();
+                            started.push(StartedChange { change, current, requested_at });
+                        }
                         Err(error) => {
                             self.runbook.shutdown.request();
                             self.add(change, ChangeStatus::Failed, error);
@@ -147,125 +147,7 @@ impl Group<'_, '_> {
         started
     }
 
-    async fn conclude_batch(
-        &mut self,
-        started: Vec<StartedChange>,
-        execution_id: &str,
-        mut children: HashMap<String, AutomationExecution>,
-    ) -> Next {
-        let mut next = Next::Continue;
-        for StartedChange { change, current } in started {
-            if let Some(child) = children.remove(change.target.instance_id()) {
-                let result = describe_child(&child);
-                self.conclude(change, &current, result).await;
-            } else {
-                // The list of an automation's runs may be incomplete: only EC2 knows.
-                next = Next::Stop;
-                let found = find_change(&change).await;
-                if found == Found::NotMade {
-                    let recorded = change.record(&self.runbook.journal, Step::NotStarted);
-                    let detail = format!("automation {execution_id} ended before this instance");
-                    let detail = with_journal_error(detail, recorded);
-                    self.add(change, ChangeStatus::NotStarted, detail);
-                } else {
-                    let error = format!("automation {execution_id} does not list this instance");
-                    self.conclude_found(change, found, &error);
-                }
-            }
-        }
-        next
-    }
-
-    /// Concludes changes of an automation that was not followed to its end.
-    async fn conclude_unfollowed(&mut self, started: Vec<StartedChange>, error: &str) {
-        for StartedChange { change, .. } in started {
-            let found = match find_change(&change).await {
-                // The automation may still make the change.
-                Found::NotMade => Found::Unknown,
-                found => found,
-            };
-            self.conclude_found(change, found, error);
-        }
-    }
-
-    /// Concludes a change whose automation ended: what it reports is compared with the instance.
-    async fn conclude(&mut self, change: PlannedChange, current: &CurrentChange, result: Result<(), String>) {
-        let (region, id) = (change.target.region.as_ref(), change.target.instance_id());
-        let result = match result {
-            Ok(()) => {
-                let verified = instance::wait_until_applied(region, id, &current.wanted()).await;
-                verified.map_err(|error| format!("the automation succeeded, but {error}"))
-            }
-            Err(error) => Err(error),
-        };
-        match result {
-            Ok(()) => {
-                let recorded = change.record(&self.runbook.journal, Step::Changed);
-                let detail = "HttpTokens is required".to_owned();
-                let detail = with_journal_error(detail, recorded);
-                let effect = Effect::Changed(self.runbook.recheck.clock.now());
-                self.log.add(ChangeResult { change, status: ChangeStatus::Changed, effect, detail });
-            }
-            Err(error) => {
-                let found = find_change(&change).await;
-                self.conclude_found(change, found, &error);
-            }
-        }
-    }
-
-    /// Records and reports a change that failed, by what was found of it.
-    fn conclude_found(&mut self, change: PlannedChange, found: Found, error: &str) {
-        let journal = &self.runbook.journal;
-        let (effect, recorded) = match found {
-            Found::Made => {
-                let effect = Effect::Changed(self.runbook.recheck.clock.now());
-                (effect, change.record(journal, Step::Changed))
-            }
-            Found::NotMade => {
-                (Effect::None, change.record(journal, Step::Refused { error: error.to_owned() }))
-            }
-            Found::Unknown => (Effect::Uncertain, Ok(())),
-        };
-        let detail = match (found, recorded) {
-            (_, Err(recorded)) => format!("{error} ({recorded})"),
-            (Found::Made, Ok(())) => format!("{error}; HttpTokens is required nevertheless"),
-            (Found::NotMade, Ok(())) => error.to_owned(),
-            (Found::Unknown, Ok(())) => format!("{error}; the change may still be made"),
-        };
-        self.log.add(ChangeResult { change, status: ChangeStatus::Failed, effect, detail });
-    }
-
     fn add(&mut self, change: PlannedChange, status: ChangeStatus, detail: String) {
         self.log.add(ChangeResult::without_effect(change, status, detail));
-    }
-}
-
-/// What EC2 shows of a change.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Found {
-    Made,
-    NotMade,
-    Unknown,
-}
-
-/// Returns whether an instance requires tokens, as it does after its change.
-async fn find_change(change: &PlannedChange) -> Found {
-    match instance::describe(&change.target.region, change.target.instance_id()).await {
-        Err(_) => Found::Unknown,
-        Ok(Some(facts)) if facts.resource.requires_tokens() => Found::Made,
-        Ok(_) => Found::NotMade,
-    }
-}
-
-/// Returns whether the automation of an instance succeeded.
-fn describe_child(child: &AutomationExecution) -> Result<(), String> {
-    let id = child.automation_execution_id().unwrap_or_default();
-    match child.automation_execution_status() {
-        Some(AutomationExecutionStatus::Success | AutomationExecutionStatus::CompletedWithSuccess) => Ok(()),
-        status => {
-            let status = status.map_or("of unknown status", AutomationExecutionStatus::as_str);
-            let reason = child.failure_message().unwrap_or("no failure message");
-            Err(format!("automation {id} is {status}: {reason}"))
-        }
     }
 }
