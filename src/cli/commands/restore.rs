@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
+use time::OffsetDateTime;
 
 use super::change_progress::ChangeProgress;
 use super::remediate::{no_credentials, prompt};
+use crate::aws::ApiError;
 use crate::cli::concurrency::Concurrency;
 use crate::cli::exit::Completion;
 use crate::cli::fleet::accounts::{AccountRegion, Selection};
@@ -98,19 +100,20 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let regions: Regions =
         fleet.regions.into_iter().map(|region| (region.location.clone(), Arc::new(region))).collect();
 
+    let visible_from = contents.written_at.map(|at| at + instance::CONSISTENCY_DELAY);
     print_plan(&restorations);
     let is_confirmed = args.dry_run || args.yes || prompt::confirm("Restore", restorations.len())?;
     let mut report = ChangeReport::open(args.format, args.output.as_deref())?;
     let written = if !is_confirmed {
         add_not_started(restorations, &mut report)
     } else if args.dry_run {
-        restore_all(args, restorations, &regions, None, &mut report).await?
+        restore_all(args, restorations, &regions, visible_from, None, &mut report).await?
     } else {
         let journal = Journal::append(&args.journal, "restore")?;
         // Another process may have restored instances before this one locked the journal.
         let current = journal::unrestored(journal::read(&args.journal)?.entries);
         restorations.retain(|key, _| current.contains_key(key));
-        restore_all(args, restorations, &regions, Some(journal), &mut report).await?
+        restore_all(args, restorations, &regions, visible_from, Some(journal), &mut report).await?
     };
     let not_started = report.count(ChangeStatus::NotStarted);
     if not_started > 0 {
@@ -178,6 +181,7 @@ async fn restore_all(
     args: &Args,
     restorations: Restorations,
     regions: &Regions,
+    visible_from: Option<OffsetDateTime>,
     journal: Option<Journal>,
     report: &mut ChangeReport,
 ) -> anyhow::Result<io::Result<()>> {
@@ -190,9 +194,10 @@ async fn restore_all(
             let result = match region {
                 None => Err(no_credentials(&instance.location.account_id)),
                 Some(region) => {
-                    Restoration { region: &region, instance: &instance, journal: journal.as_ref().as_ref() }
-                        .run(&recorded)
-                        .await
+                    let journal = journal.as_ref().as_ref();
+                    let restoration =
+                        Restoration { region: &region, instance: &instance, visible_from, journal };
+                    restoration.run(&recorded).await
                 }
             };
             let (status, detail) = result.unwrap_or_else(|error| (ChangeStatus::Failed, error));
@@ -219,6 +224,8 @@ fn tokens_before(before: &Before) -> HttpTokens<'static> {
 struct Restoration<'a> {
     region: &'a AccountRegion,
     instance: &'a InstanceKey,
+    /// From when EC2 shows all changes in the journal, if that is known.
+    visible_from: Option<OffsetDateTime>,
     /// The journal; `None` in a dry run.
     journal: Option<&'a Journal>,
 }
@@ -235,7 +242,7 @@ enum Undo {
 impl Restoration<'_> {
     async fn run(&self, recorded: &Recorded) -> Result<(ChangeStatus, String), String> {
         let (region, id) = (self.region, self.instance.instance_id.as_str());
-        let facts = instance::describe(region, id).await.map_err(|error| error.to_string())?;
+        let facts = self.describe().await.map_err(|error| error.to_string())?;
         let settings = match decide_undo(facts.as_ref(), recorded)? {
             Undo::Set { http_tokens, hop_limit } => Settings { http_tokens, hop_limit },
             Undo::Nothing(reason) => {
@@ -270,6 +277,22 @@ impl Restoration<'_> {
         })?;
         self.record()?;
         Ok((ChangeStatus::Restored, "the instance has its previous options".to_owned()))
+    }
+
+    /// Describes the instance. If it does not require tokens right after its change, EC2 may still return the options
+    /// from before the change, so it is described again.
+    async fn describe(&self) -> Result<Option<InstanceFacts<'static>>, ApiError> {
+        let (region, id) = (self.region, self.instance.instance_id.as_str());
+        let facts = instance::describe(region, id).await?;
+        let is_changed = facts.as_ref().is_some_and(|facts| facts.resource.requires_tokens());
+        let wait = self.visible_from.and_then(|from| (from - region.clock.now()).try_into().ok());
+        match wait {
+            Some(wait) if !is_changed => {
+                region.clock.sleep(wait).await;
+                instance::describe(region, id).await
+            }
+            _ => Ok(facts),
+        }
     }
 
     fn record(&self) -> Result<(), String> {

@@ -10,6 +10,8 @@
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::rule::resource::{InstanceKey, Location};
 
@@ -74,6 +76,8 @@ pub(super) enum Content {
 pub(super) struct Line {
     /// The sequence number. Lines of version 0.1 do not have one.
     pub(super) sequence: Option<u64>,
+    /// When it was written.
+    pub(super) time: Option<OffsetDateTime>,
     pub(super) content: Content,
 }
 
@@ -117,6 +121,7 @@ enum OldStep {
 #[derive(Deserialize)]
 struct Header {
     sequence: Option<u64>,
+    time: Option<String>,
     checksum: Option<IgnoredAny>,
     step: String,
 }
@@ -180,7 +185,8 @@ pub(super) fn decode(line: &[u8]) -> Result<Line, String> {
         (None, ..) => return Err("it has no sequence number".to_owned()),
         (_, None, _) => return Err("it does not end with a checksum".to_owned()),
     };
-    Ok(Line { sequence: header.sequence, content })
+    let time = header.time.and_then(|time| OffsetDateTime::parse(&time, &Rfc3339).ok());
+    Ok(Line { sequence: header.sequence, time, content })
 }
 
 /// Splits a line into what precedes the checksum, and its digits.

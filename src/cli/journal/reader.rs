@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use time::OffsetDateTime;
+
 use super::entry::{self, Content, Opened, START, Step};
 use super::error::JournalError;
 use crate::rule::resource::InstanceKey;
@@ -13,6 +15,8 @@ pub(crate) struct Contents {
     pub(crate) entries: Vec<(InstanceKey, Step)>,
     /// What cannot be read or is missing, one message for each, which begins with the line number.
     pub(crate) problems: Vec<String>,
+    /// When the last line was written, if it says so.
+    pub(crate) written_at: Option<OffsetDateTime>,
 }
 
 /// Reads a journal. Lines that cannot be read are reported, and do not hide the others.
@@ -21,9 +25,9 @@ pub(crate) struct Contents {
 /// Returns an error if the file cannot be read, or has no line that is one of a journal.
 pub(crate) fn read(path: &Path) -> Result<Contents, JournalError> {
     let bytes = std::fs::read(path).map_err(JournalError::unusable("read", path))?;
-    let Scan { entries, problems, .. } =
+    let Scan { entries, problems, written_at, .. } =
         scan(&bytes).ok_or_else(|| JournalError::NotAJournal { path: path.to_owned() })?;
-    Ok(Contents { entries, problems })
+    Ok(Contents { entries, problems, written_at })
 }
 
 /// What a journal contains, and what is needed to append to it.
@@ -34,6 +38,8 @@ pub(super) struct Scan {
     /// The process that opened the journal last.
     pub(super) opened: Option<Opened>,
     pub(super) end: End,
+    /// When the last line was written.
+    written_at: Option<OffsetDateTime>,
     /// The highest sequence number so far.
     last: u64,
     /// The number of unreadable lines since then. The missing numbers may be theirs.
@@ -60,6 +66,7 @@ pub(super) fn scan(bytes: &[u8]) -> Option<Scan> {
         problems: Vec::new(),
         opened: None,
         end: End::LineFeed,
+        written_at: None,
         last: 0,
         unreadable: 0,
         readable: 0,
@@ -110,6 +117,7 @@ impl Scan {
         match decoded {
             Ok(line) => {
                 self.readable += 1;
+                self.written_at = line.time.or(self.written_at);
                 if let Some(sequence) = line.sequence {
                     self.check(number, sequence);
                 }

@@ -247,7 +247,7 @@ fn a_journal_is_never_overwritten_and_is_continued_by_append() {
 
     let journal = Journal::append(&path, "restore").expect("opened");
     journal.write(&key("i-1"), Step::Restored).expect("written");
-    let Contents { entries, problems } = read(&path).expect("a journal");
+    let Contents { entries, problems, .. } = read(&path).expect("a journal");
     assert_eq!(entries, [example(), vec![(key("i-1"), Step::Restored)]].concat());
     assert!(problems.is_empty(), "{problems:?}");
     let text = fs::read_to_string(&path).expect("text");
@@ -271,7 +271,7 @@ fn append_repairs_the_end_and_only_the_end() {
             .expect("opened")
             .write(&key("i-9"), Step::Restored)
             .expect("written");
-        let Contents { entries, problems } = read(&path).expect("a journal");
+        let Contents { entries, problems, .. } = read(&path).expect("a journal");
         let kept = if cut >= bytes.len() - 1 { 3 } else { 2 };
         assert_eq!(entries, [&example()[..kept], &[(key("i-9"), Step::Restored)]].concat(), "{cut}");
         assert!(problems.is_empty(), "{cut}: {problems:?}");
@@ -334,7 +334,7 @@ fn lines_of_many_threads_are_whole_and_in_order() {
             });
         }
     });
-    let Contents { entries, problems } = read(journal.path()).expect("a journal");
+    let Contents { entries, problems, .. } = read(journal.path()).expect("a journal");
     assert_eq!((unrestored(entries).len(), problems), (40, Vec::new()));
 }
 
@@ -373,7 +373,7 @@ fn a_journal_of_version_0_1_is_read_and_continued() {
                 .expect("written");
             expected.retain(|(key, _)| key.instance_id != id);
         }
-        let Contents { entries, problems } = read(&path).expect("a journal");
+        let Contents { entries, problems, .. } = read(&path).expect("a journal");
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(unrestored(entries).into_iter().collect::<Vec<_>>(), expected);
     }

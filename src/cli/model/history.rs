@@ -8,23 +8,50 @@ use proptest::prelude::*;
 pub(super) struct History {
     pub(super) instances: Vec<InstanceSpec>,
     pub(super) options: Options,
-    /// What others do while `remediate` runs.
-    pub(super) happenings: Vec<At<Happening>>,
-    pub(super) faults: Vec<At<Fault>>,
+    /// How long EC2 shows the options from before a change, in seconds.
+    pub(super) visibility_delay: i64,
+    pub(super) remediate: Adversity,
     /// When `remediate` is killed, if it is.
     pub(super) kill: Option<At<Kill>>,
     /// What others do before the first `restore`.
-    pub(super) between: Vec<Happening>,
-    /// When each `restore` but the last is killed.
+    pub(super) between: Vec<Happens>,
+    /// The time before each command, in seconds.
+    pub(super) pause: u64,
+    /// What happens while `restore` runs, except in its last attempt.
+    pub(super) restore: Adversity,
+    /// When each `restore` but the last two is killed.
     pub(super) restore_kills: Vec<At<Kill>>,
+    /// What goes wrong with automations, by the number of the instance.
+    pub(super) automations: Vec<(usize, AutomationFault)>,
+    /// Before which attempt of `restore` the automations end that the command did not follow.
+    pub(super) stragglers_before: usize,
+}
+
+/// What the world does to a command.
+#[derive(Clone, Debug)]
+pub(super) struct Adversity {
+    /// What others do.
+    pub(super) happenings: Vec<At<Happens>>,
+    pub(super) faults: Vec<At<Fault>>,
 }
 
 /// Something that happens at a call of AWS, counted from the start of the command.
 #[derive(Clone, Debug)]
 pub(super) struct At<T> {
     pub(super) call: usize,
+    /// The number of calls after that one that it happens to as well.
+    pub(super) repeats: usize,
     pub(super) what: T,
 }
+
+impl<T> At<T> {
+    pub(super) fn includes(&self, call: usize) -> bool {
+        (self.call..=self.call + self.repeats).contains(&call)
+    }
+}
+
+/// What somebody else does to the instance of this number.
+pub(super) type Happens = (usize, Happening);
 
 /// Which command runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +86,8 @@ pub(super) struct Options {
     pub(super) accept_boot_calls: bool,
     pub(super) hop_limit: Option<i64>,
     pub(super) concurrency: u16,
+    /// Whether a runbook makes the changes, and the number of failures that end it.
+    pub(super) automation: Option<usize>,
     /// The soak of a canary of one instance, in minutes.
     pub(super) soak_minutes: Option<u32>,
 }
@@ -80,26 +109,46 @@ impl Options {
         if let Some(minutes) = self.soak_minutes {
             arguments.extend(["--canary=1".to_owned(), format!("--soak={minutes}m")]);
         }
+        if let Some(failures) = self.automation {
+            arguments.extend(["--automation=EnforceImdsv2".to_owned(), format!("--max-errors={failures}")]);
+        }
         arguments
     }
 }
 
-/// What somebody else does to the instance of this number.
+/// What somebody else does to an instance.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Happening {
-    Stop(usize),
-    Start(usize),
-    Terminate(usize),
-    Exempt(usize),
-    Unexempt(usize),
-    TakeOver(usize),
-    RequireTokens(usize),
-    AllowImdsv1(usize),
-    DisableEndpoint(usize),
-    EnableEndpoint(usize),
-    SetHopLimit(usize, i64),
-    CallImdsv1(usize),
-    LoseData(usize),
+    Stop,
+    Start,
+    Terminate,
+    Exempt,
+    Unexempt,
+    TakeOver,
+    RequireTokens,
+    AllowImdsv1,
+    DisableEndpoint,
+    EnableEndpoint,
+    SetHopLimit(i64),
+    CallImdsv1,
+    LoseData,
+}
+
+/// What goes wrong with the automation of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AutomationFault {
+    /// It fails before its change.
+    FailsBefore,
+    /// Its change fails, and EC2 did not make it.
+    FailsInstead,
+    /// Its change fails, and EC2 made it nevertheless.
+    FailsDuring,
+    /// It fails after its change.
+    FailsAfter,
+    /// It is missing in the list of automations.
+    IsHidden,
+    /// The list of its steps is not complete.
+    IsTruncated,
 }
 
 /// What goes wrong with a call.
@@ -133,6 +182,8 @@ pub(super) struct Kill {
 pub(super) enum Kind {
     Plain,
     Canary,
+    Automation,
+    AutomationCanary,
 }
 
 /// The highest call number at which something happens.
@@ -170,11 +221,14 @@ fn any_options(kind: Kind) -> impl Strategy<Value = Options> {
     let lookback_days = prop_oneof![1 => Just(0_u16), 6 => Just(1_u16), 2 => Just(2_u16), 2 => Just(14_u16)];
     let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.2), prop::bool::weighted(0.2));
     let hop_limit = proptest::option::weighted(0.4, 1..4_i64);
-    let soak = 1..30_u32;
-    (lookback_days, flags, hop_limit, 1..4_u16, soak).prop_map(
-        move |(lookback_days, flags, hop_limit, concurrency, soak)| {
+    let (soak, failures) = (1..30_u32, 0..3_usize);
+    (lookback_days, flags, hop_limit, 1..4_u16, soak, failures).prop_map(
+        move |(lookback_days, flags, hop_limit, concurrency, soak, failures)| {
             let (force, accept_unknown, accept_boot_calls) = flags;
-            let soak_minutes = (kind == Kind::Canary).then_some(soak);
+            let has_canary = matches!(kind, Kind::Canary | Kind::AutomationCanary);
+            let soak_minutes = has_canary.then_some(soak);
+            let is_automation = matches!(kind, Kind::Automation | Kind::AutomationCanary);
+            let automation = is_automation.then_some(failures);
             Options {
                 lookback_days,
                 force,
@@ -182,28 +236,40 @@ fn any_options(kind: Kind) -> impl Strategy<Value = Options> {
                 accept_boot_calls,
                 hop_limit,
                 concurrency,
+                automation,
                 soak_minutes,
             }
         },
     )
 }
 
-fn any_happening(instances: usize) -> impl Strategy<Value = Happening> {
-    let i = 0..instances;
+fn any_happening(instances: usize) -> impl Strategy<Value = Happens> {
+    let happening = prop_oneof![
+        2 => Just(Happening::Stop),
+        2 => Just(Happening::Start),
+        1 => Just(Happening::Terminate),
+        2 => Just(Happening::Exempt),
+        1 => Just(Happening::Unexempt),
+        1 => Just(Happening::TakeOver),
+        2 => Just(Happening::RequireTokens),
+        2 => Just(Happening::AllowImdsv1),
+        1 => Just(Happening::DisableEndpoint),
+        1 => Just(Happening::EnableEndpoint),
+        1 => (1..5_i64).prop_map(Happening::SetHopLimit),
+        3 => Just(Happening::CallImdsv1),
+        1 => Just(Happening::LoseData),
+    ];
+    (0..instances, happening)
+}
+
+fn any_automation_fault() -> impl Strategy<Value = AutomationFault> {
     prop_oneof![
-        2 => i.clone().prop_map(Happening::Stop),
-        2 => i.clone().prop_map(Happening::Start),
-        1 => i.clone().prop_map(Happening::Terminate),
-        2 => i.clone().prop_map(Happening::Exempt),
-        1 => i.clone().prop_map(Happening::Unexempt),
-        1 => i.clone().prop_map(Happening::TakeOver),
-        2 => i.clone().prop_map(Happening::RequireTokens),
-        2 => i.clone().prop_map(Happening::AllowImdsv1),
-        1 => i.clone().prop_map(Happening::DisableEndpoint),
-        1 => i.clone().prop_map(Happening::EnableEndpoint),
-        1 => (i.clone(), 1..5_i64).prop_map(|(i, limit)| Happening::SetHopLimit(i, limit)),
-        3 => i.clone().prop_map(Happening::CallImdsv1),
-        1 => i.prop_map(Happening::LoseData),
+        Just(AutomationFault::FailsBefore),
+        Just(AutomationFault::FailsInstead),
+        Just(AutomationFault::FailsDuring),
+        Just(AutomationFault::FailsAfter),
+        Just(AutomationFault::IsHidden),
+        Just(AutomationFault::IsTruncated),
     ]
 }
 
@@ -219,30 +285,58 @@ fn any_fault() -> impl Strategy<Value = Fault> {
 }
 
 fn any_kill() -> impl Strategy<Value = At<Kill>> {
-    (0..CALLS, any::<bool>(), any::<bool>())
-        .prop_map(|(call, is_processed, cuts_line)| At { call, what: Kill { is_processed, cuts_line } })
+    at((any::<bool>(), any::<bool>()).prop_map(|(is_processed, cuts_line)| Kill { is_processed, cuts_line }))
 }
 
 fn at<T: std::fmt::Debug>(what: impl Strategy<Value = T>) -> impl Strategy<Value = At<T>> {
-    (0..CALLS, what).prop_map(|(call, what)| At { call, what })
+    (0..CALLS, what).prop_map(|(call, what)| At { call, repeats: 0, what })
+}
+
+/// A fault of one call, or an outage.
+fn any_outage() -> impl Strategy<Value = At<Fault>> {
+    let repeats = prop_oneof![3 => Just(0), 1 => 1..25_usize];
+    (at(any_fault()), repeats).prop_map(|(fault, repeats)| At { repeats, ..fault })
+}
+
+fn any_adversity(instances: usize) -> impl Strategy<Value = Adversity> {
+    (vec(at(any_happening(instances)), 0..6), vec(any_outage(), 0..4))
+        .prop_map(|(happenings, faults)| Adversity { happenings, faults })
 }
 
 /// Returns any history of a kind.
 pub(super) fn any_history(kind: Kind) -> impl Strategy<Value = History> {
-    let least = if kind == Kind::Canary { 2 } else { 1 };
+    let has_canary = matches!(kind, Kind::Canary | Kind::AutomationCanary);
+    let least = if has_canary { 2 } else { 1 };
     vec(any_instance(), least..5).prop_flat_map(move |instances| {
         let count = instances.len();
+        let restore = prop_oneof![
+            1 => Just(Adversity { happenings: Vec::new(), faults: Vec::new() }),
+            1 => any_adversity(count),
+        ];
         (
-            Just(instances),
-            any_options(kind),
-            vec(at(any_happening(count)), 0..6),
-            vec(at(any_fault()), 0..4),
+            (Just(instances), any_options(kind), 0..10_i64, any_adversity(count)),
             proptest::option::weighted(0.4, any_kill()),
-            vec(any_happening(count), 0..3),
-            vec(any_kill(), 0..3),
+            (vec(any_happening(count), 0..3), 0..20_u64, restore, vec(any_kill(), 0..3)),
+            (vec((0..count, any_automation_fault()), 0..3), 0..3_usize),
         )
-            .prop_map(|(instances, options, happenings, faults, kill, between, restore_kills)| {
-                History { instances, options, happenings, faults, kill, between, restore_kills }
-            })
+            .prop_map(
+                |((instances, options, visibility_delay, remediate), kill, between, automations)| {
+                    let (between, pause, restore, restore_kills) = between;
+                    let (automations, stragglers_before) = automations;
+                    History {
+                        instances,
+                        options,
+                        visibility_delay,
+                        remediate,
+                        kill,
+                        between,
+                        pause,
+                        restore,
+                        restore_kills,
+                        automations,
+                        stragglers_before,
+                    }
+                },
+            )
     })
 }

@@ -17,7 +17,10 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::struct_excessive_bools)]
 #![allow(clippy::format_collect, clippy::needless_for_each)]
 
+mod automation;
 mod history;
+mod invariants;
+mod protocol;
 mod server;
 mod world;
 
@@ -31,7 +34,8 @@ use clap::Parser;
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestCaseError};
 
-use self::history::{History, Phase};
+use self::history::{History, Kind, Phase, any_history};
+use self::invariants::{judge_report, judge_restored};
 use self::server::{Server, VirtualSleep};
 use super::commands::{remediate, restore};
 use super::exit::Completion;
@@ -137,19 +141,19 @@ fn judge(history: &History) -> Result<(), TestCaseError> {
     let server = Server::new(history, files.journal());
     server.begin(Phase::Remediate);
     match remediate(&server, history, &files) {
-        Ended::Completed(result) => server.judge_report(&files.report(), result),
+        Ended::Completed(result) => judge_report(&mut server.state(), &files.report(), result),
         Ended::Killed => server.cut_journal(),
     }
     if files.journal().exists() {
-        // Killed any number of times, and in the end not at all.
-        for attempt in 0..=history.restore_kills.len() {
+        // Killed any number of times, then disturbed, and in the end left in peace.
+        for attempt in 0..history.restore_kills.len() + 2 {
             server.begin(Phase::Restore(attempt));
             match restore(&server, &files) {
                 Ended::Killed => server.cut_journal(),
-                Ended::Completed(_) if attempt < history.restore_kills.len() => {}
-                Ended::Completed(_) => server.judge_restored(),
+                Ended::Completed(result) => server.state().tell(&format!("{result:?}")),
             }
         }
+        judge_restored(&mut server.state());
     }
     let violations = server.violations();
     prop_assert!(violations.is_empty(), "{}\n{}", violations.join("\n"), server.story());
@@ -170,12 +174,24 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn no_history_breaks_a_promise(history in history::any_history(history::Kind::Plain)) {
+    fn no_history_breaks_a_promise(history in any_history(Kind::Plain)) {
         judge(&history)?;
     }
 
     #[test]
-    fn no_history_with_a_canary_breaks_a_promise(history in history::any_history(history::Kind::Canary)) {
+    fn no_history_with_a_canary_breaks_a_promise(history in any_history(Kind::Canary)) {
+        judge(&history)?;
+    }
+
+    #[test]
+    fn no_history_with_automations_breaks_a_promise(history in any_history(Kind::Automation)) {
+        judge(&history)?;
+    }
+
+    #[test]
+    fn no_history_with_a_canary_of_automations_breaks_a_promise(
+        history in any_history(Kind::AutomationCanary)
+    ) {
         judge(&history)?;
     }
 }

@@ -15,9 +15,9 @@ pub(super) const START: OffsetDateTime = datetime!(2026-06-15 10:20:30 UTC);
 pub(super) struct Instance {
     pub(super) id: String,
     pub(super) state: &'static str,
-    pub(super) tokens: &'static str,
-    pub(super) endpoint: &'static str,
-    pub(super) hop_limit: i64,
+    pub(super) options: Options,
+    /// The options before the last change, and when that was.
+    previous: Option<(Options, OffsetDateTime)>,
     pub(super) is_exempt: bool,
     pub(super) is_managed: bool,
     pub(super) launched_at: OffsetDateTime,
@@ -26,6 +26,8 @@ pub(super) struct Instance {
     pub(super) calls: Vec<Call>,
     /// The options before the first change by the tool that is not restored.
     pub(super) changed_from: Option<Options>,
+    /// Whether the tool ever changed it.
+    pub(super) was_changed: bool,
     /// Whether somebody else changed the options after the tool did.
     pub(super) is_touched: bool,
 }
@@ -37,10 +39,11 @@ pub(super) struct Call {
     pub(super) is_rejected: bool,
 }
 
-/// The options that the tool may change.
+/// The metadata options of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Options {
     pub(super) tokens: &'static str,
+    pub(super) endpoint: &'static str,
     pub(super) hop_limit: i64,
 }
 
@@ -51,15 +54,19 @@ impl Instance {
         Self {
             id: id(number),
             state: if spec.is_stopped { "stopped" } else { "running" },
-            tokens: if spec.requires_tokens { "required" } else { "optional" },
-            endpoint: if spec.endpoint_disabled { "disabled" } else { "enabled" },
-            hop_limit: spec.hop_limit,
+            options: Options {
+                tokens: if spec.requires_tokens { "required" } else { "optional" },
+                endpoint: if spec.endpoint_disabled { "disabled" } else { "enabled" },
+                hop_limit: spec.hop_limit,
+            },
+            previous: None,
             is_exempt: spec.is_exempt,
             is_managed: spec.is_managed,
             launched_at: hours_ago(spec.launched_hours_ago),
             data_since: (spec.data_hours > 0).then(|| hours_ago(spec.data_hours)),
             calls: calls.collect(),
             changed_from: None,
+            was_changed: false,
             is_touched: false,
         }
     }
@@ -69,15 +76,34 @@ impl Instance {
     }
 
     pub(super) fn may_call(&self) -> bool {
-        self.state == "running" && self.endpoint == "enabled"
+        self.state == "running" && self.options.endpoint == "enabled"
     }
 
-    pub(super) fn options(&self) -> Options {
-        Options { tokens: self.tokens, hop_limit: self.hop_limit }
+    pub(super) fn requires_tokens(&self) -> bool {
+        self.options.tokens == "required"
     }
 
     pub(super) fn tags(&self) -> BTreeMap<&'static str, &'static str> {
         self.is_exempt.then_some((EXEMPTION_TAG, "2026-12-31")).into_iter().collect()
+    }
+
+    /// Sets the options. EC2 may show the previous ones for a while.
+    pub(super) fn set(&mut self, options: Options, now: OffsetDateTime) {
+        if options != self.options {
+            self.previous = Some((self.options, now));
+            self.options = options;
+        }
+    }
+
+    /// Returns the instance as EC2 shows it: changes are visible only after `delay`.
+    pub(super) fn shown(&self, now: OffsetDateTime, delay: Duration) -> Self {
+        let mut shown = self.clone();
+        if let Some((previous, changed_at)) = self.previous
+            && now - changed_at < delay
+        {
+            shown.options = previous;
+        }
+        shown
     }
 
     /// Returns the number of calls between these times; `None` if there is no data.
@@ -106,58 +132,44 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(specs: &[InstanceSpec]) -> Self {
-        Self {
-            instances: specs.iter().enumerate().map(|(number, spec)| Instance::new(number, spec)).collect(),
-        }
+        let specs = specs.iter().enumerate();
+        Self { instances: specs.map(|(number, spec)| Instance::new(number, spec)).collect() }
     }
 
     pub(super) fn find(&mut self, id: &str) -> Option<&mut Instance> {
         self.instances.iter_mut().find(|instance| instance.id == id && instance.exists())
     }
 
-    /// Lets something happen.
-    pub(super) fn happen(&mut self, happening: Happening, now: OffsetDateTime) {
-        let (number, hop_limit) = match happening {
-            Happening::SetHopLimit(i, limit) => (i, limit),
-            Happening::Stop(i)
-            | Happening::Start(i)
-            | Happening::Terminate(i)
-            | Happening::Exempt(i)
-            | Happening::Unexempt(i)
-            | Happening::TakeOver(i)
-            | Happening::RequireTokens(i)
-            | Happening::AllowImdsv1(i)
-            | Happening::DisableEndpoint(i)
-            | Happening::EnableEndpoint(i)
-            | Happening::CallImdsv1(i)
-            | Happening::LoseData(i) => (i, 0),
-        };
+    /// Lets something happen to an instance.
+    pub(super) fn happen(&mut self, number: usize, happening: Happening, now: OffsetDateTime) {
         let Some(instance) = self.instances.get_mut(number).filter(|instance| instance.exists()) else {
             return;
         };
-        let before = (instance.options(), instance.endpoint);
+        let mut options = instance.options;
         match happening {
-            Happening::Stop(_) => instance.state = "stopped",
-            Happening::Start(_) if instance.state == "stopped" => {
+            Happening::Stop => instance.state = "stopped",
+            Happening::Start if instance.state == "stopped" => {
                 instance.state = "running";
                 instance.launched_at = now;
             }
-            Happening::Terminate(_) => instance.state = "terminated",
-            Happening::Exempt(_) => instance.is_exempt = true,
-            Happening::Unexempt(_) => instance.is_exempt = false,
-            Happening::TakeOver(_) => instance.is_managed = true,
-            Happening::RequireTokens(_) => instance.tokens = "required",
-            Happening::AllowImdsv1(_) => instance.tokens = "optional",
-            Happening::DisableEndpoint(_) => instance.endpoint = "disabled",
-            Happening::EnableEndpoint(_) => instance.endpoint = "enabled",
-            Happening::SetHopLimit(..) => instance.hop_limit = hop_limit,
-            Happening::CallImdsv1(_) if instance.may_call() => {
-                instance.calls.push(Call { at: now, is_rejected: instance.tokens == "required" });
+            Happening::Terminate => instance.state = "terminated",
+            Happening::Exempt => instance.is_exempt = true,
+            Happening::Unexempt => instance.is_exempt = false,
+            Happening::TakeOver => instance.is_managed = true,
+            Happening::RequireTokens => options.tokens = "required",
+            Happening::AllowImdsv1 => options.tokens = "optional",
+            Happening::DisableEndpoint => options.endpoint = "disabled",
+            Happening::EnableEndpoint => options.endpoint = "enabled",
+            Happening::SetHopLimit(limit) => options.hop_limit = limit,
+            Happening::CallImdsv1 if instance.may_call() => {
+                let is_rejected = instance.requires_tokens();
+                instance.calls.push(Call { at: now, is_rejected });
             }
-            Happening::Start(_) | Happening::CallImdsv1(_) => {}
-            Happening::LoseData(_) => instance.data_since = None,
+            Happening::Start | Happening::CallImdsv1 => {}
+            Happening::LoseData => instance.data_since = None,
         }
-        if (instance.options(), instance.endpoint) != before {
+        if options != instance.options {
+            instance.set(options, now);
             instance.is_touched = true;
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::{
-    AutomationExecution, AutomationExecutionFilter, AutomationExecutionFilterKey as FilterKey, StopType,
-    Target as AutomationTarget,
+    AutomationExecution, AutomationExecutionFilter, AutomationExecutionFilterKey as FilterKey, StepExecution,
+    StopType, Target as AutomationTarget,
 };
 use uuid::Uuid;
 
@@ -145,12 +145,23 @@ impl Automation {
         while let Some(child) = pages.next().await {
             let child = child.map_err(|error| ApiError::new(OPERATION, &error))?;
             let Some(id) = child.automation_execution_id() else { continue };
-            let child = self.get(id).await?;
+            let mut child = self.get(id).await?;
+            if child.step_executions_truncated() {
+                child.step_executions = Some(self.steps(id).await?);
+                child.step_executions_truncated = false;
+            }
             let instance = child.parameters().and_then(|parameters| parameters.get(INSTANCE_ID)?.first());
             if let Some(instance) = instance.cloned() {
                 children.insert(instance, Child::new(child));
             }
         }
         Ok(children)
+    }
+
+    /// Returns all steps of an automation.
+    async fn steps(&self, execution_id: &str) -> Result<Vec<StepExecution>, ApiError> {
+        let request = self.client.describe_automation_step_executions().automation_execution_id(execution_id);
+        let steps: Result<Vec<_>, _> = request.into_paginator().items().send().collect().await;
+        steps.map_err(|error| ApiError::new("DescribeAutomationStepExecutions", &error))
     }
 }

@@ -1,7 +1,7 @@
 //! The result of each change that an automation was started for.
 //!
-//! The journal says that an instance was changed only if the steps of its automation say so, or EC2 shows it and the
-//! steps do not contradict: somebody else may have required tokens meanwhile, and that must not be undone.
+//! That an instance requires tokens after an automation that failed does not show who changed it. The journal then
+//! keeps the intention only, and `restore` says so in its plan.
 
 use std::collections::HashMap;
 
@@ -45,12 +45,14 @@ impl Ended {
 
 /// What is known of a change.
 enum Known {
-    /// The instance was changed.
+    /// The automation changed the instance.
     Changed,
-    /// The instance was not changed, and will not be.
+    /// The automation did not change the instance, and will not.
     Unchanged,
-    /// The instance may be changed now or later.
-    Unclear,
+    /// The instance requires tokens: the automation changed it, or somebody else.
+    Required,
+    /// The automation may still change the instance.
+    Pending,
 }
 
 /// Concludes each change, and writes the result to the journal.
@@ -73,9 +75,8 @@ pub(super) async fn conclude(
         Ended::Unknown(error) => {
             for started in started {
                 let known = match conclusion.ask_ec2(&started.change).await {
-                    Known::Changed => Known::Changed,
-                    // The automation may still make the change.
-                    Known::Unchanged | Known::Unclear => Known::Unclear,
+                    Known::Unchanged => Known::Pending,
+                    known => known,
                 };
                 results.push(conclusion.failed(started, &known, &error));
             }
@@ -112,7 +113,7 @@ impl Conclusion<'_> {
             }
             (Err(error), evidence) => {
                 let known = match self.judge(&started.change, evidence).await {
-                    Known::Unchanged if child.is_in_progress() => Known::Unclear,
+                    Known::Unchanged if child.is_in_progress() => Known::Pending,
                     known => known,
                 };
                 self.failed(started, &known, &error)
@@ -144,15 +145,15 @@ impl Conclusion<'_> {
         }
     }
 
-    /// Returns whether EC2 shows the change: the instance requires tokens, which it did not before.
+    /// Returns what EC2 shows: whether the instance requires tokens, which it did not before.
     async fn ask_ec2(&mut self, change: &PlannedChange) -> Known {
         if !self.is_settled {
             self.runbook.recheck.clock.sleep(instance::CONSISTENCY_DELAY).await;
             self.is_settled = true;
         }
         match instance::describe(&change.target.region, change.target.instance_id()).await {
-            Err(_) => Known::Unclear,
-            Ok(Some(facts)) if facts.resource.requires_tokens() => Known::Changed,
+            Err(_) => Known::Pending,
+            Ok(Some(facts)) if facts.resource.requires_tokens() => Known::Required,
             Ok(_) => Known::Unchanged,
         }
     }
@@ -168,11 +169,12 @@ impl Conclusion<'_> {
     fn failed(&self, started: StartedChange, known: &Known, error: &str) -> ChangeResult {
         let journal = &self.runbook.journal;
         let (effect, step, note) = match known {
-            Known::Changed => {
-                (self.effect(&started), Some(Step::Changed), "; HttpTokens is required nevertheless")
-            }
+            Known::Changed => (self.effect(&started), Some(Step::Changed), "; the instance was changed"),
             Known::Unchanged => (Effect::None, Some(Step::Refused { error: error.to_owned() }), ""),
-            Known::Unclear => (Effect::Uncertain, None, "; the change may still be made"),
+            Known::Required => {
+                (Effect::Uncertain, None, "; HttpTokens is required, by this automation or by somebody else")
+            }
+            Known::Pending => (Effect::Uncertain, None, "; the change may still be made"),
         };
         let recorded = step.map_or(Ok(()), |step| started.change.record(journal, step));
         let detail = with_journal_error(format!("{error}{note}"), recorded);
