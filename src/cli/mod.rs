@@ -17,7 +17,8 @@ mod exit;
 #[cfg(feature = "live")]
 mod fleet;
 mod input;
-#[cfg(feature = "live")]
+#[cfg(any(feature = "live", test))]
+#[cfg_attr(not(feature = "live"), allow(dead_code, unused_imports))]
 mod journal;
 #[cfg(all(test, feature = "live"))]
 mod model;

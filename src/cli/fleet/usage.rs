@@ -117,7 +117,7 @@ async fn boot_windows(
 pub(crate) struct Observation {
     /// The number of IMDSv1 calls that were rejected.
     pub(crate) rejected: u64,
-    /// Whether the instance reported any metric of a minute that ended after its change.
+    /// Whether the instance reported any metric of a time that began after its change.
     pub(crate) has_reported: bool,
 }
 
@@ -158,7 +158,7 @@ pub(crate) async fn observe(
             let points = data.points.get(&each.instance_id).map(Vec::as_slice).unwrap_or_default();
             observations.push(Observation {
                 rejected: points.iter().map(|point| point.calls).sum(),
-                has_reported: points.iter().any(|point| point.start + MINUTE > each.changed_at),
+                has_reported: points.iter().any(|point| point.start >= each.changed_at),
             });
         }
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
 use super::history::{Options as CommandOptions, Phase};
-use super::server::{Server, State, last_step};
+use super::server::{DATA_DELAY, Server, State, last_step};
 use super::world::Instance;
 use crate::cli::exit::Completion;
 
@@ -34,7 +34,8 @@ pub(super) fn judge_request(
         judge_enforcement(server, state, id, limit);
         return;
     }
-    let was_changed = state.world.find(id).is_some_and(|instance| instance.was_changed);
+    let mut instances = state.world.instances.iter();
+    let was_changed = instances.any(|instance| instance.id == id && instance.was_changed);
     match last_step(&server.journal, id).as_deref() {
         Some("intended") => {}
         Some("changed") if was_changed => {}
@@ -110,7 +111,7 @@ pub(super) fn judge_usage(
     let look_back = Duration::days(options.lookback_days.into());
     let boot_start = hour_of(seen.launched_at);
     let boot = boot_start..boot_start + Duration::hours(2);
-    let calls = || measured.calls.iter().map(|call| call.at).filter(|at| *at < end);
+    let calls = || measured.calls.iter().map(|call| call.at).filter(|at| *at < end - DATA_DELAY);
     let in_use = calls().any(|at| at >= end - look_back && !boot.contains(&at));
     let boots = calls().any(|at| boot.contains(&at));
     let is_proven = measured.data_since.is_some_and(|since| since <= end - look_back / 2)
@@ -137,13 +138,14 @@ fn judge_canary(state: &State, canary: &str, soak: Duration) -> Vec<&'static str
     let Some((measured, end)) = known.measured else { return vec!["the canary was not watched"] };
     let rejected = measured.calls.iter().filter(|call| call.is_rejected);
     let mut violations = Vec::new();
-    if rejected.filter(|call| (changed_at..end).contains(&call.at)).count() > 0 {
+    if rejected.filter(|call| (changed_at..end - DATA_DELAY).contains(&call.at)).count() > 0 {
         violations.push("the canary was rejected calls");
     }
-    if end < changed_at + soak {
+    // Queries are in whole seconds.
+    if end < changed_at + soak - Duration::SECOND {
         violations.push("the canary was not watched long enough");
     }
-    if known.reported_until.is_none_or(|until| until <= changed_at) {
+    if known.reported_at.is_none_or(|at| at < changed_at) {
         violations.push("the canary has not reported");
     }
     violations

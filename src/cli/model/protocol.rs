@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_smithy_cbor::Decoder;
+use aws_smithy_cbor::data::Type;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
@@ -99,48 +100,63 @@ impl Request {
 impl MetricQuery {
     /// Reads a request in CBOR: a map with a list of queries, and the times.
     fn read(body: &[u8]) -> Self {
-        let (mut start, mut end, mut period, mut all) = (START, START, 60, Vec::new());
-        let mut decoder = Decoder::new(body);
-        decoder.map().expect("a map");
-        while let Ok(key) = decoder.str().map(|key| key.into_owned()) {
-            match key.as_str() {
-                "StartTime" => start = time_of(&decoder.timestamp().expect("a time")),
-                "EndTime" => end = time_of(&decoder.timestamp().expect("a time")),
-                "MetricDataQueries" => {
-                    let count = decoder.list().expect("a list").unwrap_or_default();
-                    for _ in 0..count {
-                        let mut series = Series::default();
-                        read_query(&mut decoder, &mut series, &mut period);
-                        all.push(series);
-                    }
-                }
-                _ => decoder.skip().expect("a value"),
-            }
-        }
-        Self { start, end, period: Duration::seconds(period.into()), series: all }
+        let mut query = Self { start: START, end: START, period: Duration::minutes(1), series: Vec::new() };
+        read_map(&mut Decoder::new(body), &mut |key, decoder| match key {
+            "StartTime" => query.start = time_of(&decoder.timestamp().expect("a time")),
+            "EndTime" => query.end = time_of(&decoder.timestamp().expect("a time")),
+            "MetricDataQueries" => read_list(decoder, &mut |decoder| {
+                let mut series = Series::default();
+                series.read(decoder, &mut query.period);
+                query.series.push(series);
+            }),
+            _ => decoder.skip().expect("a value"),
+        });
+        query
     }
 }
 
-/// Reads a query: every map in it is read for the keys that matter.
-fn read_query(decoder: &mut Decoder<'_>, series: &mut Series, period: &mut i32) {
-    decoder.map().expect("a map");
-    while let Ok(key) = decoder.str().map(|key| key.into_owned()) {
-        match key.as_str() {
-            "Id" => series.id = decoder.string().expect("text"),
-            "MetricName" => series.metric = decoder.string().expect("text"),
-            "Value" => series.instance_id = decoder.string().expect("text"),
-            "Period" => *period = decoder.integer().expect("a number"),
-            "MetricStat" | "Metric" => read_query(decoder, series, period),
-            "Dimensions" => {
-                for _ in 0..decoder.list().expect("a list").unwrap_or_default() {
-                    read_query(decoder, series, period);
-                }
-            }
+impl Series {
+    /// Reads a query: every map in it is read for the keys that matter.
+    fn read(&mut self, decoder: &mut Decoder<'_>, period: &mut Duration) {
+        read_map(decoder, &mut |key, decoder| match key {
+            "Id" => self.id = decoder.string().expect("text"),
+            "MetricName" => self.metric = decoder.string().expect("text"),
+            "Value" => self.instance_id = decoder.string().expect("text"),
+            "Period" => *period = Duration::seconds(decoder.integer().expect("a number").into()),
+            "MetricStat" | "Metric" => self.read(decoder, period),
+            "Dimensions" => read_list(decoder, &mut |decoder| self.read(decoder, period)),
             _ => decoder.skip().expect("a value"),
-        }
+        });
     }
-    // The end of a map of unknown length.
-    let _ = decoder.skip();
+}
+
+fn read_map(decoder: &mut Decoder<'_>, read: &mut dyn FnMut(&str, &mut Decoder<'_>)) {
+    let length = decoder.map().expect("a map");
+    read_elements(decoder, length, &mut |decoder| {
+        let key = decoder.string().expect("a key");
+        read(&key, decoder);
+    });
+}
+
+fn read_list(decoder: &mut Decoder<'_>, read: &mut dyn FnMut(&mut Decoder<'_>)) {
+    let length = decoder.list().expect("a list");
+    read_elements(decoder, length, read);
+}
+
+/// Reads the elements of a map or list of this length; without a length, up to its end.
+fn read_elements(decoder: &mut Decoder<'_>, length: Option<u64>, read: &mut dyn FnMut(&mut Decoder<'_>)) {
+    let mut left = length;
+    loop {
+        match &mut left {
+            Some(0) => return,
+            Some(count) => *count -= 1,
+            None if decoder.datatype().expect("an element") == Type::Break => {
+                return decoder.skip().expect("the end");
+            }
+            None => {}
+        }
+        read(decoder);
+    }
 }
 
 fn time_of(at: &DateTime) -> OffsetDateTime {

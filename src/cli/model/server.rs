@@ -17,6 +17,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::sync::Notify;
 
 use super::automation::Automations;
+use super::figures::Counts;
 use super::history::{Adversity, Fault, Happens, History, Kill, Phase};
 use super::invariants;
 use super::protocol::{MetricQuery, Request, Series, cbor, xml};
@@ -47,8 +48,8 @@ pub(super) struct Known {
     pub(super) described: Option<Instance>,
     /// The instance when CloudWatch last returned all of its data, and the end of that data.
     pub(super) measured: Option<(Instance, OffsetDateTime)>,
-    /// The end of the last minute in which the instance reported a metric that every running one has.
-    pub(super) reported_until: Option<OffsetDateTime>,
+    /// The last minute in which the instance reported a metric that every running one has.
+    pub(super) reported_at: Option<OffsetDateTime>,
 }
 
 #[derive(Debug)]
@@ -60,6 +61,7 @@ pub(super) struct State {
     calls: usize,
     pub(super) known: HashMap<String, Known>,
     pub(super) automations: Automations,
+    pub(super) counts: Counts,
     violations: Vec<String>,
     story: String,
     /// The kill that ended the command.
@@ -110,6 +112,7 @@ impl Server {
             calls: 0,
             known: HashMap::new(),
             automations: Automations::default(),
+            counts: Counts::default(),
             violations: Vec::new(),
             story: String::new(),
             killed_by: None,
@@ -196,6 +199,7 @@ impl Server {
         let mut state = self.state();
         let call = state.calls;
         state.calls += 1;
+        state.counts.calls += 1;
         let adversity = self.adversity(state.phase);
         let happenings = adversity.into_iter().flat_map(|adversity| &adversity.happenings);
         for at in happenings.filter(|at| at.includes(call)) {
@@ -213,6 +217,7 @@ impl Server {
             if kill.what.is_processed {
                 let _ = self.process(&mut state, &request, false);
             }
+            state.counts.kills += 1;
             state.killed_by = Some(kill.what);
             self.killed.notify_one();
             return None;
@@ -224,6 +229,7 @@ impl Server {
 
     fn answer(&self, state: &mut State, request: &Request, fault: Option<Fault>) -> Answer {
         if let Some(fault) = fault {
+            state.counts.faults += 1;
             state.tell(&format!("fault: {fault:?}"));
         }
         let lost = || Err(ConnectorError::timeout("the model loses it".into()));
@@ -299,6 +305,7 @@ impl State {
     }
 
     fn happen(&mut self, (number, happening): Happens) {
+        self.counts.happenings += 1;
         self.tell(&format!("others: {happening:?} {number}"));
         self.world.happen(number, happening, self.now);
     }
@@ -320,6 +327,7 @@ impl State {
         let options = Options { tokens, hop_limit, ..instance.options };
         instance.set(options, now);
         if phase == Phase::Remediate {
+            self.counts.changes += 1;
             instance.was_changed = true;
             if instance.changed_from.is_none() {
                 instance.changed_from = Some(before);
@@ -327,6 +335,7 @@ impl State {
             }
             self.changed_now.entry(id.to_owned()).or_insert(now);
         } else {
+            self.counts.restorations += 1;
             let is_exact = instance.changed_from.is_none_or(|from| {
                 from.tokens == tokens && (instance.is_touched || from.hop_limit == hop_limit)
             });
@@ -382,9 +391,12 @@ impl State {
             encoder.end();
             if let Some(instance) = instance.cloned().filter(|_| !is_incomplete) {
                 let known = self.known.entry(instance.id.clone()).or_default();
-                known.measured = Some((instance, query.end));
+                // The query for the last start ends in the past.
+                if known.measured.as_ref().is_none_or(|(_, end)| *end <= query.end) {
+                    known.measured = Some((instance, query.end));
+                }
                 if series.metric == CPU_UTILIZATION {
-                    known.reported_until = points.last().map(|(at, _)| *at + query.period);
+                    known.reported_at = points.last().map(|(at, _)| *at);
                 }
             }
         }
@@ -395,18 +407,24 @@ impl State {
 
 const CPU_UTILIZATION: &str = "CPUUtilization";
 
-/// Returns the data points of a series. Data of the last two minutes is late.
+/// The delay of CloudWatch's data.
+pub(super) const DATA_DELAY: Duration = Duration::minutes(2);
+
+/// Returns the data points of a series. There are none of the times in which the instance did not run, and rejections
+/// are counted only when there are any.
 fn data_points(instance: &Instance, series: &Series, query: &MetricQuery) -> Vec<(OffsetDateTime, u64)> {
     let mut points = Vec::new();
-    let mut at = query.start;
-    while at < query.end {
-        let until = (at + query.period).min(query.end);
+    let (mut at, end) = (query.start, query.end - DATA_DELAY);
+    while at < end {
+        let until = (at + query.period).min(end);
         let value = match series.metric.as_str() {
-            CPU_UTILIZATION => {
-                let reports = instance.state == "running" && at + Duration::minutes(2) < query.end;
-                reports.then_some(1)
+            _ if !instance.ran_at(at) => None,
+            CPU_UTILIZATION => Some(1),
+            "MetadataNoTokenRejected" => {
+                Some(instance.calls_between(at, until, true)).filter(|count| *count > 0)
             }
-            metric => instance.calls_between(at, until, metric == "MetadataNoTokenRejected"),
+            _ => Some(instance.calls_between(at, until, false))
+                .filter(|count| *count > 0 || instance.data_since.is_some_and(|since| since < until)),
         };
         if let Some(value) = value {
             points.push((at, value));

@@ -21,6 +21,8 @@ pub(super) struct Instance {
     pub(super) is_exempt: bool,
     pub(super) is_managed: bool,
     pub(super) launched_at: OffsetDateTime,
+    /// When it was stopped, and when it was started again.
+    stops: Vec<(OffsetDateTime, Option<OffsetDateTime>)>,
     pub(super) data_since: Option<OffsetDateTime>,
     /// IMDSv1 calls, and whether they were rejected.
     pub(super) calls: Vec<Call>,
@@ -63,6 +65,7 @@ impl Instance {
             is_exempt: spec.is_exempt,
             is_managed: spec.is_managed,
             launched_at: hours_ago(spec.launched_hours_ago),
+            stops: spec.is_stopped.then(|| (hours_ago(0), None)).into_iter().collect(),
             data_since: (spec.data_hours > 0).then(|| hours_ago(spec.data_hours)),
             calls: calls.collect(),
             changed_from: None,
@@ -77,6 +80,14 @@ impl Instance {
 
     pub(super) fn may_call(&self) -> bool {
         self.state == "running" && self.options.endpoint == "enabled"
+    }
+
+    /// Returns whether it ran at this time, and reported to CloudWatch.
+    pub(super) fn ran_at(&self, at: OffsetDateTime) -> bool {
+        let is_in = |(from, until): &(OffsetDateTime, Option<OffsetDateTime>)| {
+            *from <= at && until.is_none_or(|until| at < until)
+        };
+        !self.stops.iter().any(is_in)
     }
 
     pub(super) fn requires_tokens(&self) -> bool {
@@ -106,17 +117,10 @@ impl Instance {
         shown
     }
 
-    /// Returns the number of calls between these times; `None` if there is no data.
-    pub(super) fn calls_between(
-        &self,
-        start: OffsetDateTime,
-        end: OffsetDateTime,
-        is_rejected: bool,
-    ) -> Option<u64> {
+    /// Returns the number of calls between these times.
+    pub(super) fn calls_between(&self, start: OffsetDateTime, end: OffsetDateTime, is_rejected: bool) -> u64 {
         let calls = self.calls.iter().filter(|call| call.is_rejected == is_rejected);
-        let count = calls.filter(|call| (start..end).contains(&call.at)).count();
-        let has_data = self.data_since.is_some_and(|since| since < end);
-        (count > 0 || has_data).then(|| u64::try_from(count).unwrap_or(u64::MAX))
+        calls.filter(|call| (start..end).contains(&call.at)).count().try_into().unwrap_or(u64::MAX)
     }
 }
 
@@ -147,10 +151,16 @@ impl World {
         };
         let mut options = instance.options;
         match happening {
-            Happening::Stop => instance.state = "stopped",
+            Happening::Stop if instance.state == "running" => {
+                instance.state = "stopped";
+                instance.stops.push((now, None));
+            }
             Happening::Start if instance.state == "stopped" => {
                 instance.state = "running";
                 instance.launched_at = now;
+                if let Some((_, until)) = instance.stops.last_mut() {
+                    *until = Some(now);
+                }
             }
             Happening::Terminate => instance.state = "terminated",
             Happening::Exempt => instance.is_exempt = true,
@@ -165,7 +175,7 @@ impl World {
                 let is_rejected = instance.requires_tokens();
                 instance.calls.push(Call { at: now, is_rejected });
             }
-            Happening::Start | Happening::CallImdsv1 => {}
+            Happening::Stop | Happening::Start | Happening::CallImdsv1 => {}
             Happening::LoseData => instance.data_since = None,
         }
         if options != instance.options {

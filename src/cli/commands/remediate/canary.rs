@@ -185,6 +185,29 @@ mod tests {
     }
 
     #[test]
+    fn instances_that_do_not_report_keep_the_others_from_being_changed_unless_that_is_accepted() {
+        let observation = |has_reported| ("i-1", Observation { rejected: 0, has_reported });
+        let (all, some, none) =
+            ([observation(true); 2], [observation(true), observation(false)], [observation(false); 2]);
+        for (on_unknown_usage, force, expected) in [
+            (OnConcern::Stop, false, [true, false, false]),
+            (OnConcern::Proceed, false, [true, true, false]),
+            (OnConcern::Stop, true, [true, true, false]),
+        ] {
+            let policy = EnforcementPolicy {
+                lookback_days: 14,
+                on_unknown_usage,
+                on_boot_calls: OnConcern::Stop,
+                force,
+                hop_limit: None,
+            };
+            let watch = Watch { soak: Duration::ZERO, policy: &policy, clock: &Clock::System };
+            let released = [&all, &some, &none].map(|observations| watch.conclude(observations).is_ok());
+            assert_eq!(released, expected, "{policy:?}");
+        }
+    }
+
+    #[test]
     fn a_canary_that_includes_all_instances_is_an_error() {
         for (text, all, accepted) in
             [("18", 19, true), ("19", 19, false), ("1000", 19, false), ("99%", 1, true), ("100%", 7, false)]

@@ -43,8 +43,8 @@ impl Enforcer {
     }
 
     /// Requires tokens on an instance, if its facts still allow it.
-    async fn enforce(&self, change: PlannedChange) -> ChangeResult {
-        let current = match self.recheck.decide(&change).await {
+    async fn enforce(&self, mut change: PlannedChange) -> ChangeResult {
+        let current = match self.recheck.decide(&mut change).await {
             Ok(Rechecked::Enforce(current)) => current,
             Ok(Rechecked::Leave(status, detail)) => {
                 return ChangeResult::without_effect(change, status, detail);

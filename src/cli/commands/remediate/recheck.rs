@@ -33,12 +33,12 @@ pub(super) enum Rechecked {
 }
 
 impl Recheck {
-    /// Decides on a planned change once more. The instance is described last, so that nothing but the journal comes
-    /// between its facts and the change.
+    /// Decides on a planned change once more, and gives it the facts of this moment. The instance is described last,
+    /// so that nothing but the journal comes between its facts and the change.
     ///
     /// # Errors
     /// Returns an error if EC2 or CloudWatch does not respond.
-    pub(super) async fn decide(&self, change: &PlannedChange) -> Result<Rechecked, String> {
+    pub(super) async fn decide(&self, change: &mut PlannedChange) -> Result<Rechecked, String> {
         let (mut usage, mut usage_at) = (change.usage, change.usage_at);
         let mut launched_at = change.target.facts.launched_at;
         for _ in 0..MAX_CHECKS {
@@ -53,6 +53,9 @@ impl Recheck {
                 // It was started again: its boot-time calls are others, and the usage must be asked for again.
                 (launched_at, usage_at) = (current, OffsetDateTime::UNIX_EPOCH);
                 continue;
+            }
+            if let Some(facts) = &facts {
+                change.target.facts = facts.clone();
             }
             return Ok(self.rechecked(facts, &usage));
         }

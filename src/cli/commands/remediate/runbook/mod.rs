@@ -126,8 +126,8 @@ impl Group<'_, '_> {
     /// Decides on each change with the facts of this moment, and writes those that are still needed to the journal.
     async fn record_batch(&mut self, changes: Vec<PlannedChange>) -> Vec<StartedChange> {
         let mut started = Vec::with_capacity(changes.len());
-        for change in changes {
-            match self.runbook.recheck.decide(&change).await {
+        for mut change in changes {
+            match self.runbook.recheck.decide(&mut change).await {
                 Ok(Rechecked::Enforce(current)) => {
                     match change.record(&self.runbook.journal, current.intended()) {
                         Ok(()) => {
