@@ -8,7 +8,8 @@
 //! - `terminal`: messages, progress, signals.
 //! - `exit`: exit statuses.
 
-#[cfg(feature = "live")]
+#[cfg(any(feature = "live", test))]
+#[cfg_attr(not(feature = "live"), allow(dead_code))]
 mod clock;
 mod commands;
 #[cfg(feature = "live")]

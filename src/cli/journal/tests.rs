@@ -12,6 +12,7 @@ use super::error::JournalError;
 use super::reader::Contents;
 use super::reader::scan;
 use super::*;
+use crate::cli::clock::Clock;
 use crate::rule::resource::{InstanceKey, Location};
 
 /// A directory that is removed at the end of the test.
@@ -235,17 +236,17 @@ fn damage_is_reported_with_its_line() {
 fn a_journal_is_never_overwritten_and_is_continued_by_append() {
     let directory = Directory::new();
     let path = directory.journal();
-    let journal = Journal::create(&path, "remediate").expect("created");
+    let journal = Journal::create(&path, "remediate", &Clock::System).expect("created");
     for (key, step) in example() {
         journal.write(&key, step).expect("written");
     }
     assert_eq!(journal.path(), path);
     drop(journal);
-    let error = Journal::create(&path, "remediate").expect_err("it exists").to_string();
+    let error = Journal::create(&path, "remediate", &Clock::System).expect_err("it exists").to_string();
     let expected = "already exists, and a journal is never overwritten: pass another name";
     assert_eq!(error, format!("{} {expected}", path.display()));
 
-    let journal = Journal::append(&path, "restore").expect("opened");
+    let journal = Journal::append(&path, "restore", &Clock::System).expect("opened");
     journal.write(&key("i-1"), Step::Restored).expect("written");
     let Contents { entries, problems, .. } = read(&path).expect("a journal");
     assert_eq!(entries, [example(), vec![(key("i-1"), Step::Restored)]].concat());
@@ -267,7 +268,7 @@ fn append_repairs_the_end_and_only_the_end() {
     let last = bytes.len() - lines[3].len();
     for cut in (last..=bytes.len()).step_by(7).chain([last + 1, bytes.len() - 1]) {
         fs::write(&path, &bytes[..cut]).expect("written");
-        Journal::append(&path, "restore")
+        Journal::append(&path, "restore", &Clock::System)
             .expect("opened")
             .write(&key("i-9"), Step::Restored)
             .expect("written");
@@ -288,7 +289,8 @@ fn other_files_are_refused_and_left_as_they_are() {
         [&b""[..], b"\n", b"precious", b"{}\n", b"\xff\n", b"[1]\n{\"step\":\"changed\"}\n", incomplete]
     {
         fs::write(&path, text).expect("written");
-        for error in [read(&path).map(|_| ()), Journal::append(&path, "restore").map(|_| ())] {
+        for error in [read(&path).map(|_| ()), Journal::append(&path, "restore", &Clock::System).map(|_| ())]
+        {
             let error = error.expect_err("not a journal").to_string();
             assert_eq!(error, format!("{} is not a journal of imdsv2 remediate", path.display()));
         }
@@ -297,7 +299,10 @@ fn other_files_are_refused_and_left_as_they_are() {
     let missing = directory.0.join("missing.jsonl");
     let error = read(&missing).expect_err("missing").to_string();
     assert!(error.starts_with(&format!("cannot read journal {}: ", missing.display())), "{error}");
-    assert!(matches!(Journal::append(&missing, "restore"), Err(JournalError::Unusable { .. })));
+    assert!(matches!(
+        Journal::append(&missing, "restore", &Clock::System),
+        Err(JournalError::Unusable { .. })
+    ));
     assert!(!missing.exists());
 }
 
@@ -305,25 +310,26 @@ fn other_files_are_refused_and_left_as_they_are() {
 fn a_second_writer_is_told_who_writes() {
     let directory = Directory::new();
     let path = directory.journal();
-    let journal = Journal::create(&path, "remediate").expect("created");
-    let error = Journal::append(&path, "restore").expect_err("in use").to_string();
+    let journal = Journal::create(&path, "remediate", &Clock::System).expect("created");
+    let error = Journal::append(&path, "restore", &Clock::System).expect_err("in use").to_string();
     let (path_text, process) = (path.display(), std::process::id());
     let expected = format!(
         "journal {path_text} is in use by imdsv2 remediate (process {process}): try again when it has finished"
     );
     assert_eq!(error, expected);
-    assert!(matches!(Journal::create(&path, "remediate"), Err(JournalError::Exists { .. })));
+    assert!(matches!(Journal::create(&path, "remediate", &Clock::System), Err(JournalError::Exists { .. })));
     drop(journal);
 
-    let _journal = Journal::append(&path, "restore").expect("it is free again");
-    let error = Journal::append(&path, "restore").expect_err("in use").to_string();
+    let _journal = Journal::append(&path, "restore", &Clock::System).expect("it is free again");
+    let error = Journal::append(&path, "restore", &Clock::System).expect_err("in use").to_string();
     assert!(error.contains("in use by imdsv2 restore (process"), "{error}");
 }
 
 #[test]
 fn lines_of_many_threads_are_whole_and_in_order() {
     let directory = Directory::new();
-    let journal = Arc::new(Journal::create(&directory.journal(), "remediate").expect("created"));
+    let journal =
+        Arc::new(Journal::create(&directory.journal(), "remediate", &Clock::System).expect("created"));
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let journal = Arc::clone(&journal);
@@ -342,7 +348,7 @@ fn lines_of_many_threads_are_whole_and_in_order() {
 #[test]
 fn a_journal_that_was_deleted_takes_no_lines() {
     let directory = Directory::new();
-    let journal = Journal::create(&directory.journal(), "remediate").expect("created");
+    let journal = Journal::create(&directory.journal(), "remediate", &Clock::System).expect("created");
     fs::remove_file(directory.journal()).expect("removed");
     let error = journal.write(&key("i-1"), intended(None)).expect_err("deleted").to_string();
     assert!(error.ends_with("monday.jsonl: it was deleted; the line was not added"), "{error}");
@@ -367,7 +373,7 @@ fn a_journal_of_version_0_1_is_read_and_continued() {
     ];
     for restored in [None, Some("i-failed")] {
         if let Some(id) = restored {
-            Journal::append(&path, "restore")
+            Journal::append(&path, "restore", &Clock::System)
                 .expect("opened")
                 .write(&key(id), Step::Restored)
                 .expect("written");

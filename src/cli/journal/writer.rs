@@ -5,13 +5,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::entry::{self, Opened, Step};
 use super::error::JournalError;
 use super::log::{AppendError, Log, Storage};
 use super::reader::{self, End, Scan};
+use crate::cli::clock::Clock;
 use crate::rule::resource::InstanceKey;
 
 /// A journal that is open for writing. It is locked until it is dropped.
@@ -19,6 +19,7 @@ use crate::rule::resource::InstanceKey;
 pub(crate) struct Journal {
     path: PathBuf,
     log: Mutex<Log<File>>,
+    clock: Clock,
 }
 
 impl Journal {
@@ -27,13 +28,14 @@ impl Journal {
     ///
     /// # Errors
     /// Returns an error if the file exists, or cannot be created, locked or written.
-    pub(crate) fn create(path: &Path, command: &str) -> Result<Self, JournalError> {
+    pub(crate) fn create(path: &Path, command: &str, clock: &Clock) -> Result<Self, JournalError> {
         let file = options().create_new(true).open(path).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => JournalError::Exists { path: path.to_owned() },
             _ => JournalError::unusable("create", path)(error),
         })?;
         lock(&file, path)?;
-        let opened = Self::open(path, file, 1, command);
+        let opened = Self { path: path.to_owned(), log: Mutex::new(Log::new(file, 1)), clock: clock.clone() }
+            .opened(command);
         let created = opened.and_then(|journal| {
             sync_directory_of(path).map_err(JournalError::unusable("create", path))?;
             Ok(journal)
@@ -50,7 +52,7 @@ impl Journal {
     ///
     /// # Errors
     /// Returns an error if the file cannot be read, locked or written, or is not a journal.
-    pub(crate) fn append(path: &Path, command: &str) -> Result<Self, JournalError> {
+    pub(crate) fn append(path: &Path, command: &str, clock: &Clock) -> Result<Self, JournalError> {
         let mut file = options().open(path).map_err(JournalError::unusable("open", path))?;
         lock(&file, path)?;
         let mut bytes = Vec::new();
@@ -59,16 +61,16 @@ impl Journal {
             return Err(JournalError::NotAJournal { path: path.to_owned() });
         };
         complete(&mut file, &scan).map_err(JournalError::unusable("repair the end of", path))?;
-        Self::open(path, file, scan.next(), command)
+        let log = Mutex::new(Log::new(file, scan.next()));
+        Self { path: path.to_owned(), log, clock: clock.clone() }.opened(command)
     }
 
     /// Writes the first line of this process.
-    fn open(path: &Path, file: File, next: u64, command: &str) -> Result<Self, JournalError> {
-        let journal = Self { path: path.to_owned(), log: Mutex::new(Log::new(file, next)) };
+    fn opened(self, command: &str) -> Result<Self, JournalError> {
         let opened =
             Opened { command: command.to_owned(), process_id: std::process::id(), host: host_name() };
-        journal.append_line(|sequence, time| entry::encode_opened(sequence, time, opened))?;
-        Ok(journal)
+        self.append_line(|sequence, time| entry::encode_opened(sequence, time, opened))?;
+        Ok(self)
     }
 
     /// Returns the path of the journal.
@@ -90,7 +92,7 @@ impl Journal {
     ) -> Result<(), JournalError> {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let appended = log.append(|sequence| {
-            let time = OffsetDateTime::now_utc().format(&Rfc3339).map_err(io::Error::other)?;
+            let time = self.clock.now().format(&Rfc3339).map_err(io::Error::other)?;
             Ok(encode(sequence, time)?)
         });
         appended.map_err(|error| {

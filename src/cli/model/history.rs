@@ -16,7 +16,7 @@ pub(super) struct History {
     /// What others do before the first `restore`.
     pub(super) between: Vec<Happens>,
     /// The time before each command, in seconds.
-    pub(super) pause: u64,
+    pub(super) pause: i64,
     /// What happens while `restore` runs, except in its last attempt.
     pub(super) restore: Adversity,
     /// When each `restore` but the last two is killed.
@@ -316,7 +316,7 @@ pub(super) fn any_history(kind: Kind) -> impl Strategy<Value = History> {
         (
             (Just(instances), any_options(kind), 0..10_i64, any_adversity(count)),
             proptest::option::weighted(0.4, any_kill()),
-            (vec(any_happening(count), 0..3), 0..20_u64, restore, vec(any_kill(), 0..3)),
+            (vec(any_happening(count), 0..3), 0..20_i64, restore, vec(any_kill(), 0..3)),
             (vec((0..count, any_automation_fault()), 0..3), 0..3_usize),
         )
             .prop_map(

@@ -155,6 +155,9 @@ fn judge(history: &History, figures: &Figures) -> Result<(), TestCaseError> {
     if files.journal().exists() {
         // Killed any number of times, then disturbed, and in the end left in peace.
         for attempt in 0..history.restore_kills.len() + 2 {
+            if attempt == history.restore_kills.len() + 1 {
+                server.wait_until_visible();
+            }
             server.begin(Phase::Restore(attempt));
             match restore(&server, &files) {
                 Ended::Killed => server.cut_journal(),

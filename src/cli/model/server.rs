@@ -139,10 +139,18 @@ impl Server {
         state
     }
 
+    fn pass(&self, time: Duration) {
+        *self.now.lock().expect("no thread panics with the clock") += time;
+    }
+
+    /// Waits until EC2 shows all changes.
+    pub(super) fn wait_until_visible(&self) {
+        self.pass(Duration::seconds(self.history.visibility_delay));
+    }
+
     /// Begins a command.
     pub(super) fn begin(&self, phase: Phase) {
-        *self.now.lock().expect("no thread panics with the clock") +=
-            std::time::Duration::from_secs(self.history.pause);
+        self.pass(Duration::seconds(self.history.pause));
         let mut state = self.state();
         if let Phase::Restore(attempt) = phase {
             if attempt == 0 {

@@ -13,6 +13,8 @@ const RECHECK: usize = 3;
 const MODIFY: usize = 4;
 /// The same, if a runbook makes the change.
 const START_AUTOMATION: usize = 5;
+/// Somebody else enforces the first instance.
+const REQUIRED: Happens = (0, Happening::RequireTokens);
 
 /// A running instance that has not called IMDSv1 for weeks.
 fn quiet() -> InstanceSpec {
@@ -208,16 +210,27 @@ fn calls_during_a_soak_keep_an_instance_from_being_changed() {
 #[test]
 fn an_instance_whose_change_was_refused_is_not_restored_when_others_enforce_it() {
     let mut history = history(vec![quiet()]).fails(MODIFY, 0, Fault::Refuse);
-    history.between.push((0, Happening::RequireTokens));
+    history.between.push(REQUIRED);
     let left = play(&history);
     assert_eq!((left.enforced, left.completion), (vec![false], Completion::Incomplete));
     assert_eq!(left.restored, [true]);
 }
 
 #[test]
+fn a_change_without_any_response_is_not_claimed_and_can_be_undone() {
+    let unanswered = |fault| {
+        let left = play(&history(vec![quiet()]).fails(MODIFY, 7, fault).happens(MODIFY + 8, REQUIRED));
+        assert_eq!((left.enforced, left.completion), (vec![true], Completion::Incomplete));
+        assert!(left.report.contains("by this change or by somebody else"), "{}", left.report);
+        left.restored
+    };
+    assert_eq!(unanswered(Fault::LoseRequest), [false]);
+    assert_eq!(unanswered(Fault::LoseResponse), [false]);
+}
+
+#[test]
 fn an_instance_that_others_enforce_during_an_automation_is_not_restored() {
-    let happens = (0, Happening::RequireTokens);
-    let left = play(&history(vec![quiet()]).with_automation().happens(START_AUTOMATION, happens));
+    let left = play(&history(vec![quiet()]).with_automation().happens(START_AUTOMATION, REQUIRED));
     assert_eq!((left.completion, left.restored), (Completion::Clean, vec![true]), "{}", left.report);
 }
 

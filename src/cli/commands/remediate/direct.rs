@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::change::{ChangeResult, CurrentChange, Effect, PlannedChange, with_journal_error};
 use super::change_log::ChangeLog;
 use super::recheck::{Recheck, Rechecked};
+use crate::aws::ApiError;
 use crate::cli::concurrency::Concurrency;
 use crate::cli::fleet::instance::{self, Modified, Settings};
 use crate::cli::journal::{Journal, Step};
@@ -71,14 +72,20 @@ impl Enforcer {
                 let detail = with_journal_error(error, recorded);
                 ChangeResult::without_effect(change, ChangeStatus::Failed, detail)
             }
-            Modified::Unknown(error) => {
-                if instance::wait_until_applied(region, id, &current.wanted()).await.is_ok() {
-                    return self.verify(change, current, requested_at).await;
-                }
-                let detail = format!("{error}; EC2 may still make the change");
-                ChangeResult { change, status: ChangeStatus::Failed, effect: Effect::Uncertain, detail }
-            }
+            Modified::Unknown(error) => self.find(change, current, &error).await,
         }
+    }
+
+    /// Concludes a change that EC2 did not respond to. If the instance requires tokens, that does not show who changed
+    /// it: the journal keeps the intention, and `restore` says so in its plan.
+    async fn find(&self, change: PlannedChange, current: &CurrentChange, error: &ApiError) -> ChangeResult {
+        let (region, id) = (change.target.region.as_ref(), change.target.instance_id());
+        let found = match instance::wait_until_applied(region, id, &current.wanted()).await {
+            Ok(()) => "HttpTokens is required, by this change or by somebody else",
+            Err(_) => "EC2 may still make the change",
+        };
+        let detail = format!("{error}; {found}");
+        ChangeResult { change, status: ChangeStatus::Failed, effect: Effect::Uncertain, detail }
     }
 
     /// Records that EC2 accepted the change, and verifies it.

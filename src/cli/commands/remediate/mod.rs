@@ -127,7 +127,7 @@ async fn apply(
         return Ok(Applied::default());
     }
     let path = args.journal.clone().map_or_else(|| default_journal(clock), Ok)?;
-    let journal = Arc::new(Journal::create(&path, "remediate")?);
+    let journal = Arc::new(Journal::create(&path, "remediate", clock)?);
     // Before anything can fail: the way to undo what follows.
     messages::note(&format!("Journal: {}", path.display()));
     let method = Method::of(args, clock, &journal, &shutdown);

@@ -112,7 +112,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     } else if args.dry_run {
         restore_all(args, restorations, &regions, visible_from, None, &mut report).await?
     } else {
-        let journal = Journal::append(&args.journal, "restore")?;
+        let journal = Journal::append(&args.journal, "restore", &args.selection.environment.clock)?;
         // Another process may have restored instances before this one locked the journal.
         let current = journal::unrestored(journal::read(&args.journal)?.entries);
         restorations.retain(|key, _| current.contains_key(key));
