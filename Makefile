@@ -3,6 +3,7 @@
 CARGO_ABOUT_VERSION := 0.9.3
 CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_DENY_VERSION := 0.20.2
+CARGO_MUTANTS_VERSION := 27.1.0
 VENV := .venv
 NATIVE := $(patsubst aarch64,arm64,$(shell uname -m))
 # x86_64 or arm64. For another architecture than this machine's, install the Rust target and a linker.
@@ -17,7 +18,7 @@ FUNCTION := --no-default-features --features lambda --bin bootstrap $(if $(filte
 PYTHON := tests/python benchmarks packaging
 RUFF_OPTIONS := --config tests/python/pyproject.toml
 
-.PHONY: help test model browser browser-install lint fmt clippy features doc deny templates python workflows render package zip licences sbom deploy bench bench-scan bench-scheduled clean
+.PHONY: help test model mutants browser browser-install lint fmt clippy features doc deny templates python workflows render package zip licences sbom deploy bench bench-scan bench-scheduled clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -28,6 +29,10 @@ test: $(VENV)/installed browser ## Run all tests
 
 model: ## Run 20,000 random histories of `remediate` and `restore` against a model of AWS
 	PROPTEST_CASES=5000 cargo test --locked --lib cli::model::no_history -- --nocapture
+
+mutants: ## Change the code that decides and the journal, and check that a test fails each time (40 minutes)
+	$(call cargo-tool,mutants,$(CARGO_MUTANTS_VERSION))
+	cargo mutants
 
 lint: fmt clippy features doc deny templates python workflows ## Check formatting, code, dependencies, templates and workflows
 

@@ -234,6 +234,64 @@ mod tests {
     }
 
     #[test]
+    fn the_reason_not_to_evaluate_is_named() {
+        let not_recorded = |status: &'static str| Lifecycle::NotRecorded(status.into());
+        for (resource_type, lifecycle, expected) in [
+            (ResourceType::ACCOUNT, Lifecycle::Exists, "This rule does not evaluate AWS::::Account."),
+            (ResourceType::Instance, not_recorded("ResourceDeleted"), "The resource was deleted."),
+            (ResourceType::Instance, not_recorded("ResourceDeletedNotRecorded"), "The resource was deleted."),
+            (
+                ResourceType::Instance,
+                not_recorded("ResourceNotRecorded"),
+                "AWS Config does not record resources of this type.",
+            ),
+            (ResourceType::Instance, not_recorded("New"), "AWS Config reports the status \"New\"."),
+            (ResourceType::Instance, Lifecycle::LeftScope, "The resource left the scope of this rule."),
+            (
+                ResourceType::Instance,
+                Lifecycle::Terminated("terminated".into()),
+                "The instance is terminated.",
+            ),
+            (ResourceType::Instance, Lifecycle::NotFound, "The instance is terminated or no longer exists."),
+            (ResourceType::LaunchTemplate, Lifecycle::NotFound, "The resource no longer exists."),
+        ] {
+            let resource = Resource {
+                resource_type,
+                resource_id: "i-1".into(),
+                account_id: None,
+                region: None,
+                lifecycle,
+                tags: Vec::new(),
+                metadata_options: None,
+                gap: None,
+            };
+            assert_eq!(not_applicable(&resource), expected);
+        }
+    }
+
+    #[test]
+    fn a_finding_names_its_values() {
+        let last = time::macros::date!(2027 - 01 - 31);
+        for (sentence, expected) in [
+            (exempt(last), "Exempt by tag through 2027-01-31 (UTC)."),
+            (expired_exemption(last).into(), "The exemption ended on 2027-01-31."),
+            (
+                hop_limit_exceeded(3, 2),
+                "HttpTokens is required, but the hop limit 3 exceeds the maximum of 2. \
+                 Set HttpPutResponseHopLimit to 2 or less.",
+            ),
+            (tokens_required(OptionsState::Applied), "HttpTokens is required: only IMDSv2 is accepted."),
+            (
+                tokens_required(OptionsState::Pending),
+                "HttpTokens is required, and the change is pending: it takes effect within seconds, or at the \
+                 next start of a stopped instance.",
+            ),
+        ] {
+            assert_eq!(sentence, expected);
+        }
+    }
+
+    #[test]
     fn a_long_or_multi_line_value_is_quoted_on_one_line() {
         assert_eq!(excerpt("a\nb"), "a b");
         assert_eq!(excerpt(&"x".repeat(41)), format!("{}…", "x".repeat(40)));

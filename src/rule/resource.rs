@@ -486,3 +486,6 @@ impl fmt::Display for Location {
         write!(f, "account {}, {}", self.account_id, self.region)
     }
 }
+
+#[cfg(test)]
+mod tests;

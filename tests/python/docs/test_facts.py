@@ -198,3 +198,16 @@ def test_figures_of_the_readme_are_those_of_the_measurements():
 def test_scheduled_runs_have_the_figures_of_the_measurements():
     (rows,) = tables(section(DOCS / "scheduled-runs.md", "Size the function"))
     assert rows in tables(section(DOCS / "performance.md", "Scheduled runs"))
+
+
+def test_named_tests_of_the_guarantees_exist():
+    (rows, *_) = tables(section(DOCS / "remediation.md", "What is guaranteed"))
+    named = {each for row in rows for each in code(row[2])}
+    files = [*ROOT.glob("src/**/*.rs"), *ROOT.glob("tests/**/*.py")]
+    defined = {
+        name
+        for file in files
+        for name in re.findall(r"^ *(?:fn|def) (\w+)\(", file.read_text(), re.MULTILINE)
+    }
+    assert named
+    assert named <= defined

@@ -53,7 +53,10 @@ def test_closed_output_does_not_interrupt_a_change(cloud, journal):
     process = cloud.start_remediate(journal, *HERE, "--usage-days", "0", "--concurrency", "2")
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(timeout=60) == 141, process.stderr.read()
+    stderr = process.stderr.read()
+    assert process.wait(timeout=60) == 141, stderr
+    assert f"Journal: {journal}\n" in stderr
+    assert f"To undo: imdsv2 restore {journal}." in stderr
     steps = [entry["step"] for entry in entries(journal)]
     assert steps.count("intended") == steps.count("changed") == len(cloud.requiring()) < 30
 
@@ -104,6 +107,21 @@ def test_instance_of_the_scan_that_is_gone_is_unchanged(cloud, journal, tmp_path
     for each in (terminated, gone):
         assert f"{each}  unchanged: the instance no longer exists" in run.stdout
     assert not journal.exists()
+
+
+def test_change_is_reported_as_made_although_its_last_line_is_not_in_the_journal(cloud, intercepted, journal):
+    (each,) = cloud.instances(1)
+
+    def intercept(_region, action):
+        if action == "ModifyInstanceMetadataOptions":
+            journal.unlink()
+
+    cloud.services["EC2"] = intercepted(intercept)
+    run = cloud.remediate(journal, *HERE, "--usage-days", "0", "--format", "json")
+    (change,) = json.loads(run.stdout)["changes"]
+    assert (change["instanceId"], change["outcome"]) == (each, "changed")
+    assert "HttpTokens is required (" in change["detail"]
+    assert cloud.requiring() == {each}
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,15 @@ def test_rejected_change_does_not_hide_the_others(cloud, journal):
     assert steps(journal)[ids[1]] == ["intended", "refused"]
 
 
+def test_nothing_to_undo_is_not_offered(cloud, journal):
+    cloud.instances(2)
+    cloud.simulate(error=("UnauthorizedOperation", "no"))
+    run = cloud.remediate(journal, *HERE, "--usage-days", "0")
+    assert run.returncode == 2
+    assert "0 changed, 2 failed, 0 not started.\n" in run.stderr
+    assert "To undo" not in run.stderr
+
+
 def test_restore_leaves_an_instance_that_somebody_else_changed_alone(cloud, journal):
     refused, changed = cloud.instances(2)
     cloud.simulate(error=("UnauthorizedOperation", "no"), error_only_for=refused)

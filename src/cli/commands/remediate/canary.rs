@@ -141,7 +141,7 @@ impl Watch<'_> {
             None => Ok(()),
             Some(_) if accepts_unknown && any_reported => Ok(()),
             Some((id, _)) => Err(format!(
-                "CloudWatch has no data of the canary {id} since its change: pass a longer --soak"
+                "CloudWatch has no data of the canary {id} since its change; pass a longer --soak"
             )),
         }
     }

@@ -135,7 +135,7 @@ async fn apply(
     let has_effect = !log.changed.is_empty() || log.uncertain > 0;
     let (uncertain, written) = (log.uncertain, log.finish());
     if let Some(reason) = &canary_failure {
-        messages::error(&format!("{reason}: the other instances were not changed"));
+        messages::error(&format!("the other instances were not changed: {reason}"));
     }
     print_summary(report, has_effect.then_some(path.as_path()), uncertain);
     written.context("cannot write the output")?;
