@@ -129,7 +129,7 @@ impl RegionEvaluator<'_> {
         if policy.judges(&ResourceType::LaunchConfiguration) {
             region::each_launch_configuration(resources, &mut lister).await?;
         }
-        if policy.account_defaults {
+        if policy.judges_account_defaults() {
             let verdict = evaluate_account_defaults(&region::account_defaults(resources).await?);
             let (resource_type, account_id) = (ResourceType::ACCOUNT, self.run.account_id);
             lock(stale).resource_exists(resource_type.name(), account_id);

@@ -22,8 +22,8 @@ pub struct Policy {
     pub disabled_endpoint_compliant: bool,
     /// `exemptionTagKey`: a resource with this tag is exempt through the date in the tag's value.
     pub exemption_tag_key: Option<String>,
-    /// `accountDefaults`: scheduled runs also evaluate the account-level defaults of the Region.
-    pub account_defaults: bool,
+    /// `accountDefaults`: whether scheduled runs evaluate the account-level defaults of the Region.
+    pub account_defaults: AccountDefaultsScope,
     /// `resourceTypes`: the types that are evaluated; a scheduled run lists these.
     pub resource_types: Vec<ResourceType<'static>>,
 }
@@ -34,12 +34,35 @@ impl Default for Policy {
             max_hop_limit: None,
             disabled_endpoint_compliant: true,
             exemption_tag_key: None,
-            account_defaults: false,
+            account_defaults: AccountDefaultsScope::Excluded,
             resource_types: vec![
                 ResourceType::Instance,
                 ResourceType::LaunchTemplate,
                 ResourceType::LaunchConfiguration,
             ],
+        }
+    }
+}
+
+/// Whether the account-level defaults of a Region are evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountDefaultsScope {
+    /// `false`: they are not.
+    Excluded,
+    /// `true`: they are, beside resources.
+    Included,
+    /// `only`: they are, and nothing else is. A rule without scope evaluates nothing but the account then.
+    Only,
+}
+
+impl AccountDefaultsScope {
+    const ALL: [Self; 3] = [Self::Excluded, Self::Included, Self::Only];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Excluded => "false",
+            Self::Included => "true",
+            Self::Only => "only",
         }
     }
 }
@@ -85,12 +108,13 @@ const PARAMETERS: [Parameter; 5] = [
     },
     Parameter {
         name: "accountDefaults",
-        expected: "\"true\" or \"false\"",
+        expected: "\"true\", \"false\" or \"only\"",
         set: |policy, value| {
-            policy.account_defaults = value.parse().ok()?;
+            let mut scopes = AccountDefaultsScope::ALL.into_iter();
+            policy.account_defaults = scopes.find(|scope| scope.as_str() == value)?;
             Some(())
         },
-        get: |policy| Some(policy.account_defaults.to_string()),
+        get: |policy| Some(policy.account_defaults.as_str().to_owned()),
     },
     Parameter {
         name: "resourceTypes",
@@ -116,7 +140,14 @@ impl Policy {
     /// Returns whether the policy includes resources of this type.
     #[must_use]
     pub fn judges(&self, resource_type: &ResourceType<'_>) -> bool {
-        self.resource_types.iter().any(|judged| judged == resource_type)
+        self.account_defaults != AccountDefaultsScope::Only
+            && self.resource_types.iter().any(|judged| judged == resource_type)
+    }
+
+    /// Returns whether the policy includes the account-level defaults of a Region.
+    #[must_use]
+    pub fn judges_account_defaults(&self) -> bool {
+        self.account_defaults != AccountDefaultsScope::Excluded
     }
 
     /// Parses rule parameters: a JSON object of strings, as AWS Config passes them to a rule. An empty string
@@ -240,16 +271,28 @@ mod tests {
             max_hop_limit: Some(2),
             disabled_endpoint_compliant: false,
             exemption_tag_key: Some("imdsv1-until".into()),
-            account_defaults: true,
+            account_defaults: AccountDefaultsScope::Included,
             resource_types: vec![ResourceType::LaunchTemplate, ResourceType::Instance],
         };
         assert_eq!(Policy::from_rule_parameters(json).expect("valid"), expected);
     }
 
     #[test]
+    fn account_defaults_are_evaluated_beside_resources_or_alone() {
+        for (value, judges_resources, judges_defaults) in
+            [("false", true, false), ("true", true, true), ("only", false, true)]
+        {
+            let json = format!(r#"{{"accountDefaults":"{value}"}}"#);
+            let policy = Policy::from_rule_parameters(&json).expect("valid");
+            assert_eq!(policy.judges(&ResourceType::Instance), judges_resources, "{value}");
+            assert_eq!(policy.judges_account_defaults(), judges_defaults, "{value}");
+        }
+    }
+
+    #[test]
     fn a_policy_returns_the_parameters_that_lead_to_it() {
         let all = r#"{"maxHopLimit":"2","exemptionTagKey":"until","resourceTypes":"AWS::EC2::Instance"}"#;
-        for json in ["{}", all] {
+        for json in ["{}", all, r#"{"accountDefaults":"only"}"#] {
             let policy = Policy::from_rule_parameters(json).expect("valid");
             let parameters = serde_json::to_string(&policy.rule_parameters()).expect("text");
             assert_eq!(Policy::from_rule_parameters(&parameters).expect("valid"), policy, "{parameters}");
@@ -285,7 +328,7 @@ mod tests {
         );
         assert_eq!(
             error(r#"{"accountDefaults":"True"}"#),
-            r#"rule parameter "accountDefaults" is "True"; expected "true" or "false""#
+            r#"rule parameter "accountDefaults" is "True"; expected "true", "false" or "only""#
         );
         assert!(error(r#"{"exemptionTagKey":""}"#).contains("expected a tag key of 1 to 128 characters"));
         for bad in ["", "AWS::EC2::VPC", "AWS::EC2::Instance,", "instances"] {

@@ -155,6 +155,7 @@ mod tests {
     use time::macros::date;
 
     use super::*;
+    use crate::rule::policy::AccountDefaultsScope;
     use crate::rule::resource::{MetadataOptions, ResourceType, Tag};
 
     const TODAY: Date = date!(2026 - 06 - 15);
@@ -396,7 +397,7 @@ mod tests {
             exemption_tag_key in proptest::option::of(any_text().prop_map(Cow::into_owned)),
             resource_types in proptest::sample::subsequence(Policy::default().resource_types, 1..=3),
         ) -> Policy {
-            let account_defaults = false;
+            let account_defaults = AccountDefaultsScope::Excluded;
             Policy { max_hop_limit, disabled_endpoint_compliant, exemption_tag_key, account_defaults, resource_types }
         }
     }

@@ -135,6 +135,21 @@ async fn launch_sources_and_account_defaults_are_evaluated() {
 }
 
 #[tokio::test]
+async fn a_rule_for_the_account_alone_lists_no_resources() {
+    let region = Region {
+        account_defaults: "<httpTokens>required</httpTokens><managedBy>account</managedBy>",
+        ..Region::with_instances(1)
+    };
+    let function = start_in(region).await;
+    let summary = function.invoke(&scheduled_event(&json!({"accountDefaults": "only"}))).await.unwrap();
+    assert_eq!(summary, json!({"compliant": 1, "nonCompliant": 0, "notApplicable": 0}));
+    assert_eq!(reported(&function).keys().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(), [ACCOUNT]);
+    for operation in ["DescribeInstances", "DescribeLaunchTemplateVersions", "DescribeLaunchConfigurations"] {
+        assert!(function.requests(operation).await.is_empty(), "{operation}");
+    }
+}
+
+#[tokio::test]
 async fn all_pages_of_launch_sources_are_read() {
     let names = |prefix: &str, count: usize| -> Vec<&'static str> {
         (0..count).map(|number| &*format!("{prefix}{number:017x}").leak()).collect()

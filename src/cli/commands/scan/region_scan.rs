@@ -94,7 +94,7 @@ impl Part {
             Self::Instances => policy.judges(&ResourceType::Instance),
             Self::LaunchTemplates => policy.judges(&ResourceType::LaunchTemplate),
             Self::LaunchConfigurations => policy.judges(&ResourceType::LaunchConfiguration),
-            Self::AccountDefaults => policy.account_defaults,
+            Self::AccountDefaults => policy.judges_account_defaults(),
         }
     }
 
