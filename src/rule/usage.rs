@@ -211,6 +211,18 @@ mod tests {
     }
 
     #[test]
+    fn only_known_calls_are_counted() {
+        for (state, expected) in [
+            (UsageState::InUse(3), Some(3)),
+            (UsageState::BootCalls(2), Some(2)),
+            (UsageState::Unknown, None),
+            (UsageState::NotInUse, None),
+        ] {
+            assert_eq!(state.calls(), expected, "{state:?}");
+        }
+    }
+
+    #[test]
     fn an_instance_that_cannot_call_makes_no_calls() {
         let nothing = Evidence::of([], &LookBack::new(NOW, 14), None);
         assert_eq!(nothing.state(true), UsageState::Unknown);

@@ -242,6 +242,15 @@ fn an_automation_whose_start_was_answered_late_is_started_once() {
 }
 
 #[test]
+fn an_automation_does_not_lower_a_hop_limit_that_others_raised() {
+    let raised = (0, Happening::SetHopLimit(3));
+    let mut history = history(vec![quiet()]).with_automation().happens(START_AUTOMATION - 1, raised);
+    history.options.hop_limit = Some(2);
+    let left = play(&history);
+    assert_eq!((left.enforced, left.completion), (vec![false], Completion::Findings), "{}", left.report);
+}
+
+#[test]
 fn an_automation_that_cannot_be_followed_can_be_undone() {
     let history =
         history(vec![quiet()]).with_automation().fails(START_AUTOMATION + 1, 30, Fault::LoseResponse);

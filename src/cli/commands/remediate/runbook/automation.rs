@@ -28,7 +28,8 @@ pub(super) type Parameters = HashMap<String, Vec<String>>;
 pub(super) struct Automation {
     client: Client,
     runbook: Arc<Runbook>,
-    raise_hop_limit_to: Option<i32>,
+    /// The hop limit that each instance is raised to. A runbook might lower a higher one.
+    pub(super) raise_hop_limit_to: Option<i32>,
 }
 
 impl Automation {

@@ -128,6 +128,12 @@ impl Group<'_, '_> {
         let mut started = Vec::with_capacity(changes.len());
         for mut change in changes {
             match self.runbook.recheck.decide(&mut change).await {
+                Ok(Rechecked::Enforce(current))
+                    if current.raise_hop_limit_to != self.automation.raise_hop_limit_to =>
+                {
+                    let detail = "its hop limit was changed after the plan; run the command again";
+                    self.add(change, ChangeStatus::NotStarted, detail.to_owned());
+                }
                 Ok(Rechecked::Enforce(current)) => {
                     match change.record(&self.runbook.journal, current.intended()) {
                         Ok(()) => {
