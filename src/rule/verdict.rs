@@ -239,6 +239,22 @@ mod tests {
     }
 
     #[test]
+    fn verdicts_are_counted_by_compliance_type() {
+        for (compliance, name, expected) in [
+            (Compliance::Compliant, "COMPLIANT", [1, 0, 0]),
+            (Compliance::NonCompliant, "NON_COMPLIANT", [0, 1, 0]),
+            (Compliance::NotApplicable, "NOT_APPLICABLE", [0, 0, 1]),
+        ] {
+            assert_eq!((compliance.as_str(), compliance.to_string().as_str()), (name, name));
+            let mut summary = Summary::of(compliance);
+            assert_eq!([summary.compliant, summary.non_compliant, summary.not_applicable], expected);
+            summary.count(compliance);
+            let doubled = expected.map(|count| count * 2);
+            assert_eq!([summary.compliant, summary.non_compliant, summary.not_applicable], doubled);
+        }
+    }
+
+    #[test]
     fn a_type_that_the_policy_excludes_is_not_applicable() {
         let policy = Policy { resource_types: vec![ResourceType::LaunchTemplate], ..Policy::default() };
         let verdict = evaluate(&instance(Some(options("optional"))), &policy, TODAY);
