@@ -171,3 +171,29 @@ fn sync_directory_of(path: &Path) -> io::Result<()> {
 fn sync_directory_of(_path: &Path) -> io::Result<()> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn host_name_is_the_one_of_the_kernel() {
+        let printed = std::process::Command::new("uname").arg("--nodename").output().unwrap().stdout;
+        assert_eq!(host_name().unwrap(), String::from_utf8(printed).unwrap().trim());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn directory_of_a_file_is_the_current_one_if_the_path_names_none() {
+        assert!(sync_directory_of(Path::new("journal.jsonl")).is_ok());
+        assert!(sync_directory_of(Path::new("missing/journal.jsonl")).is_err());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn directory_of_a_file_system_that_cannot_sync_is_no_error() {
+        // fsync on procfs fails with EINVAL.
+        assert!(sync_directory_of(Path::new("/proc/journal.jsonl")).is_ok());
+    }
+}

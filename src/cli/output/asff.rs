@@ -10,7 +10,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
 
 use super::{Finding, Output};
 use crate::rule::resource::Location;
@@ -30,12 +30,7 @@ pub(crate) struct Asff<W> {
 
 impl<W: Write> Asff<W> {
     pub(crate) fn new(writer: W) -> Self {
-        let now = OffsetDateTime::now_utc();
-        // With milliseconds, as Security Hub writes times. A current time can always be formatted; if not,
-        // Security Hub rejects the finding.
-        let now = now.replace_millisecond(now.millisecond()).unwrap_or(now).format(&Rfc3339);
-        let now = now.unwrap_or_default();
-        Self { writer, now, batches: BTreeMap::new() }
+        Self { writer, now: timestamp(OffsetDateTime::now_utc()), batches: BTreeMap::new() }
     }
 
     fn write(&mut self, findings: &[Value]) -> io::Result<()> {
@@ -72,6 +67,14 @@ impl<W: Write> Output for Asff<W> {
         }
         self.writer.flush()
     }
+}
+
+/// Returns a time in UTC with milliseconds, as Security Hub writes times. All have the same width, so that their
+/// alphabetical order is their order in time.
+fn timestamp(time: OffsetDateTime) -> String {
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    // A current time can always be formatted. If not, Security Hub rejects the finding.
+    time.format(format).unwrap_or_default()
 }
 
 fn asff_finding(finding: &Finding<'_>, account: &str, region: &str, now: &str) -> Value {
@@ -154,6 +157,8 @@ fn partition(region: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use time::macros::datetime;
+
     use super::*;
 
     #[test]
@@ -163,5 +168,11 @@ mod tests {
         {
             assert_eq!(partition(region), expected, "{region}");
         }
+    }
+
+    #[test]
+    fn times_have_three_digits_of_milliseconds() {
+        assert_eq!(timestamp(datetime!(2026-11-26 11:52:52.6004 UTC)), "2026-11-26T11:52:52.600Z");
+        assert_eq!(timestamp(datetime!(2026-01-02 03:04:05 UTC)), "2026-01-02T03:04:05.000Z");
     }
 }
