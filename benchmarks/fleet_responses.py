@@ -2,7 +2,7 @@
 
 import json
 
-RULE, ACCOUNT = "EC2-must-require-IMDSv2-to-protect-role-credentials", "123456789012"
+RULE, ACCOUNT = "EC2-must-require-IMDSv2", "123456789012"
 # The most results that GetComplianceDetailsByConfigRule returns.
 RESULTS_PAGE = 100
 

@@ -378,11 +378,9 @@ pub enum InstanceState {
     Pending,
     /// `running`
     Running,
-    /// `stopping`
-    Stopping,
     /// `stopped`
     Stopped,
-    /// Any other state, or none.
+    /// Any other state, such as `stopping`, or none.
     Other,
 }
 
@@ -393,7 +391,6 @@ impl InstanceState {
         match name {
             Some("pending") => Self::Pending,
             Some("running") => Self::Running,
-            Some("stopping") => Self::Stopping,
             Some("stopped") => Self::Stopped,
             _ => Self::Other,
         }

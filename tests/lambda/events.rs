@@ -7,7 +7,7 @@ use crate::function::OWN_ACCOUNT;
 /// The time of the events, 2026-05-11T09:30:12.636Z, as AWS Config's API writes it: in seconds of the epoch.
 pub(crate) const EVENT_TIME: f64 = 1_778_491_812.636;
 /// The name of the rule in scheduled events.
-pub(crate) const RULE_NAME: &str = "EC2-must-require-IMDSv2-to-protect-role-credentials";
+pub(crate) const RULE_NAME: &str = "EC2-must-require-IMDSv2";
 
 /// Reads a file of `tests/fixtures/`.
 pub(crate) fn fixture(name: &str) -> Value {

@@ -4,7 +4,7 @@ use crate::aws::{Aws, MEMBER_ACCESS_KEY_ID};
 use crate::events::instance_event_in;
 use crate::function::{Function, OWN_ACCOUNT};
 
-const MEMBER_ROLE: (&str, &str) = ("MEMBER_ROLE_NAME", "imdsv2-evaluator");
+const MEMBER_ROLE: (&str, &str) = ("MEMBER_ROLE_NAME", "imdsv2-config-rule-member-us-east-1");
 
 #[tokio::test]
 async fn member_account_is_evaluated_with_its_role() {
@@ -21,7 +21,8 @@ async fn member_account_is_evaluated_with_its_role() {
         .collect();
     assert_eq!(roles.len(), 2, "the credentials of an account are cached");
     for (role, account) in roles.iter().zip(["222222222222", "333333333333"]) {
-        let arn = format!("RoleArn=arn%3Aaws%3Aiam%3A%3A{account}%3Arole%2Fimdsv2-evaluator");
+        let arn =
+            format!("RoleArn=arn%3Aaws%3Aiam%3A%3A{account}%3Arole%2Fimdsv2-config-rule-member-us-east-1");
         assert!(role.contains(&arn), "{role}");
     }
     let member_key = format!("Credential={MEMBER_ACCESS_KEY_ID}");

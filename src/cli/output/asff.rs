@@ -1,4 +1,5 @@
-//! Findings for Security Hub: on each line a batch, which is input of `BatchImportFindings`.
+//! Findings for Security Hub, in batches that are input of `BatchImportFindings`: on each line, or in each file of a
+//! directory.
 //!
 //! A batch contains findings of one account and Region, at most 100
 //! (<https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchImportFindings.html>). The format is
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use super::batch_directory::BatchDirectory;
 use super::{Finding, Output};
 use crate::rule::resource::Location;
 use crate::rule::verdict::{Compliance, Summary};
@@ -21,25 +23,38 @@ const BATCH_SIZE: usize = 100;
 const GUIDE: &str =
     "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html";
 
-pub(crate) struct Asff<W> {
-    writer: W,
+pub(super) struct Asff {
+    target: Target,
     now: String,
     /// The findings that are not written yet.
     batches: BTreeMap<Location, Vec<Value>>,
 }
 
-impl<W: Write> Asff<W> {
-    pub(crate) fn new(writer: W) -> Self {
-        Self { writer, now: timestamp(OffsetDateTime::now_utc()), batches: BTreeMap::new() }
+/// Where batches go.
+pub(super) enum Target {
+    /// Each to a line.
+    Lines(Box<dyn Write + Send>),
+    /// Each to a file.
+    Directory(BatchDirectory),
+}
+
+impl Asff {
+    pub(super) fn new(target: Target) -> Self {
+        Self { target, now: timestamp(OffsetDateTime::now_utc()), batches: BTreeMap::new() }
     }
 
-    fn write(&mut self, findings: &[Value]) -> io::Result<()> {
-        super::json::write(&mut self.writer, &json!({"Findings": findings}))?;
-        self.writer.write_all(b"\n")
+    fn write(&mut self, location: &Location, findings: &[Value]) -> io::Result<()> {
+        let mut batch = Vec::new();
+        super::json::write(&mut batch, &json!({"Findings": findings}))?;
+        batch.push(b'\n');
+        match &mut self.target {
+            Target::Lines(writer) => writer.write_all(&batch),
+            Target::Directory(directory) => directory.write(location, &batch),
+        }
     }
 }
 
-impl<W: Write> Output for Asff<W> {
+impl Output for Asff {
     fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
         if !finding.is_judged_type {
             return Ok(());
@@ -52,20 +67,25 @@ impl<W: Write> Output for Asff<W> {
         };
         let asff_finding = asff_finding(finding, account, region, &self.now);
         let location = Location { account_id: account.to_owned(), region: region.to_owned() };
-        let batch = self.batches.entry(location).or_default();
+        let batch = self.batches.entry(location.clone()).or_default();
         batch.push(asff_finding);
         if batch.len() < BATCH_SIZE {
             return Ok(());
         }
         let full = std::mem::take(batch);
-        self.write(&full)
+        self.write(&location, &full)
     }
 
     fn finish(&mut self, _: &Summary, _: &[String]) -> io::Result<()> {
-        for batch in std::mem::take(&mut self.batches).into_values().filter(|batch| !batch.is_empty()) {
-            self.write(&batch)?;
+        for (location, batch) in std::mem::take(&mut self.batches) {
+            if !batch.is_empty() {
+                self.write(&location, &batch)?;
+            }
         }
-        self.writer.flush()
+        match &mut self.target {
+            Target::Lines(writer) => writer.flush(),
+            Target::Directory(directory) => directory.finish(),
+        }
     }
 }
 
@@ -85,6 +105,7 @@ fn asff_finding(finding: &Finding<'_>, account: &str, region: &str, now: &str) -
         Compliance::Compliant => ("PASSED", "RESOLVED", "INFORMATIONAL", "ACTIVE"),
         Compliance::NotApplicable => ("NOT_AVAILABLE", "RESOLVED", "INFORMATIONAL", "ARCHIVED"),
     };
+    let types = ["Software and Configuration Checks/AWS Security Best Practices"];
     json!({
         "SchemaVersion": "2018-10-08",
         // The same in every scan, so that a scan updates the findings of the previous one.
@@ -93,10 +114,13 @@ fn asff_finding(finding: &Finding<'_>, account: &str, region: &str, now: &str) -
         "GeneratorId": "imdsv2",
         "AwsAccountId": account,
         "Region": region,
-        "Types": ["Software and Configuration Checks/AWS Security Best Practices"],
+        "Types": types,
         "CreatedAt": now,
         "UpdatedAt": now,
         "Severity": {"Label": severity},
+        // Security Hub updates severity and types from here, so that the changes of customers persist:
+        // https://docs.aws.amazon.com/securityhub/latest/userguide/finding-update-batchimportfindings.html
+        "FindingProviderFields": {"Severity": {"Label": severity}, "Types": types},
         "Title": resource.title,
         "Description": finding.annotation,
         "Remediation": {"Recommendation": {"Text": "Require IMDSv2 (HttpTokens=required).", "Url": GUIDE}},

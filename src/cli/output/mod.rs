@@ -1,9 +1,11 @@
 //! Output formats: one file for each.
 //!
-//! `destination` is where output goes: standard output, or a file that is replaced when it is complete.
+//! `destination` is where output goes: standard output, or a file that is replaced when it is complete;
+//! `batch_directory` is a directory of files.
 //! `table`, `json`, `csv`, `html` and `asff` write findings; `changes` writes the results of changes.
 
 mod asff;
+mod batch_directory;
 #[cfg(feature = "live")]
 pub(crate) mod changes;
 mod csv;
@@ -22,6 +24,8 @@ use serde_json::json;
 
 pub(crate) use self::destination::check_target;
 
+use self::asff::{Asff, Target};
+use self::batch_directory::BatchDirectory;
 use self::destination::{Destination, Replacement};
 use crate::rule::policy::Policy;
 use crate::rule::resource::{Resource, ResourceType};
@@ -40,7 +44,7 @@ pub(crate) enum Format {
     Csv,
     /// A report in one file, for a browser
     Html,
-    /// Findings for Security Hub: on each line, input of `BatchImportFindings`
+    /// Findings for Security Hub, in batches that are input of `BatchImportFindings`
     Asff,
 }
 
@@ -111,7 +115,7 @@ pub(crate) trait Output {
 }
 
 /// Opens the output in `format`, to `file` or to standard output. The file is not changed before
-/// [`Output::finish`]. `with_usage` adds how instances use IMDSv1;
+/// [`Output::finish`]. It may be a directory for findings of Security Hub. `with_usage` adds how instances use IMDSv1;
 /// `policy` is shown in reports.
 ///
 /// # Errors
@@ -122,11 +126,14 @@ pub(crate) fn open(
     with_usage: bool,
     policy: &Policy,
 ) -> anyhow::Result<Box<dyn Output>> {
+    if let (Format::Asff, Some(path)) = (format, file.filter(|path| BatchDirectory::is_named_by(path))) {
+        return Ok(Box::new(Asff::new(Target::Directory(BatchDirectory::create(path)?))));
+    }
     let Destination { writer, is_terminal, replacement } = Destination::open(file)?;
     let output: Box<dyn Output> = match format {
         Format::Table => Box::new(table::Table::new(writer, is_terminal, with_usage)),
         Format::Json => Box::new(json::JsonList::new(writer, &json!({}), "evaluations")?),
-        Format::Asff => Box::new(asff::Asff::new(writer)),
+        Format::Asff => Box::new(Asff::new(Target::Lines(writer))),
         Format::Csv => Box::new(csv::Csv::new(writer, with_usage)),
         Format::Html => Box::new(html::Html::begin(writer, policy).context("cannot write the output")?),
     };

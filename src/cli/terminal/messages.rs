@@ -20,7 +20,6 @@ pub(crate) fn error(message: &str) {
 }
 
 /// Prints a message that is not an error.
-#[cfg(feature = "live")]
 pub(crate) fn note(message: &str) {
     if cfg!(test) {
         return;

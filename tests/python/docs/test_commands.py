@@ -27,6 +27,7 @@ CUSTOM = {
         "--stack-name",
         "--template-file",
     },
+    ("cloudformation", "wait"): {"--stack-name"},
 }
 GLOBAL = {"--query", "--output", "--region", "--profile", "--cli-input-json", "--cli-binary-format"}
 SERVICES = {"configservice": "config"}
@@ -157,7 +158,7 @@ def test_imdsv2_has_these_commands_and_options(page):
 def test_make_has_these_targets(page):
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    variables = set(re.findall(r"^([A-Z]+) :?=|\$\(([A-Z]+)\)", makefile, re.MULTILINE))
+    variables = set(re.findall(r"^([A-Z_]+) :?=|\$\(([A-Z_]+)\)", makefile, re.MULTILINE))
     variables = {each for pair in variables for each in pair if each}
     for words in commands(page, "make"):
         assert words[0] in targets, words

@@ -11,11 +11,11 @@ import yaml
 from docs.markdown import blocks, code, section, tables
 from docs.test_commands import COMMANDS, options
 from support.repository import IMDSV2, ROOT, RUNBOOKS
-from support.stack import PSEUDO_PARAMETERS, Stack
+from support.stack import Stack
 from support.templates import load, of_type
 
 DOCS = ROOT / "docs"
-DEFAULT_STACK = "imdsv2-config-rule"
+DEFAULT_NAME = "imdsv2-config-rule"
 DATA = re.compile(r'<script type="application/json" id="data">(.+?)</script>', re.DOTALL)
 SUMMARY = re.compile(r'"journal":.*"summary":({.+?})')
 
@@ -45,8 +45,8 @@ def spelled(value):
 @pytest.mark.parametrize(
     ("page", "heading", "template"),
     [
-        ("deploy.md", "Stack parameters", "rule.yaml"),
-        ("organization.md", "A single other account", "member.yaml"),
+        ("deploy.md", "Parameters of the function", "function.yaml"),
+        ("deploy.md", "Parameters of the rules", "rule.yaml"),
     ],
 )
 def test_parameters_of_a_template(page, heading, template):
@@ -92,37 +92,49 @@ def test_outputs_of_the_runbook_that_is_undone():
     assert set(re.findall(rf"`({step}\.\w+)`", page)) <= set(runbook["outputs"])
 
 
-def test_resources_of_the_stack():
-    assert set(table("deploy.md", "What the stack contains")) == set(load("rule.yaml")["Resources"])
+def both_tables(heading):
+    """The names in the two tables under a heading of deploy.md: the function's stack, and the rules'."""
+    function, rules = tables(section(DOCS / "deploy.md", heading))
+    return [[each for row in rows for each in code(row[0])] for rows in (function, rules)]
 
 
-def test_outputs_of_the_stack():
-    assert list(table("deploy.md", "Outputs")) == list(load("rule.yaml")["Outputs"])
+@pytest.mark.parametrize(
+    ("heading", "key"), [("What the stacks contain", "Resources"), ("Outputs", "Outputs")]
+)
+def test_resources_and_outputs_of_the_stacks(heading, key):
+    declared = [sorted(load(name)[key]) for name in ("function.yaml", "rule.yaml")]
+    assert [sorted(names) for names in both_tables(heading)] == declared
 
 
-def names(kind, key):
-    """The names of the stack's resources of a type, without the stack's own."""
-    stack = Stack(load("rule.yaml"), conditions=True)
-    prefix = f"{PSEUDO_PARAMETERS['AWS::StackName']}-"
-    return [resource[key].removeprefix(prefix) for resource in stack.resources(kind).values()]
+def test_rules_of_the_stack():
+    rules = Stack(load("rule.yaml"), conditions=True).resources("AWS::Config::ConfigRule").values()
+    assert list(table("deploy.md", "The rules")) == [rule["ConfigRuleName"] for rule in rules]
+
+
+def names(template, kind, key):
+    """The names of a template's resources of a type, without the function's own."""
+    stack = Stack(load(template), conditions=True)
+    return [resource[key].removeprefix(f"{DEFAULT_NAME}-") for resource in stack.resources(kind).values()]
 
 
 def test_alarms():
-    assert list(table("operations.md", "Alarms")) == names("AWS::CloudWatch::Alarm", "AlarmName")
-    slow = of_type(load("rule.yaml"), "AWS::CloudWatch::Alarm")["SlowAlarm"]
+    assert list(table("operations.md", "Alarms")) == names(
+        "function.yaml", "AWS::CloudWatch::Alarm", "AlarmName"
+    )
+    slow = of_type(load("function.yaml"), "AWS::CloudWatch::Alarm")["SlowAlarm"]
     assert f"{slow['Threshold']} % of `TimeoutSeconds`" in table("operations.md", "Alarms")["slow"][1]
 
 
 def test_saved_queries():
-    documented = [name.removeprefix(f"{DEFAULT_STACK}-") for name in table("operations.md", "Saved queries")]
-    assert documented == names("AWS::Config::StoredQuery", "QueryName")
+    documented = [name.removeprefix(f"{DEFAULT_NAME}-") for name in table("operations.md", "Saved queries")]
+    assert documented == names("rule.yaml", "AWS::Config::StoredQuery", "QueryName")
 
 
 def test_metrics_of_the_function():
-    (dashboard,) = Stack(load("rule.yaml")).resources("AWS::CloudWatch::Dashboard").values()
+    (dashboard,) = Stack(load("function.yaml")).resources("AWS::CloudWatch::Dashboard").values()
     widgets = json.loads(dashboard["DashboardBody"])["widgets"]
     shown = [metric for widget in widgets for metric in widget["properties"].get("metrics", [])]
-    own = {metric[1] for metric in shown if metric[0] == DEFAULT_STACK}
+    own = {metric[1] for metric in shown if metric[0] == DEFAULT_NAME}
     assert set(table("operations.md", "Metrics")) == own
 
 

@@ -1,17 +1,21 @@
 """`--format asff`: findings that Security Hub accepts."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import botocore.session
+import pytest
 from botocore.validate import ParamValidator
 
-from support.command_line import ACCOUNT_DEFAULTS, OWN
+from support.command_line import ACCOUNT_DEFAULTS, OTHER, OTHER_ROLE, OWN, OWN_ROLE
 
 MODEL = botocore.session.get_session().get_service_model("securityhub").operation_model("BatchImportFindings")
 # https://docs.aws.amazon.com/securityhub/latest/userguide/asff-required-attributes.html
 LONGEST = {"Title": 256, "Description": 1024, "Id": 512, "GeneratorId": 512, "ProductArn": 2048}
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def batches(run):
@@ -27,6 +31,8 @@ def assert_valid(batch):
     for finding in batch["Findings"]:
         assert_enums(finding, shape)
         assert all(1 <= len(finding[name]) <= longest for name, longest in LONGEST.items())
+        provided = finding["FindingProviderFields"]
+        assert provided == {"Severity": finding["Severity"], "Types": finding["Types"]}
         assert TIME.fullmatch(finding["CreatedAt"])
         assert TIME.fullmatch(finding["UpdatedAt"])
 
@@ -84,3 +90,114 @@ def test_every_type_of_resource_is_a_valid_finding(cloud):
         assert_valid(batch)
     types = {finding["Resources"][0]["Type"] for batch in batches(run) for finding in batch["Findings"]}
     assert types == {"AwsEc2Instance", "AwsEc2LaunchTemplate", "AwsAutoScalingLaunchConfiguration"}
+
+
+# Stands in for the AWS CLI, with the operations and options that import.sh uses.
+AWS = """#!{python}
+import json, sys
+import boto3
+service, operation, *options = sys.argv[1:]
+options = dict(zip(options[::2], options[1::2]))
+client = boto3.client(service, options.get("--region", "us-east-1"), endpoint_url="{endpoint}")
+if operation == "get-caller-identity":
+    print(client.get_caller_identity()["Account"])
+else:
+    assert operation == "batch-import-findings", operation
+    text = open(options["--cli-input-json"].removeprefix("file://")).read()
+    answer = client.batch_import_findings(**json.loads(text))
+    sys.exit(answer["FailedCount"] != 0)
+"""
+
+
+@pytest.fixture
+def scan_to_directory(cloud, tmp_path):
+    """Returns a function that writes the findings of two accounts to a directory, and the directory."""
+    roles = tmp_path / "roles.txt"
+    roles.write_text(f"{OWN_ROLE}\n{OTHER_ROLE}\n")
+
+    def scan():
+        regions = ("--region", "us-east-1", "--region", "eu-west-1")
+        target = f"{tmp_path}/findings/"
+        return cloud.imdsv2(
+            "scan", *regions, "--accounts-file", roles, "--format", "asff", "--output", target
+        )
+
+    return scan, tmp_path / "findings"
+
+
+def import_findings(cloud, directory, account):
+    """Runs import.sh with the credentials of an account."""
+    aws = directory.parent / "bin" / "aws"
+    aws.parent.mkdir(exist_ok=True)
+    aws.write_text(AWS.format(python=sys.executable, endpoint=cloud.endpoint))
+    aws.chmod(0o755)
+    keys = cloud.sessions[account].get_credentials().get_frozen_credentials()
+    environment = {
+        "PATH": f"{aws.parent}{os.pathsep}{os.environ['PATH']}",
+        "AWS_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+        **({"AWS_SESSION_TOKEN": keys.token} if keys.token else {}),
+    }
+    command = ["sh", directory / "import.sh"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def imported(cloud, region, account):
+    pages = cloud.client("securityhub", region, account).get_paginator("get_findings").paginate()
+    return {
+        (each["AwsAccountId"], each["Region"], each["Resources"][0]["Id"].split("/")[1])
+        for page in pages
+        for each in page["Findings"]
+    }
+
+
+def test_directory_is_imported_with_the_credentials_of_each_account(cloud, scan_to_directory):
+    scan, directory = scan_to_directory
+    placed = {
+        (region, account): cloud.instances(count, region, account)
+        for region, account, count in [
+            ("us-east-1", OWN, 101),
+            ("eu-west-1", OWN, 1),
+            ("eu-west-1", OTHER, 2),
+        ]
+    }
+    for region, account in placed:
+        cloud.client("securityhub", region, account).enable_security_hub()
+    run = scan()
+    assert (run.returncode, run.stdout) == (1, ""), run.stderr
+    names = sorted(path.name for path in directory.iterdir())
+    assert names == [
+        f"{OWN}_eu-west-1_00001.json",
+        f"{OWN}_us-east-1_00001.json",
+        f"{OWN}_us-east-1_00002.json",
+        f"{OTHER}_eu-west-1_00001.json",
+        "import.sh",
+    ]
+    for batch in directory.glob("*.json"):
+        assert_valid(json.loads(batch.read_text()))
+    for account in (OWN, OTHER):
+        assert f"With credentials of account {account}: sh {directory}/import.sh" in run.stderr
+        done = import_findings(cloud, directory, account)
+        assert done.returncode == 0, done.stderr
+    for (region, account), ids in placed.items():
+        found = {each for each in imported(cloud, region, account) if each[:2] == (account, region)}
+        assert found == {(account, region, each) for each in ids}
+
+
+def test_import_without_findings_of_the_account_fails(cloud, scan_to_directory):
+    scan, directory = scan_to_directory
+    cloud.instances(1)
+    scan()
+    done = import_findings(cloud, directory, OTHER)
+    assert (done.returncode, done.stderr) == (1, f"There are no findings of account {OTHER}.\n")
+
+
+def test_directory_that_is_not_empty_is_refused(cloud, scan_to_directory):
+    scan, directory = scan_to_directory
+    cloud.instances(1)
+    assert scan().returncode == 1
+    before = {path.name: path.read_text() for path in directory.iterdir()}
+    run = scan()
+    assert run.returncode == 2
+    assert "is not empty: pass a new or an empty one as --output" in run.stderr
+    assert {path.name: path.read_text() for path in directory.iterdir()} == before

@@ -11,7 +11,7 @@ from support.cloud import ACCOUNT, MotoCloud, days
 from support.repository import RUNBOOKS
 from support.runbook_executor import Runbook
 
-ROLE = "arn:aws:iam::123456789012:role/imdsv2-remediation"
+ROLE = "arn:aws:iam::123456789012:role/imdsv2-config-rule-remediation-us-east-1"
 REGION = "us-east-1"
 # The id of an instance that does not exist.
 GONE = "i-0123456789abcdef0"

@@ -1,12 +1,11 @@
 """The stack contains the runbooks, passes valid parameters to them, and allows what they do."""
 
-import json
 import subprocess
 import sys
 
 import pytest
 
-from support.repository import ROOT, TEMPLATES
+from support.repository import ROOT
 from support.runbook_executor import REFERENCE, parameter_value
 from support.runbooks import runbooks
 from support.templates import as_list, load, of_type
@@ -100,48 +99,3 @@ def test_scripts_contain_no_references():
     for name, document in RUNBOOKS.items():
         for step in document["mainSteps"]:
             assert not REFERENCE.search(step["inputs"].get("Script", "")), f"{name}: {step['name']}"
-
-
-@pytest.fixture
-def deployed(cloud):
-    """A cloud with the stack, as far as moto supports its resources."""
-    s3 = cloud.client("s3")
-    s3.create_bucket(Bucket="code")
-    s3.put_object(Bucket="code", Key="imdsv2-config-rule/bootstrap.zip", Body=b"PK\5\6" + bytes(18))
-    stacks = cloud.client("cloudformation")
-    stacks.create_stack(
-        StackName="imdsv2",
-        TemplateBody=(TEMPLATES / "rule.yaml").read_text(),
-        Parameters=[{"ParameterKey": "CodeBucket", "ParameterValue": "code"}],
-        Capabilities=["CAPABILITY_IAM"],
-    )
-    (stack,) = stacks.list_stacks()["StackSummaries"]
-    assert stack["StackStatus"] == "CREATE_COMPLETE"
-    return cloud
-
-
-def test_deployed_stack_has_the_runbooks_and_their_role(deployed):
-    ssm, iam = deployed.client("ssm"), deployed.client("iam")
-    for name, document in RUNBOOKS.items():  # CloudFormation stores text, moto an object
-        assert ssm.get_document(Name=f"imdsv2-{name}")["Content"] == document
-    roles = {role["Description"]: role["AssumeRolePolicyDocument"] for role in iam.list_roles()["Roles"]}
-    trust = json.dumps(roles["Allows Automation to run EnforceImdsv2."])
-    assert "arn:aws:ssm:*:123456789012:automation-execution/*" in trust
-
-
-def test_deployed_stack_has_a_dashboard_of_its_function_and_queue(deployed):
-    sqs, cloudwatch = deployed.client("sqs"), deployed.cloudwatch
-    (queue,) = sqs.list_queues()["QueueUrls"]
-    attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
-    assert attributes["MessageRetentionPeriod"] == str(14 * 24 * 3600)
-    assert attributes["VisibilityTimeout"] == "300"
-
-    (dashboard,) = cloudwatch.list_dashboards()["DashboardEntries"]
-    assert dashboard["DashboardName"] == "imdsv2-us-east-1"
-    body = cloudwatch.get_dashboard(DashboardName="imdsv2-us-east-1")["DashboardBody"]
-    widgets = json.loads(body)["widgets"]
-    (alarms,) = (widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm")
-    assert "arn:aws:cloudwatch:us-east-1:123456789012:alarm:imdsv2-dead-letters" in alarms
-    (function,) = deployed.client("lambda").list_functions()["Functions"]
-    assert f'"FunctionName", "{function["FunctionName"]}"' in json.dumps(widgets)
-    assert f'"QueueName", "{queue.rsplit("/", 1)[1]}"' in json.dumps(widgets)

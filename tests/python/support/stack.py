@@ -19,8 +19,6 @@ NO_VALUE = object()
 EXAMPLES = {
     "KmsKeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     "TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms",
-    "FunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:evaluator",
-    "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/example",
     "AccountId": "222222222222",
     "OrganizationId": "o-a1b2c3d4e5",
     "Regions": f"{REGION},eu-west-1",
@@ -41,6 +39,8 @@ NAMES = {
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::CloudWatch::Dashboard": "DashboardName",
     "AWS::Config::ConfigRule": "ConfigRuleName",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::Lambda::Function": "FunctionName",
     "AWS::Logs::LogGroup": "LogGroupName",
     "AWS::SSM::Document": "Name",
 }

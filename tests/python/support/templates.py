@@ -34,12 +34,6 @@ def of_type(template, kind):
     return {name: resource.get("Properties", {}) for name, resource in resources if resource["Type"] == kind}
 
 
-def is_conformance_pack(template):
-    """Returns whether a template is a conformance pack, which has no form for its parameters."""
-    kinds = {resource["Type"] for resource in template["Resources"].values()}
-    return kinds <= {"AWS::Config::ConfigRule", "AWS::Config::RemediationConfiguration"}
-
-
 def as_list(value):
     return value if isinstance(value, list) else [value]
 

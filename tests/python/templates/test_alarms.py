@@ -41,7 +41,7 @@ def test_alarms_do_not_notify_by_default(template):
     ("seconds", "milliseconds", "alarms"), [(60, 47_999, False), (60, 48_000, True), (900, 720_000, True)]
 )
 def test_slow_alarm_fires_at_80_percent_of_the_timeout(seconds, milliseconds, alarms):
-    stack = Stack(load("rule.yaml"), {"TimeoutSeconds": seconds})
+    stack = Stack(load("function.yaml"), {"TimeoutSeconds": seconds})
     alarm = stack.resources("AWS::CloudWatch::Alarm")["SlowAlarm"]
     (expression,) = (part["Expression"] for part in alarm["Metrics"] if "Expression" in part)
     assert (eval(expression, {"duration": milliseconds}) >= alarm["Threshold"]) is alarms

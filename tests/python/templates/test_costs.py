@@ -19,7 +19,7 @@ def test_evaluations_are_priced_in_tiers():
 
 
 def test_script_counts_what_the_stack_contains():
-    stack = Stack(load("rule.yaml"))
+    stack = Stack(load("function.yaml"))
     alarms = stack.resources("AWS::CloudWatch::Alarm").values()
     metrics = [metric for alarm in alarms for metric in alarm_metrics(alarm)]
     assert len(metrics) == costs.ALARMS, "an alarm is charged for each of its metrics"

@@ -47,7 +47,7 @@ def test_widgets_fit_and_do_not_overlap(template):
 
 
 def test_dashboard_shows_every_alarm_and_every_metric_of_the_function():
-    stack, body = next(dashboards(load("rule.yaml")))
+    stack, body = next(dashboards(load("function.yaml")))
     (alarms,) = widgets(body, "alarm")
     assert alarms["properties"]["alarms"] == [
         stack.get_att(f"{name}.Arn") for name in stack.resources("AWS::CloudWatch::Alarm")
@@ -57,7 +57,7 @@ def test_dashboard_shows_every_alarm_and_every_metric_of_the_function():
 
 
 def test_dashboard_shows_the_metrics_of_every_alarm():
-    stack, body = next(dashboards(load("rule.yaml")))
+    stack, body = next(dashboards(load("function.yaml")))
     shown = {metric[:2] for metric in shown_metrics(body)}
     alarms = stack.resources("AWS::CloudWatch::Alarm").values()
     assert {metric[:2] for alarm in alarms for metric in alarm_metrics(alarm)} <= shown

@@ -25,13 +25,13 @@ def test_the_function_prints_its_metrics():
 @pytest.mark.parametrize(
     "metric",
     [
-        ("AWS/Lambda", "Error", [("FunctionName", "EvaluatorFunction")], "Sum"),
-        ("AWS/Lambda", "Errors", [("Function", "EvaluatorFunction")], "Sum"),
+        ("AWS/Lambda", "Error", [("FunctionName", "imdsv2-config-rule")], "Sum"),
+        ("AWS/Lambda", "Errors", [("Function", "imdsv2-config-rule")], "Sum"),
         ("AWS/Lambda", "Errors", [("FunctionName", "OtherFunction")], "Sum"),
-        ("AWS/Lambda", "Errors", [("FunctionName", "EvaluatorFunction")], "Total"),
-        (OWN, "Noncompliant", [("FunctionName", "EvaluatorFunction")], "Sum"),
+        ("AWS/Lambda", "Errors", [("FunctionName", "imdsv2-config-rule")], "Total"),
+        (OWN, "Noncompliant", [("FunctionName", "imdsv2-config-rule")], "Sum"),
     ],
 )
 def test_check_finds_metrics_that_do_not_exist(metric):
     with pytest.raises(AssertionError):
-        assert_exists(Stack(load("rule.yaml")), *metric)
+        assert_exists(Stack(load("function.yaml")), *metric)

@@ -1,59 +1,86 @@
-"""The template of the organization deploys the member template and the conformance pack."""
+"""The template of the organization deploys rule.yaml, and nothing that makes its rules service-linked."""
 
 import pytest
 
 from support.stack import ACCOUNT, Stack
-from support.templates import as_list, load
+from support.templates import load, strings
 
-RULE, MEMBER, PACK, ORGANIZATION = map(
-    load, ("rule.yaml", "member.yaml", "conformance-pack.yaml", "organization.yaml")
-)
-
-
-def test_pack_gets_its_parameters():
-    pack = Stack(ORGANIZATION).only("AWS::Config::OrganizationConformancePack")
-    passed = pack["ConformancePackInputParameters"]
-    passed = {each["ParameterName"]: str(each["ParameterValue"]) for each in passed}
-    assert set(passed) == set(PACK["Parameters"])
-    for name, rule in PACK["Parameters"].items():
-        assert passed[name] == rule.get("Default", passed[name]), name
-    shared = {name: rule for name, rule in RULE["Parameters"].items() if name in passed}
-    assert shared == {name: ORGANIZATION["Parameters"][name] for name in shared}
-
-
-@pytest.mark.parametrize(
-    ("excluded", "expected"), [("", [ACCOUNT]), ("333333333333", [ACCOUNT, "333333333333"])]
-)
-def test_account_of_the_function_is_excluded_from_the_pack(excluded, expected):
-    stack = Stack(ORGANIZATION, {"ExcludedAccounts": excluded})
-    assert stack.only("AWS::Config::OrganizationConformancePack")["ExcludedAccounts"] == expected
+FUNCTION, RULE, ORGANIZATION = map(load, ("function.yaml", "rule.yaml", "organization.yaml"))
+REQUIRED = {
+    "TemplateBucket": "templates",
+    "OrganizationalUnitIds": "r-a1b2",
+    "Regions": "us-east-1,eu-west-1",
+}
+# AWS Config does not send the results of service-linked rules to Security Hub, and accepts no remediation
+# exceptions for them. Service-linked are the rules of conformance packs and of organization rules:
+# https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-internal-providers.html
+# https://docs.aws.amazon.com/config/latest/developerguide/service-linked-awsconfig-rules.html
+MAKES_SERVICE_LINKED_RULES = {
+    "AWS::Config::ConformancePack",
+    "AWS::Config::OrganizationConformancePack",
+    "AWS::Config::OrganizationConfigRule",
+}
 
 
-def test_members_get_their_parameters():
-    stack = Stack(ORGANIZATION, {"Regions": "us-east-1,eu-west-1"})
-    members = stack.only("AWS::CloudFormation::StackSet")
-    passed = {each["ParameterKey"]: each["ParameterValue"] for each in members["Parameters"]}
-    assert passed == {
-        "FunctionAccountId": ACCOUNT,
-        "FunctionStackName": "imdsv2-config-rule",
-        "HomeRegion": "us-east-1",
+def stack_set(**parameters):
+    return Stack(ORGANIZATION, REQUIRED | parameters).only("AWS::CloudFormation::StackSet")
+
+
+def passed(**parameters):
+    """Returns the parameters that the stack set passes to rule.yaml."""
+    return {
+        each["ParameterKey"]: str(each["ParameterValue"]) for each in stack_set(**parameters)["Parameters"]
     }
-    assert set(passed) == set(MEMBER["Parameters"])
+
+
+def test_no_template_makes_service_linked_rules(template):
+    types = {resource["Type"] for resource in template["Resources"].values()}
+    assert not types & MAKES_SERVICE_LINKED_RULES
+
+
+def test_stack_set_passes_every_parameter_of_the_rules():
+    assert set(passed()) == set(RULE["Parameters"])
+    defaults = {name: str(rule["Default"]) for name, rule in RULE["Parameters"].items()}
+    assert passed() == defaults | {"FunctionAccountId": ACCOUNT}
+    changed = {"ExemptionTagKey": "until", "AutomaticRemediation": "true", "FunctionName": "other"}
+    assert passed(**changed) == defaults | {"FunctionAccountId": ACCOUNT} | changed
+
+
+def test_parameters_are_those_of_the_rules():
+    shared = set(ORGANIZATION["Parameters"]) & set(RULE["Parameters"]) - {"FunctionName"}
+    assert {name: ORGANIZATION["Parameters"][name] for name in shared} == {
+        name: RULE["Parameters"][name] for name in shared
+    }
+    names = [template["Parameters"]["FunctionName"] for template in (FUNCTION, RULE, ORGANIZATION)]
+    assert len({(each["Default"], each["AllowedPattern"]) for each in names}) == 1
+
+
+def test_stack_set_has_the_targets_of_the_parameters():
+    members = stack_set()
     (group,) = members["StackInstancesGroup"]
     assert group["Regions"] == ["us-east-1", "eu-west-1"]
-    assert members["TemplateURL"].endswith("/imdsv2-config-rule/member.yaml")
+    assert group["DeploymentTargets"] == {"OrganizationalUnitIds": ["r-a1b2"]}
+    assert members["TemplateURL"] == (
+        "https://templates.s3.us-east-1.amazonaws.com/imdsv2-config-rule/rule.yaml"
+    )
+    assert members["AutoDeployment"] == {"Enabled": True, "RetainStacksOnAccountRemoval": False}
 
 
-def test_members_are_deployed_from_one_region():
-    assert Stack(ORGANIZATION).resources("AWS::CloudFormation::StackSet") == {}
+def test_stack_set_acknowledges_what_the_rules_create():
+    """CloudFormation requires CAPABILITY_NAMED_IAM for roles with a name."""
+    roles = Stack(RULE, conditions=True).resources("AWS::IAM::Role").values()
+    assert all("RoleName" in role for role in roles)
+    assert stack_set()["Capabilities"] == ["CAPABILITY_NAMED_IAM"]
 
 
-def test_members_are_created_before_the_pack():
-    dependencies = as_list(ORGANIZATION["Resources"]["Pack"]["DependsOn"])
-    assert any("Members" in str(ORGANIZATION["Resources"][each].get("Metadata")) for each in dependencies)
+def test_rules_can_be_deployed_by_service_managed_stack_sets():
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-prereqs.html: no transforms"""
+    assert "Transform" not in RULE
+    assert not any("Transform" in text or "AWS::Include" in text for text in strings(RULE))
 
 
-def test_accounts_of_the_organization_may_invoke_the_function():
-    parameters = {"OrganizationId": "o-a1b2c3d4e5", "MemberRoleName": "imdsv2-evaluator"}
-    assert "SourceAccount" not in Stack(RULE, parameters).only("AWS::Lambda::Permission")
-    assert Stack(RULE).only("AWS::Lambda::Permission")["SourceAccount"] == ACCOUNT
+@pytest.mark.parametrize(("aggregator", "count"), [("false", 0), ("true", 1)])
+def test_aggregator_is_optional(aggregator, count):
+    stack = Stack(ORGANIZATION, REQUIRED | {"Aggregator": aggregator})
+    for kind in ("AWS::Config::ConfigurationAggregator", "AWS::IAM::Role"):
+        assert len(stack.resources(kind)) == count

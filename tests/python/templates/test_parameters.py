@@ -4,11 +4,7 @@ import re
 
 import pytest
 
-from support.templates import found, is_conformance_pack, load, references
-
-RULE_NAME = re.compile(
-    r"[A-Za-z0-9_-]{1,64}"
-)  # the longest name that GetComplianceDetailsByConfigRule accepts
+from support.templates import found, load, references
 
 
 def interface(template):
@@ -17,8 +13,6 @@ def interface(template):
 
 def test_each_parameter_has_a_description_a_label_and_a_group(template):
     parameters = template.get("Parameters", {})
-    if not parameters or is_conformance_pack(template):
-        pytest.skip("no parameters, or no form for them in the console")
     grouped = [name for group in interface(template)["ParameterGroups"] for name in group["Parameters"]]
     assert sorted(grouped) == sorted(parameters)
     assert all(group["Label"]["default"] for group in interface(template)["ParameterGroups"])
@@ -57,13 +51,15 @@ def test_each_output_is_described(template):
         assert output.get("Description"), name
 
 
-def test_name_of_the_rule_is_valid_for_aws_config():
-    rule = load("rule.yaml")["Parameters"]["RuleName"]
-    assert RULE_NAME.fullmatch(rule["Default"])
-    for invalid in ("", "a" * 65, "with space", "dots.and/slashes"):
-        assert not re.fullmatch(rule["AllowedPattern"], invalid)
-
-
-def test_only_the_bucket_is_required():
-    parameters = load("rule.yaml")["Parameters"]
-    assert [name for name, rule in parameters.items() if "Default" not in rule] == ["CodeBucket"]
+@pytest.mark.parametrize(
+    ("name", "required"),
+    [
+        ("function.yaml", ["CodeBucket"]),
+        ("rule.yaml", []),
+        ("organization.yaml", ["TemplateBucket", "OrganizationalUnitIds", "Regions"]),
+        ("security-hub.yaml", []),
+    ],
+)
+def test_required_parameters(name, required):
+    parameters = load(name)["Parameters"]
+    assert [name for name, rule in parameters.items() if "Default" not in rule] == required

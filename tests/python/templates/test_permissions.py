@@ -19,15 +19,8 @@ BY_LAMBDA = {
     "kms:Decrypt": "SQS encrypts the event with the permissions of the sender",
     "kms:GenerateDataKey": "SQS encrypts the event with the permissions of the sender",
 }
-# The operations that depend on parameters of the stack.
-ON_A_SCHEDULE = {
-    "autoscaling:DescribeLaunchConfigurations",
-    "config:GetComplianceDetailsByConfigRule",
-    "ec2:DescribeLaunchTemplates",
-    "ec2:GetInstanceMetadataDefaults",
-}
+# The operation that depends on parameters of the stack.
 IN_MEMBERS = {"sts:AssumeRole"}
-TEMPLATE = load("rule.yaml")
 RUNBOOKS = {
     "RemediationRole": ["EnforceImdsv2"],
     "RestorationRole": ["RestoreMetadataOptions"],
@@ -46,9 +39,14 @@ def calls(*names):
     return operations
 
 
+def template(role):
+    """Returns the template that contains a role."""
+    return load("function.yaml" if role == "EvaluatorRole" else "rule.yaml")
+
+
 def allowed(role, parameters=None, conditions=None):
     """Returns the operations that a role of the stack allows."""
-    statements = Stack(TEMPLATE, parameters, conditions).statements(role)
+    statements = Stack(template(role), parameters, conditions).statements(role)
     assert all(statement["Effect"] == "Allow" for statement in statements)
     return {action for statement in statements for action in as_list(statement["Action"])}
 
@@ -64,7 +62,7 @@ def test_function_may_call_what_it_calls_and_nothing_else():
 
 
 def test_function_may_not_call_what_unused_options_need():
-    needed = calls("bootstrap") - ON_A_SCHEDULE - IN_MEMBERS
+    needed = calls("bootstrap") - IN_MEMBERS
     by_lambda = {action for action in BY_LAMBDA if not action.startswith("kms:")}
     assert differences(allowed("EvaluatorRole"), needed | by_lambda) == []
 
@@ -72,8 +70,8 @@ def test_function_may_not_call_what_unused_options_need():
 @pytest.mark.parametrize(
     ("parameters", "added"),
     [
-        ({"Schedule": "One_Hour"}, ON_A_SCHEDULE),
-        ({"MemberRoleName": "imdsv2-evaluator"}, IN_MEMBERS),
+        ({"OrganizationId": "o-a1b2c3d4e5"}, IN_MEMBERS),
+        ({"MemberAccounts": "222222222222"}, IN_MEMBERS),
         (
             {"QueueKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"},
             {"kms:Decrypt", "kms:GenerateDataKey"},
@@ -103,7 +101,7 @@ def allows(role, request):
     """
     (statement,) = [
         statement
-        for statement in Stack(TEMPLATE).statements(role)
+        for statement in Stack(template(role)).statements(role)
         if "ec2:ModifyInstanceMetadataOptions" in as_list(statement["Action"])
     ]
     conditions = statement.get("Condition", {"StringEquals": {}})

@@ -1,12 +1,15 @@
 """AWS Config accepts the message types, the frequencies and the scopes of the rules."""
 
 import botocore.session
+import pytest
 
 from support.stack import Stack
-from support.templates import as_list, found, load
+from support.templates import load
 
 CONFIG = botocore.session.get_session().get_service_model("config")
-RULES = {"AWS::Config::ConfigRule", "AWS::Config::OrganizationConfigRule"}
+RULE = load("rule.yaml")
+INSTANCE = "AWS::EC2::Instance"
+ALL = {"AccountDefaults": "true", "Schedule": "Six_Hours", "MaxHopLimit": "2", "ExemptionTagKey": "until"}
 
 
 def enumerated(shape):
@@ -43,35 +46,77 @@ def test_custom_rule_has_valid_triggers(template):
             )
 
 
-def test_organization_rule_has_valid_triggers(template):
-    for stack in stacks(template):
-        for rule in stack.resources("AWS::Config::OrganizationConfigRule").values():
-            metadata = rule["OrganizationCustomRuleMetadata"]
-            types = metadata["OrganizationConfigRuleTriggerTypes"]
-            assert types and set(types) <= enumerated("OrganizationConfigRuleTriggerType")
-            scheduled = "ScheduledNotification" in types
-            assert scheduled or "MaximumExecutionFrequency" not in metadata
-            if "MaximumExecutionFrequency" in metadata:
-                assert metadata["MaximumExecutionFrequency"] in enumerated("MaximumExecutionFrequency")
+def rules(**parameters):
+    """Returns the rules by their names."""
+    made = Stack(RULE, parameters).resources("AWS::Config::ConfigRule").values()
+    return {rule["ConfigRuleName"]: rule for rule in made}
 
 
-def test_rule_has_a_scope_and_depends_on_the_permission(template):
-    for name, resource in template["Resources"].items():
-        if resource["Type"] == "AWS::Config::ConfigRule":
-            assert resource["Properties"]["Scope"]["ComplianceResourceTypes"], (
-                f"{name} is invoked for every type of resource"
-            )
-        uses_the_function = any("Function" in str(arn) for arn in found(resource, "GetAtt"))
-        if resource["Type"] in RULES and uses_the_function:
-            dependencies = as_list(resource["DependsOn"])
-            assert any(
-                template["Resources"][each]["Type"] == "AWS::Lambda::Permission" for each in dependencies
-            ), name
+def test_each_kind_of_resource_has_a_rule():
+    scopes = {
+        name: rule.get("Scope", {}).get("ComplianceResourceTypes") for name, rule in rules(**ALL).items()
+    }
+    assert scopes == {
+        "EC2-must-require-IMDSv2": [INSTANCE],
+        "EC2-must-require-IMDSv2-at-launch": [
+            "AWS::EC2::LaunchTemplate",
+            "AWS::AutoScaling::LaunchConfiguration",
+        ],
+        "EC2-must-require-IMDSv2-by-default": None,
+    }
 
 
-def test_schedule_is_that_of_the_parameter():
-    template = load("rule.yaml")
-    for schedule in template["Parameters"]["Schedule"]["AllowedValues"]:
-        (rule,) = Stack(template, {"Schedule": schedule}).resources("AWS::Config::ConfigRule").values()
+def test_rules_are_optional_except_that_for_instances():
+    assert list(rules(LaunchRule="false")) == ["EC2-must-require-IMDSv2"]
+    assert "EC2-must-require-IMDSv2-by-default" not in rules()
+
+
+def test_rule_evaluates_the_types_of_its_scope():
+    for rule in rules(**ALL).values():
+        if "Scope" in rule:
+            assert rule["InputParameters"] == {
+                "maxHopLimit": "2",
+                "disabledEndpointCompliant": "true",
+                "exemptionTagKey": "until",
+                "resourceTypes": ",".join(rule["Scope"]["ComplianceResourceTypes"]),
+            }
+
+
+def test_rule_without_a_scope_runs_on_a_schedule_only():
+    """With changes as a trigger, AWS Config would invoke it for every type of resource that it records."""
+    for schedule, frequency in (("Off", "TwentyFour_Hours"), ("One_Hour", "One_Hour")):
+        rule = rules(AccountDefaults="true", Schedule=schedule)["EC2-must-require-IMDSv2-by-default"]
+        assert rule["InputParameters"] == {"accountDefaults": "only"}
+        (detail,) = rule["Source"]["SourceDetails"]
+        assert detail["MessageType"] == "ScheduledNotification"
+        assert detail["MaximumExecutionFrequency"] == frequency
+
+
+@pytest.mark.parametrize("schedule", RULE["Parameters"]["Schedule"]["AllowedValues"])
+def test_schedule_is_that_of_the_parameter(schedule):
+    for rule in rules(Schedule=schedule).values():
         frequencies = [detail.get("MaximumExecutionFrequency") for detail in rule["Source"]["SourceDetails"]]
         assert frequencies == [None, None] + ([schedule] if schedule != "Off" else [])
+
+
+def test_only_the_rule_for_instances_has_a_remediation():
+    """No document says that ResourceType filters, so a rule with a remediation has resources of one type."""
+    stack = Stack(RULE, ALL)
+    remediation = stack.only("AWS::Config::RemediationConfiguration")
+    rule = rules(**ALL)[remediation["ConfigRuleName"]]
+    assert rule["Scope"]["ComplianceResourceTypes"] == [remediation["ResourceType"]] == [INSTANCE]
+
+
+@pytest.mark.parametrize(
+    ("options", "on_boot_calls", "tag_key"),
+    [
+        ({}, "Stop", None),
+        ({"ExemptionTagKey": "until", "OnBootCalls": "Proceed"}, "Proceed", "until"),
+    ],
+)
+def test_remediation_passes_the_options_of_the_stack(options, on_boot_calls, tag_key):
+    """AWS Config rejects an empty value, so the key of a tag is passed only if there is one."""
+    parameters = Stack(RULE, options).only("AWS::Config::RemediationConfiguration")["Parameters"]
+    assert parameters["OnBootCalls"] == {"StaticValue": {"Values": [on_boot_calls]}}
+    passed = {"StaticValue": {"Values": [tag_key]}} if tag_key else None
+    assert parameters.get("ExemptionTagKey") == passed

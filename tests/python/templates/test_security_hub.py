@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 
 import botocore.session
 import pytest
@@ -9,13 +10,16 @@ from botocore.validate import ParamValidator
 
 from support.repository import FIXTURES
 from support.stack import Stack
-from support.templates import load, of_type
+from support.templates import load
 
 TEMPLATE = load("security-hub.yaml")
 FINDINGS = json.loads((FIXTURES / "security-hub-findings.json").read_text())
 API = botocore.session.get_session().get_service_model("securityhub")
-ALL_OPTIONS = {"SuppressDuplicates": "true", "Product": "Both"}
-OPEN = ("failed", "failed in a conformance pack")
+ACCOUNT = FINDINGS["failed"]["AwsAccountId"]
+ALL_OPTIONS = {"SuppressInAccounts": ACCOUNT, "Product": "Both"}
+OPEN = ("failed", "failed at launch")
+REOPENED = "failed after it was resolved"
+CONTROLS = ("failed by the control EC2.8", "failed by the control EC2.8 of Security Hub CSPM")
 # The field of a finding with which a criterion is compared
 # (https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_AutomationRulesFindingFilters.html).
 PATHS = {
@@ -84,23 +88,63 @@ def test_other_findings_are_not_changed(name):
     assert after(FINDINGS[name], ALL_OPTIONS) == (FINDINGS[name], [])
 
 
-def test_duplicates_are_suppressed_on_request():
-    control = FINDINGS["failed by the control EC2.8"]
-    assert after(control) == (control, [])
-    finding, applied = after(control, {"SuppressDuplicates": "true"})
-    assert (applied, finding["Workflow"]["Status"]) == (["SuppressDuplicateControls"], "SUPPRESSED")
+def test_failed_finding_that_was_resolved_is_opened_again():
+    finding, applied = after(FINDINGS[REOPENED], ALL_OPTIONS)
+    assert (applied, finding["Workflow"]["Status"]) == (["RaiseSeverity", "ReopenFailed"], "NEW")
+    again, applied = after(finding, ALL_OPTIONS)
+    assert (again["Workflow"], applied) == (finding["Workflow"], ["RaiseSeverity"])
 
 
-def test_insight_counts_open_findings():
+def test_end_of_an_exemption_opens_a_finding_again():
+    exempt, _ = after(FINDINGS["withdrawn"])
+    assert exempt["Workflow"]["Status"] == "RESOLVED"
+    ended, _ = after(exempt | {"Compliance": {"Status": "FAILED"}})
+    assert ended["Workflow"]["Status"] == "NEW"
+
+
+@pytest.mark.parametrize("status", ["NEW", "NOTIFIED", "SUPPRESSED"])
+def test_workflow_of_an_open_finding_is_that_of_people(status):
+    finding, _ = after(FINDINGS["failed"] | {"Workflow": {"Status": status}}, ALL_OPTIONS)
+    assert finding["Workflow"]["Status"] == status
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+@pytest.mark.parametrize(
+    ("accounts", "suppressed"),
+    [
+        ("", False),
+        (ACCOUNT, True),
+        (f"222222222222,{ACCOUNT}", True),
+        ("222222222222,333333333333", False),
+        (",".join(f"{each:012}" for each in range(9)) + f",{ACCOUNT}", True),
+    ],
+)
+def test_duplicates_are_suppressed_in_the_accounts_that_are_named(name, accounts, suppressed):
+    """AWS's samples name the product of controls Security Hub or Security Hub CSPM."""
+    finding, applied = after(FINDINGS[name], {"SuppressInAccounts": accounts})
+    status = "SUPPRESSED" if suppressed else "NEW"
+    assert (finding["Workflow"]["Status"], applied) == (status, ["SuppressDuplicateControls"] * suppressed)
+
+
+def test_no_more_accounts_are_accepted_than_the_rule_compares():
+    pattern = TEMPLATE["Parameters"]["SuppressInAccounts"]["AllowedPattern"]
+    ids = [f"{each:012}" for each in range(11)]
+    assert re.fullmatch(pattern, ",".join(ids[:10])) and not re.fullmatch(pattern, ",".join(ids))
+
+
+@pytest.mark.parametrize("status", ["NEW", "NOTIFIED", "RESOLVED", "SUPPRESSED"])
+def test_insight_counts_what_fails_whatever_its_workflow_says(status):
     (insight,) = Stack(TEMPLATE).resources("AWS::SecurityHub::Insight").values()
-    assert {name for name, finding in FINDINGS.items() if matches(insight["Filters"], finding)} == set(OPEN)
+    findings = {name: finding | {"Workflow": {"Status": status}} for name, finding in FINDINGS.items()}
+    counted = {name for name, finding in findings.items() if matches(insight["Filters"], finding)}
+    assert counted == {*OPEN, REOPENED}
 
 
-def test_name_is_the_prefix_of_the_names_of_both_rules():
+def test_name_is_the_prefix_of_the_names_of_all_rules():
+    rules = Stack(load("rule.yaml"), conditions=True).resources("AWS::Config::ConfigRule").values()
     begins = TEMPLATE["Parameters"]["RuleName"]["Default"]
-    assert load("rule.yaml")["Parameters"]["RuleName"]["Default"].startswith(begins)
-    (packed,) = of_type(load("conformance-pack.yaml"), "AWS::Config::ConfigRule").values()
-    assert packed["ConfigRuleName"].startswith(begins)
+    assert len(rules) == 3
+    assert all(rule["ConfigRuleName"].startswith(begins) for rule in rules)
 
 
 @pytest.mark.parametrize(

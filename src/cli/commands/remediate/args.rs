@@ -27,7 +27,7 @@ Examples:
   imdsv2 remediate --from scan.json --canary 5% --soak 1h --journal monday.jsonl
   imdsv2 remediate --accounts-file roles.txt --hop-limit 2 --yes --format json
   imdsv2 remediate --automation imdsv2-config-rule-EnforceImdsv2 \\
-      --automation-role arn:aws:iam::123456789012:role/REMEDIATION_ROLE
+      --automation-role arn:aws:iam::123456789012:role/imdsv2-config-rule-remediation-eu-central-1
   imdsv2 restore monday.jsonl
 
 Exit status: 0 every instance requires IMDSv2, 1 some do not, 2 an error.")]

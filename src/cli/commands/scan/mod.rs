@@ -56,7 +56,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 
-    /// The output file [default: standard output]
+    /// The output file, or a directory for asff [default: standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
