@@ -320,6 +320,18 @@ def test_restore_of_selected_instances_and_its_dry_run(cloud, journal):
     assert cloud.requiring() == {second}
 
 
+def test_journal_is_never_the_output(cloud, journal):
+    (each,) = cloud.instances(1)
+    run = cloud.remediate(journal, *HERE, "--usage-days", "0", "--output", journal)
+    assert run.returncode == 2 and "it is the same file as" in run.stderr
+    assert not journal.exists() and cloud.tokens() == {each: "optional"}
+    assert cloud.remediate(journal, *HERE, "--usage-days", "0").returncode == 0
+    before = journal.read_bytes()
+    run = cloud.restore(journal, "--output", journal)
+    assert run.returncode == 2 and "it is the same file as" in run.stderr
+    assert journal.read_bytes() == before and cloud.tokens() == {each: "required"}
+
+
 def test_unknown_instance_id_is_an_error(cloud, journal):
     (each,) = cloud.instances(1)
     unknown = "i-00000000000000000"

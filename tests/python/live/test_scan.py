@@ -90,6 +90,16 @@ def test_usage_shows_what_is_safe_to_enforce(cloud):
     }
 
 
+def test_usage_agrees_with_remediate_on_a_disabled_endpoint(cloud, journal):
+    """An instance whose endpoint is disabled makes no calls, so it needs no data."""
+    (each,) = cloud.launch(cloud.client("ec2"), endpoint="disabled")
+    parameters = ("--parameters", '{"disabledEndpointCompliant":"false"}')
+    found, _ = cloud.scan(*HERE, *parameters, "--usage-days", "14")
+    assert [finding["imdsv1Use"] for finding in found.values()] == ["safe to enforce"]
+    assert cloud.remediate(journal, *HERE, *parameters, "--instance-id", each).returncode == 0
+    assert cloud.tokens() == {each: "required"}
+
+
 def test_usage_of_more_instances_than_one_call_accepts(cloud):
     ids = cloud.instances(501)
     for each in (ids[0], ids[499], ids[500]):
