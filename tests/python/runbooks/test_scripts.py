@@ -141,11 +141,18 @@ def test_windows_are_whole_hours_and_fit_the_periods(days):
         "{0:%Y-%m-%d %H:%M:%S}+00:00",
         "{0:%Y-%m-%d %H:%M:%S}.5Z",
         "{0:%Y-%m-%d %H:%M:%S} +00:00",
+        "{0:%a %b %d %H:%M:%S} UTC {0:%Y}",
+        "{0:%a %b %d %H:%M:%S} GMT {0:%Y}",
+        "{1:.0f}",
+        "{1:.3f}",
+        "{1:.9E}",
+        "{2:.0f}",
     ],
 )
 def test_launch_time_may_have_several_formats(text):
     launched = datetime.now(UTC) - timedelta(days=100)
-    windows = plan(LaunchTime=[text.format(launched)])
+    seconds = launched.timestamp()
+    windows = plan(LaunchTime=[text.format(launched, seconds, seconds * 1000)])
     hour = launched.replace(minute=0, second=0, microsecond=0)
     assert windows["KnowsBoot"] and not windows["BootIsRecent"]
     assert datetime.fromisoformat(windows["BootFrom"]) == hour
@@ -154,7 +161,17 @@ def test_launch_time_may_have_several_formats(text):
 
 
 @pytest.mark.parametrize(
-    "launched", [[], [""], ["1781526896000"], ["Mon Jun 15 12:34:56 UTC 2026"], ["2026-06-15T12:34:56"]]
+    "launched",
+    [
+        [],
+        [""],
+        ["1.2.3"],
+        ["9" * 400],
+        ["1E999"],
+        ["Mon Jun 15 12:34:56 2026"],
+        ["Mon Jux 15 12:34:56 UTC 2026"],
+        ["2026-06-15T12:34:56"],
+    ],
 )
 def test_unreadable_launch_time_is_reported(launched):
     windows = plan(LaunchTime=launched)
