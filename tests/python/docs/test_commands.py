@@ -154,6 +154,14 @@ def test_imdsv2_has_these_commands_and_options(page):
             assert used <= set(options(command) if command in COMMANDS else ()), words
 
 
+def test_trusted_access_of_stack_sets_is_enabled_through_cloudformation():
+    """https://docs.aws.amazon.com/organizations/latest/userguide/services-that-can-integrate-cloudformation.html"""
+    used = [words for page in MANUAL for words in commands(page, "aws")]
+    assert ["cloudformation", "activate-organizations-access"] in used
+    enabled = [words for words in used if words[:2] == ["organizations", "enable-aws-service-access"]]
+    assert enabled and not any("stacksets" in " ".join(words) for words in enabled)
+
+
 @pytest.mark.parametrize("page", MANUAL, ids=name)
 def test_make_has_these_targets(page):
     makefile = (ROOT / "Makefile").read_text()

@@ -50,6 +50,19 @@ def test_unset_options_stay_unset(cloud):
     assert versions(cloud, template)[1]["LaunchTemplateData"]["MetadataOptions"] == {"HttpTokens": "required"}
 
 
+def test_template_that_a_service_manages_is_not_changed(cloud):
+    template = launch_template(cloud)
+    operator = {"Managed": True, "Principal": "eks.amazonaws.com"}
+    cloud.simulate(template_operators={template: operator})
+    run = enforce(cloud, template)
+    assert run.status == "Success", run.failures
+    assert run.outputs["Before.Finding"] == (
+        "eks.amazonaws.com manages the launch template, so no version was created."
+    )
+    cloud.simulate(template_operators={})
+    assert len(versions(cloud, template)) == 1
+
+
 def test_hop_limit_is_set_on_request(cloud):
     template = launch_template(cloud, HttpTokens="required", HttpPutResponseHopLimit=1)
     run = enforce(cloud, template, HttpPutResponseHopLimit=2)

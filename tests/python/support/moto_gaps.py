@@ -34,6 +34,8 @@ class Simulation:
     stale_reads: int = 0
     # The account-level defaults, by account and Region.
     account_defaults: dict = field(default_factory=dict)
+    # The AWS services that manage launch templates, by the ID of the template.
+    template_operators: dict = field(default_factory=dict)
 
     def set(self, **values):
         for name, value in values.items():
@@ -164,6 +166,19 @@ def modify_defaults(self):
     return ActionResult({"Return": True})
 
 
+def describe_launch_template_versions(self, original=EC2Response.describe_launch_template_versions):
+    """Returns the operator of each version. Managed ones are returned only if the request includes them."""
+    answer = original(self)
+    described, includes = [], self._get_param("IncludeManagedResources") in (True, "true")
+    for version in answer.result["LaunchTemplateVersions"]:
+        operator = simulated.template_operators.get(version["LaunchTemplateId"])
+        if operator and includes:
+            described.append(version | {"Operator": operator})
+        elif not operator:
+            described.append(version)
+    return ActionResult({"LaunchTemplateVersions": described})
+
+
 def create_launch_template_version(self, original=EC2Response.create_launch_template_version):
     """Starts a new version from its source version, without the snapshots of its block devices.
 
@@ -228,3 +243,4 @@ EC2Response.describe_instances = describe_instances
 EC2Response.get_instance_metadata_defaults = get_defaults
 EC2Response.modify_instance_metadata_defaults = modify_defaults
 EC2Response.create_launch_template_version = create_launch_template_version
+EC2Response.describe_launch_template_versions = describe_launch_template_versions
