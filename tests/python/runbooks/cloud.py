@@ -1,5 +1,6 @@
 """The cloud in which runbooks are executed. It records their calls and the changes that they request."""
 
+import json
 from datetime import datetime, timedelta
 
 from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
@@ -9,7 +10,7 @@ from moto.ec2.models import ec2_backends
 from runbooks.safety import Change
 from support.cloud import ACCOUNT, MotoCloud, days
 from support.repository import RUNBOOKS
-from support.runbook_executor import Runbook
+from support.runbook_executor import LARGEST_PAYLOAD, Runbook
 
 ROLE = "arn:aws:iam::123456789012:role/imdsv2-config-rule-remediation-us-east-1"
 REGION = "us-east-1"
@@ -84,9 +85,15 @@ class RunbookCloud(MotoCloud):
     def describe_with_many_addresses(self):
         """Adds hundreds of network addresses to the instances that DescribeInstances returns to runbooks."""
         addresses = [
-            {"Primary": False, "PrivateIpAddress": f"10.0.{n // 256}.{n % 256}", "PrivateDnsName": "x" * 50}
+            {
+                "Primary": False,
+                "PrivateIpAddress": f"10.0.{n // 256}.{n % 256}",
+                "PrivateDnsName": "x" * 50,
+                "Association": {"PublicDnsName": "x" * 50},
+            }
             for n in range(750)
         ]
+        assert len(json.dumps(addresses)) > LARGEST_PAYLOAD
 
         def add_addresses(parsed, **_):
             for reservation in parsed["Reservations"]:
