@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JournalError {
     /// A journal is never overwritten: it may be the only way to undo a change.
-    #[error("{} already exists, and a journal is never overwritten: pass another name", path.display())]
+    #[error("the journal {} exists, and is never overwritten: pass another --journal", path.display())]
     Exists {
         /// The journal.
         path: PathBuf,

@@ -243,8 +243,8 @@ fn a_journal_is_never_overwritten_and_is_continued_by_append() {
     assert_eq!(journal.path(), path);
     drop(journal);
     let error = Journal::create(&path, "remediate", &Clock::System).expect_err("it exists").to_string();
-    let expected = "already exists, and a journal is never overwritten: pass another name";
-    assert_eq!(error, format!("{} {expected}", path.display()));
+    let expected = "exists, and is never overwritten: pass another --journal";
+    assert_eq!(error, format!("the journal {} {expected}", path.display()));
 
     let journal = Journal::append(&path, "restore", &Clock::System).expect("opened");
     journal.write(&key("i-1"), Step::Restored).expect("written");
@@ -317,8 +317,15 @@ fn a_second_writer_is_told_who_writes() {
         "journal {path_text} is in use by imdsv2 remediate (process {process}): try again when it has finished"
     );
     assert_eq!(error, expected);
-    assert!(matches!(Journal::create(&path, "remediate", &Clock::System), Err(JournalError::Exists { .. })));
+    for refused in
+        [Journal::create(&path, "remediate", &Clock::System).map(|_| ()), Journal::check_absent(&path)]
+    {
+        assert_eq!(refused.expect_err("in use").to_string(), expected);
+    }
     drop(journal);
+    assert!(matches!(Journal::create(&path, "remediate", &Clock::System), Err(JournalError::Exists { .. })));
+    assert!(matches!(Journal::check_absent(&path), Err(JournalError::Exists { .. })));
+    assert!(Journal::check_absent(&path.with_extension("new")).is_ok());
 
     let _journal = Journal::append(&path, "restore", &Clock::System).expect("it is free again");
     let error = Journal::append(&path, "restore", &Clock::System).expect_err("in use").to_string();

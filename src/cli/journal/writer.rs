@@ -27,10 +27,11 @@ impl Journal {
     /// `command` is the command that writes it, such as `remediate`.
     ///
     /// # Errors
-    /// Returns an error if the file exists, or cannot be created, locked or written.
+    /// Returns an error if the file exists, or cannot be created, locked or written. It names the process that is
+    /// writing to an existing one.
     pub(crate) fn create(path: &Path, command: &str, clock: &Clock) -> Result<Self, JournalError> {
         let file = options().create_new(true).open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => JournalError::Exists { path: path.to_owned() },
+            io::ErrorKind::AlreadyExists => exists(path),
             _ => JournalError::unusable("create", path)(error),
         })?;
         lock(&file, path)?;
@@ -45,6 +46,14 @@ impl Journal {
             let _ = std::fs::remove_file(path);
         }
         created
+    }
+
+    /// Checks that no file is in the way of a new journal.
+    ///
+    /// # Errors
+    /// Returns an error if there is one. It names the process that is writing to it.
+    pub(crate) fn check_absent(path: &Path) -> Result<(), JournalError> {
+        if path.exists() { Err(exists(path)) } else { Ok(()) }
     }
 
     /// Opens an existing journal, to append to it. A line that a killed process wrote in part is removed.
@@ -122,6 +131,14 @@ fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
             Err(JournalError::InUse { path: path.to_owned(), holder: holder(path) })
         }
         Err(TryLockError::Error(cause)) => Err(JournalError::Lock { path: path.to_owned(), cause }),
+    }
+}
+
+/// Returns why a journal cannot be created where a file exists: a process may be writing to it.
+fn exists(path: &Path) -> JournalError {
+    match File::open(path).map(|file| lock(&file, path)) {
+        Ok(Err(in_use @ JournalError::InUse { .. })) => in_use,
+        _ => JournalError::Exists { path: path.to_owned() },
     }
 }
 

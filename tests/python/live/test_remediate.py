@@ -227,7 +227,7 @@ def test_existing_journal_is_never_overwritten(cloud, journal):
     journal.write_text("precious")
     run = cloud.remediate(journal, *HERE, "--usage-days", "0")
     assert run.returncode == 2
-    assert f"the journal {journal} exists: pass another --journal" in run.stderr
+    assert f"the journal {journal} exists, and is never overwritten: pass another --journal" in run.stderr
     assert journal.read_text() == "precious"
     assert cloud.tokens() == {ids[0]: "optional"}
 
@@ -262,12 +262,9 @@ def test_journal_in_use_is_an_error_that_names_the_process(cloud, journal, inter
     endpoint = intercepted(lambda _, action: action == MODIFY and may_continue.wait() and None)
     process = cloud.start_remediate(journal, *HERE, "--usage-days", "0", endpoint=endpoint)
     wait_for(lambda: count(journal, "intended") == 1, process)
-    run = cloud.restore(journal)
-    assert run.returncode == 2
-    assert f"{journal} is in use by imdsv2 remediate (process {process.pid})" in run.stderr
-    run = cloud.remediate(journal, *HERE, "--usage-days", "0")
-    assert run.returncode == 2
-    assert f"the journal {journal} exists: pass another --journal" in run.stderr
+    for run in (cloud.restore(journal), cloud.remediate(journal, *HERE, "--usage-days", "0")):
+        assert run.returncode == 2
+        assert f"{journal} is in use by imdsv2 remediate (process {process.pid})" in run.stderr
     assert cloud.tokens() == {each: "optional"}
     may_continue.set()
     _, stderr = process.communicate(timeout=60)

@@ -75,7 +75,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
 
 /// Checks that a journal can be created, before anything else is done.
 fn check_journal(path: &Path) -> anyhow::Result<()> {
-    ensure!(!path.exists(), "the journal {} exists: pass another --journal", path.display());
+    Journal::check_absent(path)?;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
     let shown = directory.display();
