@@ -34,6 +34,8 @@ def write_zip(binary: Path, target: Path) -> None:
 
 
 def main(binary: Path, target: Path) -> None:
+    if not binary.read_bytes().startswith(b"\x7fELF"):
+        sys.exit(f"{binary} is not a program for Linux: build it on Linux, or for a Linux target")
     needed = needed_glibc(binary)
     if needed > AMAZON_LINUX_2023_GLIBC:
         version = ".".join(map(str, needed))

@@ -5,11 +5,18 @@
 set -eu
 cd "$(dirname "$0")"
 account=$(aws sts get-caller-identity --query Account --output text)
+status=0
 for batch in "$account"_*.json; do
   if [ ! -e "$batch" ]; then
     echo "There are no findings of account $account." >&2
     exit 1
   fi
   region=${batch#*_}
-  aws securityhub batch-import-findings --region "${region%_*}" --cli-input-json "file://$batch"
+  refused=$(aws securityhub batch-import-findings --region "${region%_*}" --cli-input-json "file://$batch" \
+    --query FailedCount --output text)
+  if [ "$refused" != 0 ]; then
+    echo "Security Hub refused $refused findings of $batch." >&2
+    status=1
+  fi
 done
+exit $status

@@ -104,8 +104,10 @@ if operation == "get-caller-identity":
 else:
     assert operation == "batch-import-findings", operation
     text = open(options["--cli-input-json"].removeprefix("file://")).read()
-    answer = client.batch_import_findings(**json.loads(text))
-    sys.exit(answer["FailedCount"] != 0)
+    request = json.loads(text)
+    assert options["--query"] == "FailedCount", options
+    answer = client.batch_import_findings(**request)
+    print(answer["FailedCount"] + {refused})
 """
 
 
@@ -125,11 +127,11 @@ def scan_to_directory(cloud, tmp_path):
     return scan, tmp_path / "findings"
 
 
-def import_findings(cloud, directory, account):
-    """Runs import.sh with the credentials of an account."""
+def import_findings(cloud, directory, account, refused=0):
+    """Runs import.sh with the credentials of an account. `refused` are findings that Security Hub refuses."""
     aws = directory.parent / "bin" / "aws"
     aws.parent.mkdir(exist_ok=True)
-    aws.write_text(AWS.format(python=sys.executable, endpoint=cloud.endpoint))
+    aws.write_text(AWS.format(python=sys.executable, endpoint=cloud.endpoint, refused=refused))
     aws.chmod(0o755)
     keys = cloud.sessions[account].get_credentials().get_frozen_credentials()
     environment = {
@@ -190,6 +192,16 @@ def test_import_without_findings_of_the_account_fails(cloud, scan_to_directory):
     scan()
     done = import_findings(cloud, directory, OTHER)
     assert (done.returncode, done.stderr) == (1, f"There are no findings of account {OTHER}.\n")
+
+
+def test_refused_findings_are_reported(cloud, scan_to_directory):
+    scan, directory = scan_to_directory
+    cloud.instances(1)
+    cloud.client("securityhub").enable_security_hub()
+    scan()
+    done = import_findings(cloud, directory, OWN, refused=2)
+    batch = f"{OWN}_us-east-1_00001.json"
+    assert (done.returncode, done.stderr) == (1, f"Security Hub refused 2 findings of {batch}.\n")
 
 
 def test_directory_that_is_not_empty_is_refused(cloud, scan_to_directory):

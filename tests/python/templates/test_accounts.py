@@ -5,7 +5,7 @@ import pytest
 from support.stack import ACCOUNT, REGION, Stack
 from support.templates import load, strings
 
-FUNCTION, RULE = load("function.yaml"), load("rule.yaml")
+FUNCTION, RULE, INVOCATION = map(load, ("function.yaml", "rule.yaml", "invocation.yaml"))
 ELSEWHERE = "222222222222"
 MEMBER = {"FunctionAccountId": ELSEWHERE}
 ORGANIZATION = {"OrganizationId": "o-a1b2c3d4e5"}
@@ -73,9 +73,16 @@ def test_function_may_assume_only_the_role_of_named_accounts_or_the_organization
     assert variables == ({"MEMBER_ROLE_NAME": role} if parameters else {})
 
 
+def test_function_alone_is_invoked_from_its_own_account_only():
+    for parameters in ({}, ORGANIZATION, ACCOUNTS):
+        permission = Stack(FUNCTION, parameters).only("AWS::Lambda::Permission")
+        assert (permission["Principal"], permission["SourceAccount"]) == ("config.amazonaws.com", ACCOUNT)
+
+
 @pytest.mark.parametrize(
     ("parameters", "accounts", "organization"),
     [
+        ({}, [ACCOUNT], None),
         (ORGANIZATION, [ACCOUNT], "o-a1b2c3d4e5"),
         (ACCOUNTS, [ACCOUNT, "333333333333", "444444444444"], None),
         (ORGANIZATION | ACCOUNTS, [ACCOUNT, "333333333333", "444444444444"], "o-a1b2c3d4e5"),
@@ -83,31 +90,34 @@ def test_function_may_assume_only_the_role_of_named_accounts_or_the_organization
 )
 def test_policy_limits_who_may_invoke_the_function(parameters, accounts, organization):
     """https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html"""
-    stack = Stack(FUNCTION, parameters)
-    assert stack.resources("AWS::Lambda::Permission") == {}, "the policy would replace the permission"
-    policy = stack.only("AWS::Lambda::ResourcePolicy")["PolicyDocument"]
-    conditions = {each["Sid"]: each["Condition"]["StringEquals"] for each in policy["Statement"]}
+    policy = Stack(INVOCATION, parameters).only("AWS::Lambda::ResourcePolicy")
+    statements = policy["PolicyDocument"]["Statement"]
+    conditions = {each["Sid"]: each["Condition"]["StringEquals"] for each in statements}
     expected = {"InvokeFromAccounts": {"aws:SourceAccount": accounts}}
     if organization:
         expected["InvokeFromOrganization"] = {"aws:SourceOrgID": organization}
     assert conditions == expected
-    for statement in policy["Statement"]:
+    arn = Stack(FUNCTION).get_att("EvaluatorFunction.Arn")
+    assert policy["ResourceArn"] == arn
+    for statement in statements:
         assert statement["Principal"] == {"Service": "config.amazonaws.com"}
         assert (statement["Effect"], statement["Action"]) == ("Allow", "lambda:InvokeFunction")
-        assert statement["Resource"] == stack.get_att("EvaluatorFunction.Arn")
+        assert statement["Resource"] == arn
 
 
-@pytest.mark.parametrize(
-    ("parameters", "account"),
-    [({}, ACCOUNT), (ACCOUNTS, ACCOUNT), (ORGANIZATION, None), (ORGANIZATION | ACCOUNTS, None)],
-)
-def test_permission_is_for_one_account_or_any(parameters, account):
-    """A permission cannot name an organization together with a service (AddPermission, PrincipalOrgID)."""
-    stack = Stack(FUNCTION, parameters | {"ResourcePolicy": "false"})
-    assert stack.resources("AWS::Lambda::ResourcePolicy") == {}
-    permission = stack.only("AWS::Lambda::Permission")
-    assert permission["Principal"] == "config.amazonaws.com"
-    assert permission.get("SourceAccount") == account
+def test_function_and_its_policy_have_the_same_parameters():
+    declared = FUNCTION["Parameters"]
+    for name, rule in INVOCATION["Parameters"].items():
+        assert (rule["Default"], rule["AllowedPattern"]) == (
+            declared[name]["Default"],
+            declared[name]["AllowedPattern"],
+        )
+
+
+def test_function_can_be_deployed_where_resource_policies_cannot():
+    """CloudFormation rejects a template with a type that the Region lacks, whatever its conditions are."""
+    types = {resource["Type"] for resource in FUNCTION["Resources"].values()}
+    assert "AWS::Lambda::ResourcePolicy" not in types
 
 
 @pytest.mark.parametrize(("parameters", "account"), [({}, ACCOUNT), (MEMBER, ELSEWHERE)])

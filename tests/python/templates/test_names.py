@@ -47,6 +47,7 @@ def test_longest_names_are_accepted(template):
         ("function.yaml", "FunctionName"),
         ("rule.yaml", "FunctionName"),
         ("rule.yaml", "RuleName"),
+        ("invocation.yaml", "FunctionName"),
         ("organization.yaml", "FunctionName"),
         ("organization.yaml", "RuleName"),
     ],
@@ -55,6 +56,11 @@ def test_parameter_allows_no_longer_name(name, parameter):
     pattern = load(name)["Parameters"][parameter]["AllowedPattern"]
     assert re.fullmatch(pattern, LONGEST[parameter])
     assert not re.fullmatch(pattern, LONGEST[parameter] + "x")
+    if parameter == "FunctionName":
+        # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocument.html
+        assert not any(
+            re.fullmatch(pattern, name) for name in ("aws-imdsv2", "AWSImdsv2", "amazon", "Amzn-1")
+        )
 
 
 def test_roles_of_different_regions_have_different_names(monkeypatch):

@@ -55,6 +55,7 @@ def test_each_output_is_described(template):
     ("name", "required"),
     [
         ("function.yaml", ["CodeBucket"]),
+        ("invocation.yaml", []),
         ("rule.yaml", []),
         ("organization.yaml", ["TemplateBucket", "OrganizationalUnitIds", "Regions"]),
         ("security-hub.yaml", []),

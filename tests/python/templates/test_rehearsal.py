@@ -64,6 +64,9 @@ def deploy(organization, function=None, rules=None):
     for region in REGIONS:
         organization.deploy("security-hub", FUNCTION, region)
         organization.deploy_function(region, **(function or ORGANIZATION))
+        others = {"FunctionName", "OrganizationId", "MemberAccounts"} & set(function or ORGANIZATION)
+        chosen = {name: (function or ORGANIZATION)[name] for name in others}
+        organization.deploy("invocation", FUNCTION, region, **chosen)
     for account in ACCOUNTS:
         organization.deploy_rules(account, REGIONS, **(rules or {}))
 
@@ -151,7 +154,7 @@ def test_nothing_is_left_when_everything_is_deleted(organization):
         for region in REGIONS:
             organization.delete("rule", account, region)
     for region in REGIONS:
-        for template in ("function", "security-hub"):
+        for template in ("invocation", "function", "security-hub"):
             organization.delete(template, FUNCTION, region)
     for account in ACCOUNTS:
         assert organization.roles(account) == {}
