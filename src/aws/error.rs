@@ -3,7 +3,19 @@
 use std::error::Error;
 use std::fmt::{self, Debug};
 
-use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_ec2::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
+
+/// What the SDK says about an error beside its cause.
+const WRAPPERS: [&str; 7] = [
+    "an error occurred while loading credentials",
+    "client error (Connect)",
+    "dispatch failure",
+    "io error",
+    "other",
+    "response error",
+    "service error",
+];
 
 /// A call to AWS that failed, as `Operation: Code: message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +24,7 @@ pub struct ApiError {
     pub operation: &'static str,
     /// The error code, if the service returned one.
     pub code: Option<String>,
-    /// The message of the service, or the chain of causes if the service did not respond.
+    /// The message of the service, or why it did not respond.
     pub message: String,
 }
 
@@ -29,7 +41,7 @@ impl ApiError {
                 code: Some(service.code().unwrap_or("UnknownError").to_owned()),
                 message: service.message().unwrap_or_default().to_owned(),
             },
-            None => Self { operation, code: None, message: DisplayErrorContext(error).to_string() },
+            None => Self { operation, code: None, message: cause_of(error) },
         }
     }
 
@@ -44,6 +56,39 @@ impl ApiError {
     pub fn has_code(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }
+}
+
+/// Describes why a call has no response from its service, in a sentence for people.
+fn cause_of(error: &(dyn Error + 'static)) -> String {
+    let credentials = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
+    match credentials {
+        Some(CredentialsError::CredentialsNotLoaded(_)) => {
+            "no AWS credentials found: set AWS_PROFILE, or sign in with `aws sso login`".to_owned()
+        }
+        Some(error) => format!("cannot load AWS credentials: {}", innermost(error)),
+        None => innermost(error),
+    }
+}
+
+/// Returns what a service responded, or else the causes of an error without those that only wrap others.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let response = causes(error).find_map(|cause| cause.downcast_ref::<ErrorMetadata>());
+    if let Some((code, message)) = response.and_then(|response| Some((response.code()?, response.message()?)))
+    {
+        return format!("{code}: {message}");
+    }
+    let mut texts: Vec<_> = causes(error).map(ToString::to_string).collect();
+    texts.dedup();
+    let said: Vec<_> = texts.iter().map(String::as_str).filter(|text| !WRAPPERS.contains(text)).collect();
+    if said.is_empty() { texts.join(": ") } else { said.join(": ") }
+}
+
+/// Returns an error, its cause, and so on.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        let error: &'a (dyn Error + 'static) = *error;
+        error.source()
+    })
 }
 
 impl fmt::Display for ApiError {

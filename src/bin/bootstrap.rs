@@ -15,9 +15,17 @@ use tokio::time::Instant;
 /// The part of Lambda's time limit that is kept to report an error, before Lambda kills the process.
 const RESERVE: Duration = Duration::from_millis(500);
 
+/// What a person learns who starts the function from a shell.
+const NOT_IN_LAMBDA: &str = "bootstrap runs in AWS Lambda only: AWS_LAMBDA_RUNTIME_API is not set. To evaluate an event \
+                             here, run `imdsv2 evaluate EVENT.json`; to invoke the function, run `aws lambda invoke`.";
+
 // Two threads: one decodes a page of EC2, which takes tens of milliseconds, while the other calls AWS Config.
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Error> {
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
+        eprintln!("{NOT_IN_LAMBDA}");
+        std::process::exit(2);
+    }
     lambda_runtime::tracing::init_default_subscriber();
     let member_role_name = std::env::var("MEMBER_ROLE_NAME").ok().filter(|name| !name.is_empty());
     let accounts = Accounts::from_environment(member_role_name).await;

@@ -75,6 +75,12 @@ impl Summary {
         summary
     }
 
+    /// Returns whether there was no verdict.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Counts one more verdict.
     pub fn count(&mut self, compliance: Compliance) {
         match compliance {

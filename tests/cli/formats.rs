@@ -19,8 +19,10 @@ fn json_has_the_fields_of_the_contract_in_order() {
         .assert()
         .code(1)
         .stdout_eq(file!["snapshots/examples.json.txt"].raw());
-    let nothing =
-        evaluate(&["--format", "json", "-"]).stdin(r#"{"configurationItems": []}"#).assert().code(0);
+    let nothing = evaluate(&["--format", "json", "--allow-empty"])
+        .stdin(r#"{"configurationItems": []}"#)
+        .assert()
+        .code(0);
     let empty =
         json!({"evaluations": [], "summary": {"compliant": 0, "nonCompliant": 0, "notApplicable": 0}});
     assert_eq!(serde_json::from_str::<Value>(&stdout(&nothing)).unwrap(), empty);
@@ -32,7 +34,7 @@ fn csv_has_a_header_line() {
         .assert()
         .code(1)
         .stdout_eq(file!["snapshots/examples.csv.txt"].raw());
-    let nothing = evaluate(&["--format", "csv"]).stdin("[]").assert().code(0);
+    let nothing = evaluate(&["--format", "csv", "--allow-empty"]).stdin("[]").assert().code(0);
     assert_eq!(stdout(&nothing), "resourceType,resourceId,accountId,region,compliance,annotation\n");
 }
 

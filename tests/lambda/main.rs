@@ -1,6 +1,7 @@
 //! The built `bootstrap` as a process: events from Lambda's Runtime API in, requests to AWS out.
 //!
 //! The tests, by subject:
+//! - [`start`]: how the process starts.
 //! - [`verdict_table`]: each row of the verdict table, as AWS Config receives it.
 //! - [`change_events`]: the evaluation, log and metrics of a configuration change.
 //! - [`incomplete_items`]: configuration items that are completed from their history or from EC2.
@@ -33,4 +34,5 @@ mod retries;
 mod scheduled_failures;
 mod scheduled_runs;
 mod stale_results;
+mod start;
 mod verdict_table;

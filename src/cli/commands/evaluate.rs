@@ -56,6 +56,10 @@ pub(crate) struct Args {
     /// Exit with status 0 even if something is non-compliant
     #[arg(long)]
     exit_zero: bool,
+
+    /// Exit with status 0 even if the input contains no records
+    #[arg(long)]
+    allow_empty: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
@@ -78,6 +82,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
     }
     let Evaluator { summary, unreadable, .. } = evaluator;
     output.finish(&summary, &unreadable_inputs(unreadable)).context("cannot write the output")?;
+    let is_empty = unreadable == 0 && summary.is_empty();
+    if is_empty && !args.allow_empty {
+        messages::error("the input contains no records: pass --allow-empty if that is expected");
+        return Ok(Completion::of(1, 0));
+    }
     let findings = usize::try_from(summary.non_compliant).unwrap_or(usize::MAX);
     Ok(Completion::of(unreadable, findings).exit_zero(args.exit_zero))
 }
