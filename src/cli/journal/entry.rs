@@ -36,6 +36,9 @@ pub(crate) enum Step {
         http_put_response_hop_limit: Option<i32>,
         /// The hop limit that is requested, if it is changed too.
         raise_hop_limit_to: Option<i32>,
+        /// Whether an automation is started for the change. It outlives this process.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_automation: bool,
     },
     /// EC2 accepted the change.
     Changed,
@@ -216,6 +219,7 @@ fn decode_old(line: &[u8]) -> Result<Content, String> {
             http_endpoint,
             http_put_response_hop_limit,
             raise_hop_limit_to: None,
+            by_automation: false,
         },
         OldStep::Changed => Step::Changed,
         OldStep::Failed {} => return Ok(Content::Nothing),

@@ -50,7 +50,17 @@ pub(super) fn intended(hop_limit: Option<i32>) -> Step {
         http_endpoint: "enabled".to_owned(),
         http_put_response_hop_limit: hop_limit,
         raise_hop_limit_to: hop_limit.map(|limit| limit + 1),
+        by_automation: false,
     }
+}
+
+/// The intention to have an automation change an instance.
+pub(super) fn automated() -> Step {
+    let mut step = intended(None);
+    if let Step::Intended { by_automation, .. } = &mut step {
+        *by_automation = true;
+    }
+    step
 }
 
 /// Strings, among them those that look like parts of a line.
@@ -66,14 +76,17 @@ fn any_text() -> impl Strategy<Value = String> {
 fn any_step() -> impl Strategy<Value = Step> {
     let limit = || proptest::option::of(any::<i32>());
     prop_oneof![
-        (any_text(), any_text(), limit(), limit()).prop_map(|(tokens, endpoint, before, raised)| {
-            Step::Intended {
-                http_tokens: tokens,
-                http_endpoint: endpoint,
-                http_put_response_hop_limit: before,
-                raise_hop_limit_to: raised,
+        (any_text(), any_text(), limit(), limit(), any::<bool>()).prop_map(
+            |(tokens, endpoint, before, raised, by_automation)| {
+                Step::Intended {
+                    by_automation,
+                    http_tokens: tokens,
+                    http_endpoint: endpoint,
+                    http_put_response_hop_limit: before,
+                    raise_hop_limit_to: raised,
+                }
             }
-        }),
+        ),
         Just(Step::Changed),
         any_text().prop_map(|error| Step::Refused { error }),
         Just(Step::NotStarted),

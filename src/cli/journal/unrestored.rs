@@ -12,6 +12,17 @@ pub(crate) enum Recorded {
     Changed(Before),
     /// A change was announced, and its result is not known: the process was killed, or EC2 did not respond.
     Uncertain(Before),
+    /// An automation was to be started for a change, and its result is not known. It may still make the change.
+    Automated(Before),
+}
+
+impl Recorded {
+    /// Returns the options to restore.
+    pub(crate) fn before(&self) -> &Before {
+        match self {
+            Self::Changed(before) | Self::Uncertain(before) | Self::Automated(before) => before,
+        }
+    }
 }
 
 /// The options of an instance before it was changed.
@@ -31,6 +42,7 @@ pub(crate) struct Before {
 struct Pending {
     before: Before,
     is_accepted: bool,
+    by_automation: bool,
 }
 
 /// Returns what is left to restore.
@@ -44,6 +56,7 @@ pub(crate) fn unrestored(entries: Vec<(InstanceKey, Step)>) -> BTreeMap<Instance
                 http_endpoint,
                 http_put_response_hop_limit,
                 raise_hop_limit_to,
+                by_automation,
             } => {
                 let before = Before {
                     http_tokens,
@@ -51,7 +64,7 @@ pub(crate) fn unrestored(entries: Vec<(InstanceKey, Step)>) -> BTreeMap<Instance
                     hop_limit: http_put_response_hop_limit,
                     raised_to: raise_hop_limit_to,
                 };
-                changes.push(Pending { before, is_accepted: false });
+                changes.push(Pending { before, is_accepted: false, by_automation });
             }
             Step::Changed => {
                 if let Some(latest) = changes.last_mut() {
@@ -71,17 +84,22 @@ pub(crate) fn unrestored(entries: Vec<(InstanceKey, Step)>) -> BTreeMap<Instance
 /// limit to restore is from before the first change of it, which may be a later one.
 fn combine(changes: Vec<Pending>) -> Option<Recorded> {
     let is_accepted = changes.iter().any(|change| change.is_accepted);
+    let by_automation = changes.iter().any(|change| change.by_automation);
     let before = changes.into_iter().map(|change| change.before).reduce(|first, later| Before {
         hop_limit: first.hop_limit.or(later.hop_limit),
         raised_to: later.raised_to.or(first.raised_to),
         ..first
     })?;
-    Some(if is_accepted { Recorded::Changed(before) } else { Recorded::Uncertain(before) })
+    Some(match (is_accepted, by_automation) {
+        (true, _) => Recorded::Changed(before),
+        (false, false) => Recorded::Uncertain(before),
+        (false, true) => Recorded::Automated(before),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{intended, key};
+    use super::super::tests::{automated, intended, key};
     use super::*;
 
     fn before(hop_limit: Option<i32>, raised_to: Option<i32>) -> Before {
@@ -119,6 +137,11 @@ mod tests {
             (vec![first(), Step::Changed, refused()], changed(Some(1), Some(2))),
             (vec![intended(None), Step::Changed, second(), Step::Changed], changed(Some(2), Some(3))),
             (vec![intended(None), Step::Changed], changed(None, None)),
+            (vec![automated()], Some(Recorded::Automated(before(None, None)))),
+            (vec![automated(), Step::Changed], changed(None, None)),
+            (vec![automated(), Step::NotStarted], None),
+            (vec![automated(), Step::NotStarted, first()], uncertain(Some(1), Some(2))),
+            (vec![first(), automated()], Some(Recorded::Automated(before(Some(1), Some(2))))),
             // Lines whose intention cannot be read.
             (vec![Step::Changed], None),
             (vec![refused(), first()], uncertain(Some(1), Some(2))),

@@ -1,11 +1,12 @@
 //! Histories with a known course: what once went wrong, as it was reported.
 
+use super::figures::Figures;
 use super::history::{
-    Adversity, At, AutomationFault, Fault, Happening, Happens, History, InstanceSpec, Options,
+    Adversity, At, AutomationFault, Fault, Happening, Happens, History, InstanceSpec, Kill, Options,
 };
 use super::invariants::{judge_report, judge_restored};
 use super::server::Server;
-use super::{Ended, Files, Phase, remediate, restore};
+use super::{Ended, Files, Phase, judge, remediate, restore};
 use crate::cli::exit::Completion;
 
 /// The calls of a direct change of the first instance, by their numbers.
@@ -257,6 +258,19 @@ fn an_automation_that_cannot_be_followed_can_be_undone() {
     let left = play(&history);
     assert_eq!((left.enforced, left.completion), (vec![true], Completion::Incomplete), "{}", left.report);
     assert_eq!(left.restored, [false]);
+}
+
+#[test]
+fn an_automation_that_changes_an_instance_after_it_was_restored_is_undone() {
+    let mut history = history(vec![quiet()]).with_automation();
+    let what = Kill { is_processed: true, cuts_line: false };
+    history.kill = Some(At { call: START_AUTOMATION, repeats: 0, what });
+    history.between = vec![REQUIRED];
+    // One more attempt, which ends before this call. The automation makes its change after it.
+    history.restore_kills = vec![At { call: 100, repeats: 0, what }];
+    history.stragglers_before = 1;
+    let judged = judge(&history, &Figures::default());
+    assert!(judged.is_ok(), "{judged:?}");
 }
 
 #[test]

@@ -52,14 +52,15 @@ pub(super) struct CurrentChange {
 }
 
 impl CurrentChange {
-    /// Returns the line that must be in the journal before the change is requested.
-    pub(super) fn intended(&self) -> Step {
+    /// Returns the line that must be in the journal before the change is requested, of EC2 or of an automation.
+    pub(super) fn intended(&self, by_automation: bool) -> Step {
         let before = self.before.hop_limit.and_then(|limit| i32::try_from(limit).ok());
         Step::Intended {
             http_tokens: self.before.http_tokens.as_str().to_owned(),
             http_endpoint: self.before.http_endpoint.as_str().to_owned(),
             http_put_response_hop_limit: self.raise_hop_limit_to.and(before),
             raise_hop_limit_to: self.raise_hop_limit_to,
+            by_automation,
         }
     }
 

@@ -52,7 +52,7 @@ impl Enforcer {
             }
             Err(error) => return ChangeResult::without_effect(change, ChangeStatus::Failed, error),
         };
-        if let Err(error) = change.record(&self.journal, current.intended()) {
+        if let Err(error) = change.record(&self.journal, current.intended(false)) {
             // Without the journal no change can be undone, so none is started.
             self.concurrency.shutdown.request();
             return ChangeResult::without_effect(change, ChangeStatus::Failed, error);

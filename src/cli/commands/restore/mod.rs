@@ -160,9 +160,11 @@ impl Args {
 fn print_plan(restorations: &Restorations) {
     for (instance, recorded) in restorations {
         let Location { account_id, region } = &instance.location;
-        let (before, note) = match recorded {
-            Recorded::Changed(before) => (before, ""),
-            Recorded::Uncertain(before) => (before, " (if the interrupted change was made)"),
+        let before = recorded.before();
+        let note = match recorded {
+            Recorded::Changed(_) => "",
+            Recorded::Uncertain(_) => " (if the interrupted change was made)",
+            Recorded::Automated(_) => " (if its automation made the change)",
         };
         let tokens = tokens_before(before);
         let tokens = tokens.as_str();

@@ -11,6 +11,9 @@ use crate::rule::resource::{
     HttpEndpoint, HttpTokens, InstanceFacts, InstanceKey, Lifecycle, MetadataOptions,
 };
 
+const RESTORED_FOR_NOW: &str = "the instance has its previous options, but its automation may still change it: run the \
+                                command again after the automation has ended";
+
 /// An instance without a value accepted IMDSv1, which is what `optional` means.
 pub(super) fn tokens_before(before: &Before) -> HttpTokens<'static> {
     match before.http_tokens.as_str() {
@@ -78,6 +81,10 @@ impl Restoration<'_> {
             Some(unanswered) => format!("{unanswered}; EC2 may still restore the instance"),
             None => format!("EC2 accepted the change, but it is not verified: {error}"),
         })?;
+        if matches!(recorded, Recorded::Automated(_)) {
+            // The automation may change the instance after this: it stays in the journal.
+            return Ok((ChangeStatus::Restored, RESTORED_FOR_NOW.to_owned()));
+        }
         self.record()?;
         Ok((ChangeStatus::Restored, "the instance has its previous options".to_owned()))
     }
@@ -107,7 +114,7 @@ impl Restoration<'_> {
 /// Decides how to undo a change. Only what was changed is undone: the tokens, and the hop limit if it still has the
 /// value that it was raised to.
 fn decide_undo(facts: Option<&InstanceFacts<'_>>, recorded: &Recorded) -> Result<Undo, String> {
-    let (Recorded::Changed(before) | Recorded::Uncertain(before)) = recorded;
+    let before = recorded.before();
     let Some(facts) = facts.filter(|facts| facts.resource.lifecycle == Lifecycle::Exists) else {
         return Ok(Undo::Nothing("the instance no longer exists"));
     };
@@ -126,7 +133,7 @@ fn decide_undo(facts: Option<&InstanceFacts<'_>>, recorded: &Recorded) -> Result
     }
     let is_raised = before.raised_to.map(i64::from) == current.hop_limit;
     let hop_limit = before.hop_limit.filter(|_| is_raised || before.raised_to.is_none());
-    let is_interrupted = matches!(recorded, Recorded::Uncertain(_));
+    let is_interrupted = !matches!(recorded, Recorded::Changed(_));
     if is_interrupted && before.raised_to.is_some() && !is_raised {
         return Ok(Undo::Nothing("the interrupted change was not made"));
     }

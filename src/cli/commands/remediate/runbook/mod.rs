@@ -135,7 +135,7 @@ impl Group<'_, '_> {
                     self.add(change, ChangeStatus::NotStarted, detail.to_owned());
                 }
                 Ok(Rechecked::Enforce(current)) => {
-                    match change.record(&self.runbook.journal, current.intended()) {
+                    match change.record(&self.runbook.journal, current.intended(true)) {
                         Ok(()) => {
                             let requested_at = self.runbook.recheck.clock.now();
                             started.push(StartedChange { change, current, requested_at });
