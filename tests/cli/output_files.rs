@@ -74,7 +74,7 @@ fn an_input_is_not_overwritten() {
         );
         assert_eq!(stderr(&assert), message);
     }
-    let redirected = evaluate(&["-", "--output", file]).stdin(text.clone()).assert().code(1);
+    let redirected = evaluate(&["-", "--quiet", "--output", file]).stdin(text.clone()).assert().code(1);
     assert_eq!(stderr(&redirected), "", "the text comes through a pipe");
     assert_ne!(fs::read_to_string(&input).unwrap(), text);
 }
@@ -106,4 +106,16 @@ fn standard_output_may_be_named_as_a_file() {
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.starts_with("before\nresourceType,"), "{text}");
     evaluate(&["--output", "/dev/null", "examples"]).assert().code(1);
+}
+
+#[test]
+fn a_message_says_what_was_written() {
+    let target = directory("message").join("out.csv");
+    let target = target.to_str().unwrap();
+    let arguments = ["--exit-zero", "--format", "csv", "--output", target, "examples/"];
+    let assert = evaluate(&arguments).assert().code(0);
+    let expected = format!("{target}: 16 resources: 6 non-compliant, 5 compliant, 5 not applicable\n");
+    assert_eq!((stdout(&assert), stderr(&assert)), (String::new(), expected));
+    let quiet = evaluate(&arguments).args(["--quiet"]).assert().code(0);
+    assert_eq!((stdout(&quiet), stderr(&quiet)), (String::new(), String::new()));
 }

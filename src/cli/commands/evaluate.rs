@@ -49,6 +49,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// Do not print what was written to the output file
+    #[arg(long)]
+    quiet: bool,
+
     /// The rule parameters, as a JSON object of strings. They take precedence over those of an event
     #[arg(long, value_name = "JSON", value_parser = Policy::from_rule_parameters)]
     parameters: Option<Policy>,
@@ -68,7 +72,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
     output::check_target(args.output.as_deref(), &paths)?;
     let default = Policy::default();
     let shown = args.parameters.as_ref().unwrap_or(&default);
-    let mut output = output::open(args.format, args.output.as_deref(), false, shown)?;
+    let mut output = output::open(args.format, args.output.as_deref(), false, shown, args.quiet)?;
     let mut evaluator = Evaluator {
         parameters: args.parameters.as_ref(),
         default: default.clone(),

@@ -18,6 +18,7 @@ pub(super) struct BatchDirectory {
     path: PathBuf,
     /// The number of batches of each account and Region.
     counts: BTreeMap<Location, usize>,
+    quiet: bool,
 }
 
 impl BatchDirectory {
@@ -31,7 +32,7 @@ impl BatchDirectory {
     ///
     /// # Errors
     /// Returns an error if the directory cannot be created, or is not empty.
-    pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
+    pub(super) fn create(path: &Path, quiet: bool) -> anyhow::Result<Self> {
         let context = || format!("cannot write to the directory {}", path.display());
         match fs::create_dir(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error).with_context(context)?,
@@ -40,7 +41,7 @@ impl BatchDirectory {
         if fs::read_dir(path).with_context(context)?.next().is_some() {
             bail!("the directory {} is not empty: pass a new or an empty one as --output", path.display());
         }
-        Ok(Self { path: path.to_owned(), counts: BTreeMap::new() })
+        Ok(Self { path: path.to_owned(), counts: BTreeMap::new(), quiet })
     }
 
     /// Writes a batch of an account and Region.
@@ -52,10 +53,13 @@ impl BatchDirectory {
     }
 
     /// Adds the script that imports the batches, which is therefore missing if not all batches are written, and
-    /// prints how to run it.
+    /// prints how to run it, unless the output is quiet.
     pub(super) fn finish(&self) -> io::Result<()> {
         let (name, text) = IMPORT;
         self.write_file(name, text.as_bytes())?;
+        if self.quiet {
+            return Ok(());
+        }
         let accounts: BTreeSet<_> = self.counts.keys().map(|location| &location.account_id).collect();
         for account in accounts {
             let script = self.path.join(name);

@@ -15,7 +15,7 @@ mod json;
 mod table;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -27,6 +27,7 @@ pub(crate) use self::destination::check_target;
 use self::asff::{Asff, Target};
 use self::batch_directory::BatchDirectory;
 use self::destination::{Destination, Replacement};
+use crate::cli::terminal::messages;
 use crate::rule::policy::Policy;
 use crate::rule::resource::{Resource, ResourceType};
 #[cfg(feature = "live")]
@@ -114,9 +115,19 @@ pub(crate) trait Output {
     fn finish(&mut self, summary: &Summary, failures: &[String]) -> io::Result<()>;
 }
 
+/// Returns a summary as a phrase, such as `16 resources: 6 non-compliant, 5 compliant, 5 not applicable`.
+fn in_words(summary: &Summary) -> String {
+    let Summary { compliant, non_compliant, not_applicable } = summary;
+    let total = compliant + non_compliant + not_applicable;
+    let resources = if total == 1 { "resource" } else { "resources" };
+    format!(
+        "{total} {resources}: {non_compliant} non-compliant, {compliant} compliant, {not_applicable} not applicable"
+    )
+}
+
 /// Opens the output in `format`, to `file` or to standard output. The file is not changed before
 /// [`Output::finish`]. It may be a directory for findings of Security Hub. `with_usage` adds how instances use IMDSv1;
-/// `policy` is shown in reports.
+/// `policy` is shown in reports. Unless `quiet`, a message says what was written to a file or directory.
 ///
 /// # Errors
 /// Returns an error if the file cannot be created or written.
@@ -125,9 +136,10 @@ pub(crate) fn open(
     file: Option<&Path>,
     with_usage: bool,
     policy: &Policy,
+    quiet: bool,
 ) -> anyhow::Result<Box<dyn Output>> {
     if let (Format::Asff, Some(path)) = (format, file.filter(|path| BatchDirectory::is_named_by(path))) {
-        return Ok(Box::new(Asff::new(Target::Directory(BatchDirectory::create(path)?))));
+        return Ok(Box::new(Asff::new(Target::Directory(BatchDirectory::create(path, quiet)?))));
     }
     let Destination { writer, is_terminal, replacement } = Destination::open(file)?;
     let output: Box<dyn Output> = match format {
@@ -139,7 +151,11 @@ pub(crate) fn open(
     };
     Ok(match replacement {
         None => output,
-        Some(_) => Box::new(FileOutput { output, replacement }),
+        Some(_) => Box::new(FileOutput {
+            output,
+            replacement,
+            reported_as: file.filter(|_| !quiet).map(Path::to_owned),
+        }),
     })
 }
 
@@ -147,6 +163,8 @@ pub(crate) fn open(
 struct FileOutput {
     output: Box<dyn Output>,
     replacement: Option<Replacement>,
+    /// The name of the file in the message that it was written, if there is to be one.
+    reported_as: Option<PathBuf>,
 }
 
 impl Output for FileOutput {
@@ -156,6 +174,10 @@ impl Output for FileOutput {
 
     fn finish(&mut self, summary: &Summary, failures: &[String]) -> io::Result<()> {
         self.output.finish(summary, failures)?;
-        self.replacement.take().map_or(Ok(()), Replacement::commit)
+        self.replacement.take().map_or(Ok(()), Replacement::commit)?;
+        if let Some(file) = &self.reported_as {
+            messages::note(&format!("{}: {}", file.display(), in_words(summary)));
+        }
+        Ok(())
     }
 }

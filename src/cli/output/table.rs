@@ -7,7 +7,7 @@ use anstream::ColorChoice;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement};
 
-use super::{Finding, Output};
+use super::{Finding, Output, in_words};
 use crate::cli::terminal::printable::printable;
 use crate::rule::verdict::{Compliance, Summary};
 
@@ -89,13 +89,7 @@ impl<W: Write> Output for Table<W> {
         if !rows.is_empty() {
             writeln!(self.writer, "{}\n", render(&rows, self.terminal, self.with_usage).trim_fmt())?;
         }
-        let Summary { compliant, non_compliant, not_applicable } = summary;
-        let total = compliant + non_compliant + not_applicable;
-        let resources = if total == 1 { "resource" } else { "resources" };
-        writeln!(
-            self.writer,
-            "{total} {resources}: {non_compliant} non-compliant, {compliant} compliant, {not_applicable} not applicable"
-        )?;
+        writeln!(self.writer, "{}", in_words(summary))?;
         self.writer.flush()
     }
 }

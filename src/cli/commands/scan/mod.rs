@@ -60,6 +60,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// Do not print what was written to the output file
+    #[arg(long)]
+    quiet: bool,
+
     /// The rule parameters, as a JSON object of strings
     #[arg(long, value_name = "JSON", value_parser = Policy::from_rule_parameters)]
     parameters: Option<Policy>,
@@ -80,7 +84,8 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     }
     let shutdown = Shutdown::listen();
     let policy = args.parameters.clone().unwrap_or_default();
-    let mut output = output::open(args.format, args.output.as_deref(), args.usage_days.is_some(), &policy)?;
+    let (file, with_usage) = (args.output.as_deref(), args.usage_days.is_some());
+    let mut output = output::open(args.format, file, with_usage, &policy, args.quiet)?;
     let scan = Arc::new(RegionScan {
         policy,
         today: OffsetDateTime::now_utc().date(),
