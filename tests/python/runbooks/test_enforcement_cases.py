@@ -1,6 +1,7 @@
 """EnforceImdsv2 decides as the cases expect, which the tests of the command line run, too."""
 
 import json
+import re
 
 import pytest
 from moto.ec2.models.instances import InstanceState
@@ -9,6 +10,17 @@ from runbooks.cloud import GONE, METRICS
 from support.repository import FIXTURES
 
 CASES = json.loads((FIXTURES / "enforcement-cases.json").read_text())["cases"]
+# How the runbook words each reason.
+REASONS = {
+    "notFound": r"^The instance no longer exists\.",
+    "terminated": r"^The instance is (terminated|shutting-down)\.",
+    "alreadyRequired": r"^HttpTokens is already required\.",
+    "managed": r" manages the instance, ",
+    "exempt": r"^The instance is exempt through ",
+    "inUse": r" in the last \d+ days?, so HttpTokens was not changed",
+    "bootCalls": r" when it was last started, and none ",
+    "unknown": r"IMDSv1 usage is unknown",
+}
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 
 
@@ -69,14 +81,14 @@ def test_runbook_decides_as_the_case_expects(cloud, case):
         case "nothing":
             assert run.status == "Success", run.failures
             assert cloud.requests == []
+            assert re.search(REASONS[expected["reason"]], run.outputs["Before.Finding"])
         case "skip":
             assert run.status == "Failed"
             assert cloud.requests == []
             (failure,) = run.failures
+            assert re.search(REASONS[expected["reason"]], failure)
             if "calls" in expected:
                 calls = expected["calls"]
                 assert f"made {calls} IMDSv1 call{'' if calls == 1 else 's'} " in failure
-            else:
-                assert "IMDSv1 usage is unknown" in failure
         case decision:
             pytest.fail(f"{decision} is not a decision")
