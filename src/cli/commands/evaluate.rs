@@ -12,7 +12,7 @@ use crate::cli::exit::Completion;
 use crate::cli::input::detect::{InputRecord, RecordKind};
 use crate::cli::input::files::{self, Input};
 use crate::cli::input::split::{self, Position};
-use crate::cli::output::{self, Finding, Format, Output};
+use crate::cli::output::{self, Finding, Output, OutputOptions};
 use crate::cli::terminal::messages;
 use crate::rule::policy::Policy;
 use crate::rule::resource::Resource;
@@ -41,17 +41,8 @@ pub(crate) struct Args {
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
 
-    /// The output format
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-
-    /// The output file, or a directory for asff [default: standard output]
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
-
-    /// Do not print what was written to the output file
-    #[arg(long)]
-    quiet: bool,
+    #[command(flatten)]
+    output: OutputOptions,
 
     /// The rule parameters, as a JSON object of strings. They take precedence over those of an event
     #[arg(long, value_name = "JSON", value_parser = Policy::from_rule_parameters)]
@@ -69,10 +60,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
     let inputs = files::expand(&args.paths)?;
     let paths: Vec<_> = inputs.iter().map(Input::path).collect();
-    output::check_target(args.output.as_deref(), &paths)?;
+    args.output.check_target(&paths)?;
     let default = Policy::default();
     let shown = args.parameters.as_ref().unwrap_or(&default);
-    let mut output = output::open(args.format, args.output.as_deref(), false, shown, args.quiet)?;
+    let mut output = output::open(&args.output, false, shown)?;
     let mut evaluator = Evaluator {
         parameters: args.parameters.as_ref(),
         default: default.clone(),

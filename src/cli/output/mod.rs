@@ -18,7 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 
@@ -47,6 +47,32 @@ pub(crate) enum Format {
     Html,
     /// Findings for Security Hub, in batches that are input of `BatchImportFindings`
     Asff,
+}
+
+/// The options of a command that writes findings.
+#[derive(Debug, Args)]
+pub(crate) struct OutputOptions {
+    /// The output format
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+
+    /// The output file, or a directory for asff [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Do not print what was written to the output file
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl OutputOptions {
+    /// Checks that the output file is none of the inputs, under any name.
+    ///
+    /// # Errors
+    /// Returns an error that names both if it is.
+    pub(crate) fn check_target(&self, inputs: &[&Path]) -> anyhow::Result<()> {
+        check_target(self.output.as_deref(), inputs)
+    }
 }
 
 /// A verdict and its resource, in the terms of AWS Config. This is the shape of the JSON output.
@@ -125,19 +151,18 @@ fn in_words(summary: &Summary) -> String {
     )
 }
 
-/// Opens the output in `format`, to `file` or to standard output. The file is not changed before
-/// [`Output::finish`]. It may be a directory for findings of Security Hub. `with_usage` adds how instances use IMDSv1;
-/// `policy` is shown in reports. Unless `quiet`, a message says what was written to a file or directory.
+/// Opens the output that the options name. A file is not changed before [`Output::finish`]; a directory must be
+/// new or empty. `with_usage` adds how instances use IMDSv1; `policy` is shown in reports.
 ///
 /// # Errors
-/// Returns an error if the file cannot be created or written.
+/// Returns an error if the file or directory cannot be created or written.
 pub(crate) fn open(
-    format: Format,
-    file: Option<&Path>,
+    options: &OutputOptions,
     with_usage: bool,
     policy: &Policy,
-    quiet: bool,
 ) -> anyhow::Result<Box<dyn Output>> {
+    let OutputOptions { format, ref output, quiet } = *options;
+    let file = output.as_deref();
     if let (Format::Asff, Some(path)) = (format, file.filter(|path| BatchDirectory::is_named_by(path))) {
         return Ok(Box::new(Asff::new(Target::Directory(BatchDirectory::create(path, quiet)?))));
     }

@@ -3,7 +3,6 @@
 mod region_scan;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -16,7 +15,7 @@ use tokio::task::JoinSet;
 use self::region_scan::{Message, RegionScan};
 use crate::cli::exit::Completion;
 use crate::cli::fleet::accounts::Selection;
-use crate::cli::output::{self, Format, Output};
+use crate::cli::output::{self, Output, OutputOptions};
 use crate::cli::terminal::messages;
 use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::shutdown::Shutdown;
@@ -52,17 +51,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=455))]
     usage_days: Option<u16>,
 
-    /// The output format
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-
-    /// The output file, or a directory for asff [default: standard output]
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
-
-    /// Do not print what was written to the output file
-    #[arg(long)]
-    quiet: bool,
+    #[command(flatten)]
+    output: OutputOptions,
 
     /// The rule parameters, as a JSON object of strings
     #[arg(long, value_name = "JSON", value_parser = Policy::from_rule_parameters)]
@@ -75,7 +65,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let inputs: Vec<_> = args.selection.accounts_file().into_iter().collect();
-    output::check_target(args.output.as_deref(), &inputs)?;
+    args.output.check_target(&inputs)?;
     let fleet = args.selection.fleet().await?;
     if fleet.regions.is_empty() && !fleet.unreachable.is_empty() {
         // There is nothing to report, so an older report is kept.
@@ -84,8 +74,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     }
     let shutdown = Shutdown::listen();
     let policy = args.parameters.clone().unwrap_or_default();
-    let (file, with_usage) = (args.output.as_deref(), args.usage_days.is_some());
-    let mut output = output::open(args.format, file, with_usage, &policy, args.quiet)?;
+    let mut output = output::open(&args.output, args.usage_days.is_some(), &policy)?;
     let scan = Arc::new(RegionScan {
         policy,
         today: OffsetDateTime::now_utc().date(),
