@@ -30,7 +30,7 @@ test: $(VENV)/installed browser ## Run all tests
 model: ## Run 20,000 random histories of `remediate` and `restore` against a model of AWS
 	PROPTEST_CASES=5000 cargo test --locked --lib cli::model::no_history -- --nocapture
 
-mutants: ## Change the code that decides and the journal, and check that a test fails each time (40 minutes)
+mutants: ## Change the code that decides and the journal, and check that a test fails each time (20 minutes)
 	$(call cargo-tool,mutants,$(CARGO_MUTANTS_VERSION))
 	cargo mutants || test $$? -eq 3 # a mutant that never ends is found, too
 

@@ -165,6 +165,6 @@ fn an_endpoint_that_refuses_connections_is_an_error_without_internals() {
         text.starts_with("error: the account of the credentials: GetCallerIdentity: tcp connect error"),
         "{text}"
     );
-    assert!(!text.contains(['{', '(']) || text.contains("(os error"), "{text}");
+    assert!(!text.contains('{'), "{text}");
     assert_eq!(text.lines().count(), 1, "{text}");
 }

@@ -21,8 +21,7 @@ async fn member_account_is_evaluated_with_its_role() {
         .collect();
     assert_eq!(roles.len(), 2, "the credentials of an account are cached");
     for (role, account) in roles.iter().zip(["222222222222", "333333333333"]) {
-        let arn =
-            format!("RoleArn=arn%3Aaws%3Aiam%3A%3A{account}%3Arole%2Fimdsv2-config-rule-member-us-east-1");
+        let arn = format!("RoleArn=arn%3Aaws%3Aiam%3A%3A{account}%3Arole%2F{}", MEMBER_ROLE.1);
         assert!(role.contains(&arn), "{role}");
     }
     let member_key = format!("Credential={MEMBER_ACCESS_KEY_ID}");

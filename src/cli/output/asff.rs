@@ -66,14 +66,14 @@ impl Output for Asff {
             )));
         };
         let asff_finding = asff_finding(finding, account, region, &self.now);
-        let location = Location { account_id: account.to_owned(), region: region.to_owned() };
-        let batch = self.batches.entry(location.clone()).or_default();
+        let location = || Location { account_id: account.to_owned(), region: region.to_owned() };
+        let batch = self.batches.entry(location()).or_default();
         batch.push(asff_finding);
         if batch.len() < BATCH_SIZE {
             return Ok(());
         }
         let full = std::mem::take(batch);
-        self.write(&location, &full)
+        self.write(&location(), &full)
     }
 
     fn finish(&mut self, _: &Summary, _: &[String]) -> io::Result<()> {

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::destination::{Destination, Replacement};
+use super::destination;
 use crate::cli::terminal::messages;
 use crate::rule::resource::Location;
 
@@ -69,10 +69,6 @@ impl BatchDirectory {
     }
 
     fn write_file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let opened = Destination::open(Some(&self.path.join(name))).map_err(io::Error::other)?;
-        let Destination { mut writer, replacement, .. } = opened;
-        writer.write_all(bytes)?;
-        writer.flush()?;
-        replacement.map_or(Ok(()), Replacement::commit)
+        destination::write(&self.path.join(name), bytes).map_err(io::Error::other)
     }
 }

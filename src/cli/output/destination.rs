@@ -62,6 +62,17 @@ impl Destination {
     }
 }
 
+/// Writes a file as a whole.
+///
+/// # Errors
+/// Returns an error if the file cannot be written. It is as before then.
+pub(super) fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let Destination { mut writer, replacement, .. } = Destination::open(Some(target))?;
+    writer.write_all(bytes)?;
+    writer.flush()?;
+    Ok(replacement.map_or(Ok(()), Replacement::commit)?)
+}
+
 /// A temporary file that replaces its target when it is complete, and is removed otherwise.
 #[derive(Debug)]
 pub(super) struct Replacement {
@@ -226,15 +237,6 @@ mod tests {
         names
     }
 
-    fn write(target: &Path, text: &str) {
-        let Destination { mut writer, replacement, .. } = Destination::open(Some(target)).expect("opened");
-        writer.write_all(text.as_bytes()).expect("written");
-        writer.flush().expect("flushed");
-        if let Some(replacement) = replacement {
-            replacement.commit().expect("committed");
-        }
-    }
-
     #[test]
     fn a_file_is_replaced_at_the_end_and_keeps_its_permissions() {
         let directory = directory("replaced");
@@ -270,15 +272,15 @@ mod tests {
     fn the_file_that_a_link_names_is_replaced() {
         let directory = directory("link");
         symlink("new.csv", directory.join("link")).expect("linked");
-        write(&directory.join("link"), "first");
-        write(&directory.join("link"), "second");
+        write(&directory.join("link"), b"first").expect("written");
+        write(&directory.join("link"), b"second").expect("written");
         assert_eq!(fs::read_to_string(directory.join("new.csv")).expect("read"), "second");
         assert_eq!(names(&directory), ["link", "new.csv"]);
     }
 
     #[test]
     fn special_files_are_written_directly() {
-        write(Path::new("/dev/null"), "text");
+        write(Path::new("/dev/null"), b"text").expect("written");
         let stdout = Destination::open(Some(Path::new("/proc/self/fd/2"))).expect("opened");
         assert!(stdout.replacement.is_none());
     }

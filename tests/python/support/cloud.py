@@ -20,6 +20,14 @@ class MotoCloud:
         self.endpoint = endpoint
         self.sessions = {ACCOUNT: boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing")}
 
+    def enter(self, account):
+        """Adds an account. moto creates it when one of its roles is assumed."""
+        arn = f"arn:aws:iam::{account}:role/any"
+        keys = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        self.sessions[account] = boto3.Session(
+            keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"]
+        )
+
     def client(self, service, region="us-east-1", account=ACCOUNT):
         """Returns a client that does not retry."""
         config = Config(retries={"total_max_attempts": 1})

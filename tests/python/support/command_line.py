@@ -5,7 +5,6 @@ import os
 import subprocess
 import time
 
-import boto3
 import pytest
 
 from support import cloudwatch_bridge
@@ -30,13 +29,7 @@ class CommandLineCloud(MotoCloud):
         self.services = {}
         # The processes that the test started.
         self.processes = []
-        answer = self.client("sts").assume_role(RoleArn=OTHER_ROLE, RoleSessionName="test")
-        credentials = answer["Credentials"]
-        self.sessions[OTHER] = boto3.Session(
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-        )
+        self.enter(OTHER)
 
     def instances(self, count, region="us-east-1", account=OWN, tokens="optional"):
         """Launches instances and returns their ids."""

@@ -2,8 +2,6 @@
 
 import re
 
-import boto3
-
 from support.cloud import MotoCloud
 from support.repository import TEMPLATES
 from support.stack import ACCOUNT, Stack
@@ -33,14 +31,8 @@ class Organization(MotoCloud):
 
     def __init__(self, endpoint):
         super().__init__(endpoint)
-        own = self.client("sts")
         for account in (MEMBER, MANAGEMENT):
-            # moto creates an account when its role is assumed.
-            keys = own.assume_role(RoleArn=f"arn:aws:iam::{account}:role/any", RoleSessionName="test")
-            keys = keys["Credentials"]
-            self.sessions[account] = boto3.Session(
-                keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"]
-            )
+            self.enter(account)
 
     def upload_code(self, region):
         """Returns the bucket that contains the zip file of the function."""

@@ -9,6 +9,7 @@ import json
 import pytest
 
 from support.runbooks import runbooks
+from support.templates import load
 from templates.deployment import FUNCTION, MANAGEMENT, MEMBER, Organization
 from templates.test_names import LONGEST
 
@@ -59,14 +60,13 @@ def organization(moto_server):
     return organization
 
 
-def deploy(organization, function=None, rules=None):
+def deploy(organization, function=ORGANIZATION, rules=None):
     """Deploys everything, in the order of docs/organization.md."""
     for region in REGIONS:
         organization.deploy("security-hub", FUNCTION, region)
-        organization.deploy_function(region, **(function or ORGANIZATION))
-        others = {"FunctionName", "OrganizationId", "MemberAccounts"} & set(function or ORGANIZATION)
-        chosen = {name: (function or ORGANIZATION)[name] for name in others}
-        organization.deploy("invocation", FUNCTION, region, **chosen)
+        organization.deploy_function(region, **function)
+        shared = load("invocation.yaml")["Parameters"].keys() & function.keys()
+        organization.deploy("invocation", FUNCTION, region, **{name: function[name] for name in shared})
     for account in ACCOUNTS:
         organization.deploy_rules(account, REGIONS, **(rules or {}))
 
@@ -80,7 +80,7 @@ def expected_roles(account, name=DEFAULT):
 
 @pytest.mark.parametrize(
     ("function", "rules", "name"),
-    [(None, None, DEFAULT), (EXTREME_FUNCTION, EXTREME_RULES, LONGEST["FunctionName"])],
+    [(ORGANIZATION, None, DEFAULT), (EXTREME_FUNCTION, EXTREME_RULES, LONGEST["FunctionName"])],
     ids=["defaults", "extremes"],
 )
 def test_accounts_have_roles_and_runbooks_in_each_region(organization, function, rules, name):
