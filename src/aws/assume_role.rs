@@ -18,6 +18,12 @@ impl RoleArn {
     pub fn new(partition: &str, account_id: &str, name: &str) -> Self {
         Self(format!("arn:{partition}:iam::{account_id}:role/{name}"))
     }
+
+    /// Returns the id of the account that the role is in.
+    #[must_use]
+    pub fn account_id(&self) -> &str {
+        self.0.split(':').nth(4).unwrap_or_default()
+    }
 }
 
 impl FromStr for RoleArn {
@@ -58,7 +64,8 @@ mod tests {
     #[test]
     fn a_role_arn_is_checked() {
         let arn = "arn:aws-us-gov:iam::123456789012:role/path/scanner";
-        assert_eq!(arn.parse::<RoleArn>().expect("valid").to_string(), arn);
+        let role: RoleArn = arn.parse().expect("valid");
+        assert_eq!((role.to_string().as_str(), role.account_id()), (arn, "123456789012"));
         assert_eq!(
             "scanner".parse::<RoleArn>().expect_err("a name").to_string(),
             "invalid role ARN \"scanner\": expected arn:PARTITION:iam::ACCOUNT:role/NAME"

@@ -77,6 +77,13 @@ pub fn ssm(sdk: &SdkConfig) -> aws_sdk_ssm::Client {
     aws_sdk_ssm::Client::new(sdk)
 }
 
+/// Returns a client of AWS Account Management.
+#[cfg(feature = "live")]
+#[must_use]
+pub fn account(sdk: &SdkConfig) -> aws_sdk_account::Client {
+    aws_sdk_account::Client::new(sdk)
+}
+
 /// Returns a client of AWS STS.
 #[cfg(feature = "live")]
 #[must_use]

@@ -17,6 +17,18 @@ const WRAPPERS: [&str; 7] = [
     "service error",
 ];
 
+/// The codes of errors about credentials that were valid before
+/// (<https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>).
+const EXPIRED: [&str; 4] =
+    ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
+/// The codes of errors about missing permissions.
+const ACCESS_DENIED: [&str; 4] =
+    ["AccessDenied", "AccessDeniedException", "UnauthorizedException", "UnauthorizedOperation"];
+const NO_CREDENTIALS: &str = "no AWS credentials found: set AWS_PROFILE, or sign in with `aws sso login`";
+const EXPIRED_CREDENTIALS: &str =
+    "the AWS credentials have expired: sign in again with `aws sso login`, or renew them";
+const CANNOT_LOAD: &str = "cannot load AWS credentials: ";
+
 /// A call to AWS that failed, as `Operation: Code: message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
@@ -26,6 +38,8 @@ pub struct ApiError {
     pub code: Option<String>,
     /// The message of the service, or why it did not respond.
     pub message: String,
+    /// Whether the service did not respond, although there are credentials.
+    pub unanswered: bool,
 }
 
 impl ApiError {
@@ -35,20 +49,20 @@ impl ApiError {
         E: ProvideErrorMetadata + Error + 'static,
         R: Debug + Send + Sync + 'static,
     {
-        match error.as_service_error() {
-            Some(service) => Self {
-                operation,
-                code: Some(service.code().unwrap_or("UnknownError").to_owned()),
-                message: service.message().unwrap_or_default().to_owned(),
-            },
-            None => Self { operation, code: None, message: cause_of(error) },
+        tracing::debug!(operation, ?error, "a call failed");
+        if let Some(service) = error.as_service_error() {
+            let code = service.code().unwrap_or("UnknownError").to_owned();
+            let message = explained(&code, service.message().unwrap_or_default());
+            return Self { operation, code: Some(code), message, unanswered: false };
         }
+        let unanswered = !causes(error).any(|cause| cause.is::<CredentialsError>());
+        Self { operation, code: None, message: cause_of(error), unanswered }
     }
 
     /// Describes a response that lacks what AWS documents.
     #[must_use]
     pub fn unexpected_response(operation: &'static str, message: &str) -> Self {
-        Self { operation, code: None, message: message.to_owned() }
+        Self { operation, code: None, message: message.to_owned(), unanswered: false }
     }
 
     /// Returns whether the service returned the error code `code`.
@@ -56,16 +70,43 @@ impl ApiError {
     pub fn has_code(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }
+
+    /// Returns whether a permission is missing.
+    #[must_use]
+    pub fn is_access_denied(&self) -> bool {
+        ACCESS_DENIED.iter().any(|code| self.has_code(code))
+    }
+
+    /// Returns whether there are no credentials, or none that are valid any more. The message says what to do.
+    #[must_use]
+    pub fn is_without_credentials(&self) -> bool {
+        [NO_CREDENTIALS, EXPIRED_CREDENTIALS].contains(&self.message.as_str())
+    }
+
+    /// Returns why there are no credentials, if that is why the call failed.
+    #[must_use]
+    pub fn credentials_failure(&self) -> Option<&str> {
+        self.message.strip_prefix(CANNOT_LOAD)
+    }
+}
+
+/// Adds what to do to the message of an error about credentials.
+fn explained(code: &str, message: &str) -> String {
+    if EXPIRED.contains(&code) {
+        return EXPIRED_CREDENTIALS.to_owned();
+    }
+    if ["AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException"].contains(&code) {
+        return format!("{}: check AWS_PROFILE and the access keys", message.trim_end_matches('.'));
+    }
+    message.to_owned()
 }
 
 /// Describes why a call has no response from its service, in a sentence for people.
 fn cause_of(error: &(dyn Error + 'static)) -> String {
     let credentials = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
     match credentials {
-        Some(CredentialsError::CredentialsNotLoaded(_)) => {
-            "no AWS credentials found: set AWS_PROFILE, or sign in with `aws sso login`".to_owned()
-        }
-        Some(error) => format!("cannot load AWS credentials: {}", innermost(error)),
+        Some(CredentialsError::CredentialsNotLoaded(_)) => NO_CREDENTIALS.to_owned(),
+        Some(error) => format!("{CANNOT_LOAD}{}", innermost(error)),
         None => innermost(error),
     }
 }
@@ -75,7 +116,7 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
     let response = causes(error).find_map(|cause| cause.downcast_ref::<ErrorMetadata>());
     if let Some((code, message)) = response.and_then(|response| Some((response.code()?, response.message()?)))
     {
-        return format!("{code}: {message}");
+        return format!("{code}: {}", explained(code, message));
     }
     let mut texts: Vec<_> = causes(error).map(ToString::to_string).collect();
     texts.dedup();
@@ -93,7 +134,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operation, code, message } = self;
+        let Self { operation, code, message, .. } = self;
         match code {
             Some(code) if message.is_empty() => write!(f, "{operation}: {code}"),
             Some(code) => write!(f, "{operation}: {code}: {message}"),
@@ -112,7 +153,7 @@ mod tests {
     fn an_error_names_the_operation_first() {
         let error = |code: Option<&str>, message: &str| {
             let (code, message) = (code.map(str::to_owned), message.to_owned());
-            ApiError { operation: "DescribeInstances", code, message }.to_string()
+            ApiError { operation: "DescribeInstances", code, message, unanswered: false }.to_string()
         };
         assert_eq!(error(Some("Blocked"), "no"), "DescribeInstances: Blocked: no");
         assert_eq!(error(Some("Blocked"), ""), "DescribeInstances: Blocked");

@@ -12,9 +12,11 @@
 #[cfg_attr(not(feature = "live"), allow(dead_code))]
 mod clock;
 mod commands;
+mod comparison;
 #[cfg(feature = "live")]
 mod concurrency;
 mod exit;
+mod filter;
 #[cfg(feature = "live")]
 mod fleet;
 mod input;
@@ -26,52 +28,59 @@ mod model;
 mod output;
 mod terminal;
 
-use std::io;
 use std::process::ExitCode;
 
+#[cfg(feature = "live")]
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use clap_complete::Shell;
 
-use self::commands::evaluate;
+use self::commands::{completions, evaluate, manual};
 #[cfg(feature = "live")]
-use self::commands::{remediate, restore, scan};
+use self::commands::{permissions, remediate, restore, scan};
+#[cfg(feature = "live")]
 use self::exit::Completion;
+
+const VERSION: &str = env!("IMDSV2_VERSION");
 
 /// Find EC2 resources that accept Instance Metadata Service version 1, and require version 2.
 #[derive(Debug, Parser)]
-#[command(name = "imdsv2", version = env!("IMDSV2_VERSION"), max_term_width = 100)]
+#[command(name = "imdsv2", version = VERSION, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// Print what the AWS SDK does, on standard error
+    #[cfg(feature = "live")]
+    #[arg(long, global = true, help_heading = "Other options")]
+    debug: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Evaluate(evaluate::Args),
+    Evaluate(Box<evaluate::Args>),
     #[cfg(feature = "live")]
-    Scan(scan::Args),
+    Scan(Box<scan::Args>),
     #[cfg(feature = "live")]
     Remediate(Box<remediate::Args>),
     #[cfg(feature = "live")]
-    Restore(restore::Args),
-    /// Print a shell completion script
-    Completions {
-        /// The shell
-        shell: Shell,
-    },
-    /// Print the manual page of imdsv2, or of one of its commands
-    Man {
-        /// The command
-        command: Option<String>,
-    },
+    Restore(Box<restore::Args>),
+    #[cfg(feature = "live")]
+    Permissions(permissions::Args),
+    Completions(completions::Args),
+    Man(manual::Args),
 }
 
 /// Runs the command line and returns its exit status: 0 if nothing is non-compliant, 1 if something is, 2 if
 /// there was an error.
 #[must_use]
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    completions::complete(Cli::command);
+    let cli = Cli::parse();
+    #[cfg(feature = "live")]
+    if cli.debug {
+        terminal::debug::enable();
+    }
+    exit::status(match cli.command {
         Command::Evaluate(args) => evaluate::run(&args),
         #[cfg(feature = "live")]
         Command::Scan(args) => block_on(scan::run(&args)),
@@ -79,26 +88,11 @@ pub fn run() -> ExitCode {
         Command::Remediate(args) => block_on(remediate::run(&args)),
         #[cfg(feature = "live")]
         Command::Restore(args) => block_on(restore::run(&args)),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "imdsv2", &mut io::stdout());
-            Ok(Completion::Clean)
-        }
-        Command::Man { command } => manual(command.as_deref()),
-    };
-    exit::status(result)
-}
-
-fn manual(command: Option<&str>) -> anyhow::Result<Completion> {
-    let mut cli = Cli::command();
-    cli.build();
-    let page = match command {
-        None => cli,
-        Some(name) => {
-            cli.find_subcommand(name).with_context(|| format!("unknown command \"{name}\""))?.clone()
-        }
-    };
-    clap_mangen::Man::new(page).render(&mut io::stdout())?;
-    Ok(Completion::Clean)
+        #[cfg(feature = "live")]
+        Command::Permissions(args) => permissions::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => manual::run(&args, Cli::command(), VERSION),
+    })
 }
 
 #[cfg(feature = "live")]

@@ -123,8 +123,8 @@ impl RegionEvaluator<'_> {
             region::each_instance(resources, &mut lister).await?;
         }
         if policy.judges(&ResourceType::LaunchTemplate) {
-            let key = policy.exemption_tag_key.as_deref();
-            region::each_launch_template(resources, key, &mut lister).await?;
+            let keys: Vec<_> = policy.exemption_tag_key.as_deref().into_iter().collect();
+            region::each_launch_template(resources, &keys, &mut lister).await?;
         }
         if policy.judges(&ResourceType::LaunchConfiguration) {
             region::each_launch_configuration(resources, &mut lister).await?;

@@ -256,6 +256,7 @@ mod tests {
             (ResourceType::LaunchTemplate, Lifecycle::NotFound, "The resource no longer exists."),
         ] {
             let resource = Resource {
+                name: None,
                 resource_type,
                 resource_id: "i-1".into(),
                 account_id: None,

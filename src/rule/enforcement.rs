@@ -78,6 +78,21 @@ pub enum NoChangeReason {
     Compliant,
 }
 
+impl NoChangeReason {
+    /// Returns the reason in a few words.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::NotFound => "gone",
+            Self::Terminated(_) => "terminated",
+            Self::AlreadyRequired => "already required",
+            Self::Exempt(_) => "exempt",
+            Self::Managed(_) => "managed by an AWS service",
+            Self::Compliant => "compliant",
+        }
+    }
+}
+
 impl fmt::Display for NoChangeReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -137,6 +152,19 @@ impl fmt::Display for SkipReason {
             Self::IncompleteData => f.write_str(
                 "IMDSv1 usage is unknown: CloudWatch returned incomplete data; run the command again",
             ),
+        }
+    }
+}
+
+impl SkipReason {
+    /// Returns the reason in two words.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::InUse { .. } => "in use",
+            Self::BootCalls { .. } => "boot-time calls",
+            Self::UsageUnknown { .. } => "usage unknown",
+            Self::IncompleteData => "incomplete data",
         }
     }
 }
@@ -204,7 +232,7 @@ fn concern(instance: &InstanceFacts<'_>, usage: &Usage, policy: &EnforcementPoli
         UsageState::BootCalls(calls) => {
             (policy.on_boot_calls == OnConcern::Stop).then_some(SkipReason::BootCalls { calls })
         }
-        UsageState::Unknown => {
+        UsageState::Unknown(_) => {
             (policy.on_unknown_usage == OnConcern::Stop).then_some(SkipReason::UsageUnknown { lookback_days })
         }
         UsageState::NotInUse => None,
@@ -478,5 +506,27 @@ mod tests {
         );
         let managed = NoChangeReason::Managed("eks.amazonaws.com".to_owned());
         assert_eq!(managed.to_string(), "eks.amazonaws.com manages the instance");
+    }
+
+    #[test]
+    fn reasons_have_a_few_words() {
+        for (reason, words) in [
+            (NoChangeReason::NotFound, "gone"),
+            (NoChangeReason::Terminated("terminated".to_owned()), "terminated"),
+            (NoChangeReason::AlreadyRequired, "already required"),
+            (NoChangeReason::Exempt(Date::MAX), "exempt"),
+            (NoChangeReason::Managed("eks.amazonaws.com".to_owned()), "managed by an AWS service"),
+            (NoChangeReason::Compliant, "compliant"),
+        ] {
+            assert_eq!(reason.label(), words);
+        }
+        for (reason, words) in [
+            (SkipReason::InUse { calls: 1, lookback_days: 14 }, "in use"),
+            (SkipReason::BootCalls { calls: 1 }, "boot-time calls"),
+            (SkipReason::UsageUnknown { lookback_days: 14 }, "usage unknown"),
+            (SkipReason::IncompleteData, "incomplete data"),
+        ] {
+            assert_eq!(reason.label(), words);
+        }
     }
 }

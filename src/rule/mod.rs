@@ -3,13 +3,19 @@
 //! - [`policy`]: the rule parameters, parsed.
 //! - [`resource`]: what a verdict depends on, whatever it was read from.
 //! - [`verdict`]: [`verdict::evaluate`], the one function that judges a resource.
+//! - [`reason`]: the reason of a verdict, in a few words.
+//! - [`launched_by`]: what launched an instance, by its tags.
+//! - [`remedy`]: the AWS CLI command that makes a resource compliant.
 //! - [`usage`]: what CloudWatch's data proves about an instance's use of IMDSv1.
 //! - [`enforcement`]: [`enforcement::decide`], the one function that decides whether to enforce IMDSv2.
 
 mod annotation;
 pub mod enforcement;
 mod exemption;
+pub mod launched_by;
 pub mod policy;
+pub mod reason;
+pub mod remedy;
 pub mod resource;
 pub mod usage;
 pub mod verdict;

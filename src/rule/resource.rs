@@ -17,6 +17,8 @@ pub struct Resource<'a> {
     pub resource_type: ResourceType<'a>,
     /// The id under which AWS Config records the resource. For a launch configuration it is the ARN.
     pub resource_id: Cow<'a, str>,
+    /// The name of a launch template, if the source names it. The name of an instance is a tag.
+    pub name: Option<Cow<'a, str>>,
     /// The account that owns the resource, if the source names it.
     pub account_id: Option<Cow<'a, str>>,
     /// The Region that the resource is in, if the source names it.
@@ -42,6 +44,7 @@ impl<'a> Resource<'a> {
         Self {
             resource_type,
             resource_id,
+            name: None,
             account_id: None,
             region: None,
             lifecycle: Lifecycle::Exists,
@@ -80,6 +83,7 @@ impl Resource<'_> {
         Resource {
             resource_type: self.resource_type.into_owned(),
             resource_id: own(self.resource_id),
+            name: self.name.map(own),
             account_id: self.account_id.map(own),
             region: self.region.map(own),
             lifecycle: self.lifecycle.into_owned(),

@@ -79,6 +79,8 @@ pub struct Evidence {
     pub reaches_half_way: bool,
     /// Whether there is data of the last start.
     pub launch_seen: bool,
+    /// Whether the last start was in the second half of the look-back period.
+    pub started_recently: bool,
 }
 
 /// Whether an instance uses IMDSv1.
@@ -90,9 +92,32 @@ pub enum UsageState {
     /// start.
     BootCalls(u64),
     /// The data does not prove that there were no calls.
-    Unknown,
+    Unknown(UnknownReason),
     /// There were no calls.
     NotInUse,
+}
+
+/// Why it is unknown whether an instance uses IMDSv1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UnknownReason {
+    /// It was last started in the second half of the look-back period.
+    StartedRecently,
+    /// CloudWatch has no data of the first half of the look-back period.
+    NoData,
+    /// CloudWatch did not return all of its data.
+    IncompleteData,
+}
+
+impl UnknownReason {
+    /// Returns the reason in two words.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::StartedRecently => "started recently",
+            Self::NoData => "no data",
+            Self::IncompleteData => "incomplete data",
+        }
+    }
 }
 
 impl UsageState {
@@ -101,7 +126,7 @@ impl UsageState {
     pub fn calls(self) -> Option<u64> {
         match self {
             Self::InUse(calls) | Self::BootCalls(calls) => Some(calls),
-            Self::Unknown | Self::NotInUse => None,
+            Self::Unknown(_) | Self::NotInUse => None,
         }
     }
 }
@@ -115,7 +140,8 @@ impl Evidence {
         launched_at: Option<OffsetDateTime>,
     ) -> Self {
         let boot = launched_at.map(BootWindow::of_launch);
-        let mut evidence = Self::default();
+        let started_recently = launched_at.is_some_and(|at| hour_of(at) >= look_back.half_way);
+        let mut evidence = Self { started_recently, ..Self::default() };
         for DataPoint { start, calls } in points {
             let is_boot = boot.is_some_and(|boot| boot.contains(start));
             if is_boot {
@@ -140,7 +166,11 @@ impl Evidence {
         } else if self.boot_calls > 0 {
             UsageState::BootCalls(self.boot_calls)
         } else if may_call && !self.reaches_half_way {
-            UsageState::Unknown
+            UsageState::Unknown(if self.started_recently {
+                UnknownReason::StartedRecently
+            } else {
+                UnknownReason::NoData
+            })
         } else {
             UsageState::NotInUse
         }
@@ -162,6 +192,7 @@ mod tests {
     use super::*;
 
     const NOW: OffsetDateTime = datetime!(2026-06-15 10:20:30 UTC);
+    const NO_DATA: UsageState = UsageState::Unknown(UnknownReason::NoData);
 
     fn at(hours_ago: i64, calls: u64) -> DataPoint {
         DataPoint { start: hour_of(NOW - Duration::hours(hours_ago)), calls }
@@ -182,13 +213,13 @@ mod tests {
     #[test]
     fn a_data_point_proves_its_own_hour_only() {
         for (days, hours_ago, expected) in [
-            (1, 0, UsageState::Unknown),
-            (2, 1, UsageState::Unknown),
-            (1, 12, UsageState::Unknown),
+            (1, 0, NO_DATA),
+            (2, 1, NO_DATA),
+            (1, 12, NO_DATA),
             (1, 13, UsageState::NotInUse),
-            (14, 168, UsageState::Unknown),
+            (14, 168, NO_DATA),
             (14, 169, UsageState::NotInUse),
-            (14, 400, UsageState::Unknown), // before the look-back period
+            (14, 400, NO_DATA), // before the look-back period
         ] {
             assert_eq!(state(&[at(hours_ago, 0)], days, 9_000), expected, "{days} days, {hours_ago} hours");
         }
@@ -211,11 +242,25 @@ mod tests {
     }
 
     #[test]
+    fn an_instance_that_was_started_recently_has_no_older_data() {
+        for (launched_hours_ago, expected) in [
+            (1, UnknownReason::StartedRecently),
+            (168, UnknownReason::StartedRecently),
+            (169, UnknownReason::NoData),
+        ] {
+            let found = state(&[at(0, 0)], 14, launched_hours_ago);
+            assert_eq!(found, UsageState::Unknown(expected), "{launched_hours_ago}");
+        }
+        let reasons = [UnknownReason::StartedRecently, UnknownReason::NoData, UnknownReason::IncompleteData];
+        assert_eq!(reasons.map(UnknownReason::as_str), ["started recently", "no data", "incomplete data"]);
+    }
+
+    #[test]
     fn only_known_calls_are_counted() {
         for (state, expected) in [
             (UsageState::InUse(3), Some(3)),
             (UsageState::BootCalls(2), Some(2)),
-            (UsageState::Unknown, None),
+            (NO_DATA, None),
             (UsageState::NotInUse, None),
         ] {
             assert_eq!(state.calls(), expected, "{state:?}");
@@ -225,7 +270,7 @@ mod tests {
     #[test]
     fn an_instance_that_cannot_call_makes_no_calls() {
         let nothing = Evidence::of([], &LookBack::new(NOW, 14), None);
-        assert_eq!(nothing.state(true), UsageState::Unknown);
+        assert_eq!(nothing.state(true), NO_DATA);
         assert_eq!(nothing.state(false), UsageState::NotInUse);
         let before = Evidence::of([at(30, 2)], &LookBack::new(NOW, 14), None);
         assert_eq!(before.state(false), UsageState::InUse(2));

@@ -12,13 +12,16 @@ use time::Date;
 use super::annotation;
 use super::exemption::Exemption;
 use super::policy::Policy;
-use super::resource::{AccountDefaults, Gap, HttpEndpoint, HttpTokens, Lifecycle, Resource};
+use super::reason::Reason;
+use super::resource::{AccountDefaults, Gap, HttpEndpoint, HttpTokens, Lifecycle, OptionsState, Resource};
 
 /// The result for one resource, as reported to AWS Config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// The compliance type.
     pub compliance: Compliance,
+    /// Why, in a few words.
+    pub reason: Reason,
     /// What was found and what to do about it: 1 to 256 characters of plain English.
     pub annotation: String,
 }
@@ -95,8 +98,8 @@ impl Summary {
 #[must_use]
 pub fn evaluate(resource: &Resource<'_>, policy: &Policy, today: Date) -> Verdict {
     let exemption = Exemption::of(resource, policy, today);
-    let (compliance, sentence) = decide(resource, policy, &exemption);
-    let mut annotation = sentence.into_owned();
+    let (reason, sentence) = decide(resource, policy, &exemption);
+    let (compliance, mut annotation) = (reason.compliance(), sentence.into_owned());
     if compliance != Compliance::NotApplicable {
         if let Exemption::Ignored(note) = &exemption {
             annotation.push(' ');
@@ -107,51 +110,74 @@ pub fn evaluate(resource: &Resource<'_>, policy: &Policy, today: Date) -> Verdic
             annotation.push_str(annotation::UNKNOWN_VERSION);
         }
     }
-    Verdict { compliance, annotation: annotation::fit(annotation) }
+    Verdict { compliance, reason, annotation: annotation::fit(annotation) }
 }
 
 /// Judges the account-level defaults of a Region, which apply to launches that do not set an option.
 #[must_use]
 pub fn evaluate_account_defaults(defaults: &AccountDefaults<'_>) -> Verdict {
-    let (compliance, annotation) = if defaults.http_tokens == HttpTokens::Required {
-        (Compliance::Compliant, annotation::defaults_require_tokens(defaults))
+    let (reason, annotation) = if defaults.http_tokens == HttpTokens::Required {
+        (Reason::TokensRequired, annotation::defaults_require_tokens(defaults))
     } else if defaults.http_tokens_enforced {
-        (Compliance::Compliant, annotation::defaults_enforce_tokens(defaults))
+        (Reason::TokensEnforced, annotation::defaults_enforce_tokens(defaults))
     } else {
-        (Compliance::NonCompliant, annotation::defaults_allow_imdsv1(defaults))
+        (tokens_reason(&defaults.http_tokens), annotation::defaults_allow_imdsv1(defaults))
     };
-    Verdict { compliance, annotation: annotation::fit(annotation) }
+    Verdict { compliance: reason.compliance(), reason, annotation: annotation::fit(annotation) }
 }
 
 /// The verdict table: the first line that applies wins.
-fn decide(
-    resource: &Resource<'_>,
-    policy: &Policy,
-    exemption: &Exemption,
-) -> (Compliance, Cow<'static, str>) {
+fn decide(resource: &Resource<'_>, policy: &Policy, exemption: &Exemption) -> (Reason, Cow<'static, str>) {
     if resource.lifecycle != Lifecycle::Exists || !policy.judges(&resource.resource_type) {
-        return (Compliance::NotApplicable, annotation::not_applicable(resource));
+        return (lifecycle_reason(&resource.lifecycle), annotation::not_applicable(resource));
     }
     if let Exemption::Until(last) = exemption {
-        return (Compliance::NotApplicable, annotation::exempt(*last));
+        return (Reason::Exempt, annotation::exempt(*last));
     }
     let resource_type = &resource.resource_type;
     let Some(options) = &resource.metadata_options else {
         let sentence = annotation::tokens_not_required(&HttpTokens::Unset, resource_type);
-        return (Compliance::NonCompliant, sentence);
+        return (Reason::TokensNotSet, sentence);
     };
     if options.http_endpoint == HttpEndpoint::Disabled && policy.disabled_endpoint_compliant {
-        return (Compliance::Compliant, annotation::ENDPOINT_DISABLED.into());
+        return (Reason::EndpointDisabled, annotation::ENDPOINT_DISABLED.into());
     }
     if options.http_tokens != HttpTokens::Required {
         let sentence = annotation::tokens_not_required(&options.http_tokens, resource_type);
-        return (Compliance::NonCompliant, sentence);
+        return (tokens_reason(&options.http_tokens), sentence);
     }
     match (options.hop_limit, policy.max_hop_limit) {
         (Some(limit), Some(max)) if limit > i64::from(max) => {
-            (Compliance::NonCompliant, annotation::hop_limit_exceeded(limit, max))
+            (Reason::HopLimit, annotation::hop_limit_exceeded(limit, max))
         }
-        _ => (Compliance::Compliant, annotation::tokens_required(options.state)),
+        _ => {
+            let reason = match options.state {
+                OptionsState::Applied => Reason::TokensRequired,
+                OptionsState::Pending => Reason::ChangePending,
+            };
+            (reason, annotation::tokens_required(options.state))
+        }
+    }
+}
+
+/// Returns the reason for what is not evaluated; of an existing resource, it is its type.
+fn lifecycle_reason(lifecycle: &Lifecycle<'_>) -> Reason {
+    match lifecycle {
+        Lifecycle::Exists => Reason::TypeNotEvaluated,
+        Lifecycle::NotRecorded(status) if status.starts_with("ResourceDeleted") => Reason::Gone,
+        Lifecycle::NotRecorded(_) => Reason::NotRecorded,
+        Lifecycle::LeftScope => Reason::LeftScope,
+        Lifecycle::Terminated(_) => Reason::Terminated,
+        Lifecycle::NotFound => Reason::Gone,
+    }
+}
+
+/// Returns the reason for `HttpTokens` that are not `required`.
+fn tokens_reason(http_tokens: &HttpTokens<'_>) -> Reason {
+    match http_tokens {
+        HttpTokens::Optional => Reason::TokensOptional,
+        HttpTokens::Other(_) => Reason::TokensUnknown,
+        HttpTokens::Unset | HttpTokens::Required => Reason::TokensNotSet,
     }
 }
 
@@ -241,6 +267,39 @@ mod tests {
             let verdict = evaluate_account_defaults(&defaults);
             assert_eq!(verdict.compliance, expected, "{defaults:?}");
             assert!(verdict.annotation.contains(annotation), "{}", verdict.annotation);
+        }
+    }
+
+    #[test]
+    fn the_reason_is_the_line_of_the_table_that_applied() {
+        let with = |options| instance(Some(options));
+        let disabled = MetadataOptions::from_api(None, Some("disabled"), None, None);
+        let pending = MetadataOptions::from_api(Some("required".into()), None, None, Some("pending"));
+        let far = MetadataOptions::from_api(Some("required".into()), None, Some(3), None);
+        let exists = instance(None);
+        let gone = |lifecycle| Resource { lifecycle, ..exists.clone() };
+        let policy = Policy { max_hop_limit: Some(2), ..with_exemptions() };
+        for (resource, expected) in [
+            (exists.clone(), Reason::TokensNotSet),
+            (with(options("optional")), Reason::TokensOptional),
+            (with(options("Required")), Reason::TokensUnknown),
+            (with(options("required")), Reason::TokensRequired),
+            (with(MetadataOptions::UNSET), Reason::TokensNotSet),
+            (with(disabled), Reason::EndpointDisabled),
+            (with(pending), Reason::ChangePending),
+            (with(far), Reason::HopLimit),
+            (tagged("9999-12-31"), Reason::Exempt),
+            (gone(Lifecycle::NotFound), Reason::Gone),
+            (gone(Lifecycle::NotRecorded("ResourceDeleted".into())), Reason::Gone),
+            (gone(Lifecycle::NotRecorded("ResourceNotRecorded".into())), Reason::NotRecorded),
+            (gone(Lifecycle::LeftScope), Reason::LeftScope),
+            (gone(Lifecycle::Terminated("terminated".into())), Reason::Terminated),
+            (
+                Resource { resource_type: ResourceType::Other("AWS::S3::Bucket".into()), ..exists.clone() },
+                Reason::TypeNotEvaluated,
+            ),
+        ] {
+            assert_eq!(evaluate(&resource, &policy, TODAY).reason, expected, "{resource:?}");
         }
     }
 
@@ -408,7 +467,7 @@ mod tests {
             gap in prop_oneof![Just(None), Just(Some(Gap::NoMetadataOptions)), Just(Some(Gap::UnknownVersion))],
         ) -> Resource<'static> {
             let (account_id, region) = (None, None);
-            Resource { resource_type, resource_id, account_id, region, lifecycle, tags, metadata_options, gap }
+            Resource { resource_type, resource_id, name: None, account_id, region, lifecycle, tags, metadata_options, gap }
         }
     }
 

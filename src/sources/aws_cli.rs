@@ -87,6 +87,7 @@ impl<'a> Instance<'a> {
             resource_id: id.reborrow(),
             account_id: owner.map(Text::reborrow),
             region: zone.and_then(|zone| region_of(&zone.0)).map(Into::into),
+            name: None,
             lifecycle: state.unwrap_or(Lifecycle::Exists),
             tags: self.tags.as_ref().map(Tags::reborrow).unwrap_or_default(),
             gap: options.is_none().then_some(Gap::NoMetadataOptions),

@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use wiremock::ResponseTemplate;
-
 use crate::cloud::{Cloud, OWN};
-use crate::harness::{imdsv2, scratch, stderr};
+use crate::harness::{scratch, stderr};
 
 const DEV: &str = "111111111111";
 const OTHER: &str = "222222222222";
@@ -115,56 +113,4 @@ fn a_region_name_is_checked() {
         let assert = Cloud::new(|_| None).imdsv2(&["scan", "--region", bad]).assert().code(2);
         assert!(stderr(&assert).contains("expected the name of a Region, such as eu-central-1"), "{bad}");
     }
-}
-
-#[test]
-fn missing_credentials_are_an_error_that_says_what_to_do() {
-    let scan = imdsv2(&["scan", "--region", "eu-west-1"]);
-    let variables = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"];
-    let scan = variables.into_iter().fold(scan, snapbox::cmd::Command::env_remove);
-    let nowhere = scratch("no-credentials", b"");
-    let assert = scan
-        .env("AWS_CONFIG_FILE", &nowhere)
-        .env("AWS_SHARED_CREDENTIALS_FILE", &nowhere)
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .assert()
-        .code(2);
-    assert_eq!(
-        stderr(&assert),
-        "error: the account of the credentials: GetCallerIdentity: no AWS credentials found: set AWS_PROFILE, or \
-         sign in with `aws sso login`\n"
-    );
-}
-
-#[test]
-fn a_role_that_cannot_be_assumed_is_an_error_with_the_reason_of_aws() {
-    const REASON: &str =
-        "User: arn:aws:iam::123456789012:user/me is not authorized to perform: sts:AssumeRole";
-    let cloud = Cloud::new(|call| {
-        (call.operation == "AssumeRole").then(|| {
-            ResponseTemplate::new(403).set_body_string(format!(
-                "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
-                 <Code>AccessDenied</Code><Message>{REASON}</Message></Error></ErrorResponse>"
-            ))
-        })
-    });
-    let role = format!("arn:aws:iam::{OTHER}:role/scanner");
-    let assert = cloud.imdsv2(&["scan", "--region", "eu-west-1", "--role-arn", &role]).assert().code(2);
-    assert_eq!(
-        stderr(&assert),
-        format!("error: {role}: GetCallerIdentity: cannot load AWS credentials: AccessDenied: {REASON}\n")
-    );
-}
-
-#[test]
-fn an_endpoint_that_refuses_connections_is_an_error_without_internals() {
-    let scan = Cloud::new(|_| None).imdsv2(&["scan", "--region", "eu-west-1"]);
-    let assert = scan.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").assert().code(2);
-    let text = stderr(&assert);
-    assert!(
-        text.starts_with("error: the account of the credentials: GetCallerIdentity: tcp connect error"),
-        "{text}"
-    );
-    assert!(!text.contains('{'), "{text}");
-    assert_eq!(text.lines().count(), 1, "{text}");
 }

@@ -81,13 +81,3 @@ fn an_unknown_command_has_no_manual_page() {
     let assert = crate::harness::imdsv2(&["man", "fly"]).assert().code(2);
     assert_eq!(stderr(&assert), "error: unknown command \"fly\"\n");
 }
-
-#[test]
-fn input_without_records_does_not_pass() {
-    for input in ["[]", r#"{"configurationItems": []}"#] {
-        let assert = evaluate(&[]).stdin(input).assert().code(2);
-        let expected = "error: the input contains no records: pass --allow-empty if that is expected\n";
-        assert_eq!(stderr(&assert), expected, "{input}");
-        evaluate(&["--allow-empty"]).stdin(input).assert().code(0).stderr_eq("");
-    }
-}

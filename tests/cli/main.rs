@@ -7,7 +7,9 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod accounts;
+mod advice;
 mod cloud;
+mod completions;
 mod errors;
 mod formats;
 mod harness;
@@ -16,5 +18,6 @@ mod inputs;
 mod output_files;
 mod parameters;
 mod scan;
+mod selection;
 #[cfg(unix)]
 mod signals;

@@ -40,7 +40,8 @@ fn a_later_page_that_fails_does_not_hide_earlier_ones() {
         let assert = scan(&cloud, usage).code(2);
         assert_eq!(ids(&assert), ["i-1".to_owned(), "i-2".to_owned()].into(), "{usage:?}");
         let message = format!(
-            "error: account {OWN}, eu-west-1: cannot list instances: DescribeInstances: UnauthorizedOperation: no\n"
+            "error: account {OWN}, eu-west-1: cannot list instances: DescribeInstances: UnauthorizedOperation: no: \
+             allow ec2:DescribeInstances; `imdsv2 permissions scan` prints a policy\n"
         );
         assert!(stderr(&assert).starts_with(&message), "{}", stderr(&assert));
         let failures = if usage.is_empty() { 1 } else { 2 };
@@ -61,7 +62,7 @@ fn a_failed_usage_query_does_not_hide_instances() {
         stderr(&assert),
         format!(
             "error: account {OWN}, eu-west-1: cannot query the IMDSv1 usage of instances: GetMetricData: \
-             AccessDenied: no\n"
+             AccessDenied: no: allow cloudwatch:GetMetricData; `imdsv2 permissions scan` prints a policy\n"
         )
     );
 }

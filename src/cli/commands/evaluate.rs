@@ -8,14 +8,16 @@ use clap::Parser;
 use serde_json::Value;
 use time::{Date, OffsetDateTime};
 
+use crate::cli::comparison::Comparison;
 use crate::cli::exit::Completion;
+use crate::cli::filter::{Filter, FilterOptions};
 use crate::cli::input::detect::{InputRecord, RecordKind};
 use crate::cli::input::files::{self, Input};
 use crate::cli::input::split::{self, Position};
-use crate::cli::output::{self, Finding, Output, OutputOptions};
+use crate::cli::output::{self, Basis, Conclusion, Finding, FindingContext, Output, OutputOptions};
 use crate::cli::terminal::messages;
 use crate::rule::policy::Policy;
-use crate::rule::resource::Resource;
+use crate::rule::resource::{Location, Resource};
 use crate::rule::verdict::{Summary, evaluate};
 use crate::sources::SourceError;
 use crate::sources::aws_cli::{Instance, Reservation};
@@ -32,6 +34,7 @@ use crate::sources::config::event::{ConfigEvent, EventError, Trigger};
 Examples:
   imdsv2 evaluate snapshot.json.gz
   imdsv2 evaluate --format csv --output findings.csv history/
+  imdsv2 evaluate --tag team=web --only non-compliant snapshot.json.gz
   aws ec2 describe-instances | imdsv2 evaluate --parameters '{\"maxHopLimit\":\"2\"}'
 
 Exit status: 0 nothing is non-compliant, 1 something is, 2 an error.")]
@@ -42,7 +45,14 @@ pub(crate) struct Args {
     paths: Vec<PathBuf>,
 
     #[command(flatten)]
+    filter: FilterOptions,
+
+    #[command(flatten)]
     output: OutputOptions,
+
+    /// Report what changed since an earlier evaluation: a file that --format json wrote
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
 
     /// The rule parameters, as a JSON object of strings. They take precedence over those of an event
     #[arg(long, value_name = "JSON", value_parser = Policy::from_rule_parameters)]
@@ -52,34 +62,45 @@ pub(crate) struct Args {
     #[arg(long)]
     exit_zero: bool,
 
-    /// Exit with status 0 even if the input contains no records
+    /// Exit with status 0 even if the input contains no records, or none that is selected
     #[arg(long)]
     allow_empty: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
     let inputs = files::expand(&args.paths)?;
-    let paths: Vec<_> = inputs.iter().map(Input::path).collect();
-    args.output.check_target(&paths)?;
+    let paths = inputs.iter().map(Input::path).chain(args.filter.files()).chain(args.compare.as_deref());
+    args.output.check_target(&paths.collect::<Vec<_>>())?;
+    let filter = args.filter.filter()?;
+    let comparison = args.compare.as_deref().map(Comparison::with).transpose()?;
     let default = Policy::default();
     let shown = args.parameters.as_ref().unwrap_or(&default);
-    let mut output = output::open(&args.output, false, shown)?;
+    let mut output = output::open(&args.output, Basis { policy: shown, usage_days: None })?;
     let mut evaluator = Evaluator {
         parameters: args.parameters.as_ref(),
         default: default.clone(),
         today: OffsetDateTime::now_utc().date(),
+        filter: &filter,
+        comparison,
         output: output.as_mut(),
         summary: Summary::default(),
+        records: 0,
         unreadable: 0,
     };
     for input in &inputs {
         evaluator.input(input).context("cannot write the output")?;
     }
-    let Evaluator { summary, unreadable, .. } = evaluator;
-    output.finish(&summary, &unreadable_inputs(unreadable)).context("cannot write the output")?;
-    let is_empty = unreadable == 0 && summary.is_empty();
-    if is_empty && !args.allow_empty {
-        messages::error("the input contains no records: pass --allow-empty if that is expected");
+    let Evaluator { comparison, summary, records, unreadable, .. } = evaluator;
+    let failures = unreadable_inputs(unreadable);
+    let is_complete = |_: &Location| unreadable == 0 && !args.filter.is_any();
+    let comparison = comparison.map(|comparison| comparison.conclude(is_complete));
+    let conclusion = Conclusion { summary, failures: &failures, comparison: comparison.as_ref() };
+    output.finish(&conclusion).context("cannot write the output")?;
+    if unreadable == 0 && summary.is_empty() && !args.allow_empty {
+        messages::error(match records {
+            0 => "the input contains no records: pass --allow-empty if that is expected",
+            _ => "no resource in the input is selected: pass --allow-empty if that is expected",
+        });
         return Ok(Completion::of(1, 0));
     }
     let findings = usize::try_from(summary.non_compliant).unwrap_or(usize::MAX);
@@ -101,8 +122,12 @@ struct Evaluator<'a> {
     parameters: Option<&'a Policy>,
     default: Policy,
     today: Date,
+    filter: &'a Filter,
+    comparison: Option<Comparison>,
     output: &'a mut dyn Output,
     summary: Summary,
+    /// The number of resources that were read.
+    records: u64,
     /// The number of records or files that could not be read.
     unreadable: usize,
 }
@@ -193,10 +218,17 @@ impl Evaluator<'_> {
     }
 
     fn resource(&mut self, resource: &Resource<'_>, policy: Option<&Policy>) -> Result<(), Failure> {
+        self.records += 1;
+        if !self.filter.includes(resource) {
+            return Ok(());
+        }
         let policy = self.parameters.or(policy).unwrap_or(&self.default);
         let verdict = evaluate(resource, policy, self.today);
         self.summary.count(verdict.compliance);
-        self.output.finding(&Finding::new(resource, &verdict)).map_err(Failure::Output)
+        let context = FindingContext { policy, owner_tag: self.filter.owner_tag.as_deref() };
+        let mut finding = Finding::new(resource, &verdict, context);
+        finding.since = self.comparison.as_mut().and_then(|comparison| comparison.since(&finding));
+        self.output.finding(&finding).map_err(Failure::Output)
     }
 }
 

@@ -4,21 +4,26 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use aws_config::{Region, SdkConfig};
 use clap::Args;
+use clap_complete::{ArgValueCandidates, ArgValueCompleter};
 
+use super::failures;
 use super::profile;
-use super::regions::enabled_regions;
+use super::regions::{self, AccountRegions, RegionProblem};
 use crate::aws::assume_role::assume_role;
 use crate::aws::clients::{self, ResourceClients};
 use crate::aws::{ApiError, RoleArn};
 use crate::cli::clock::Clock;
-use crate::cli::terminal::messages;
+use crate::cli::input::text;
+use crate::cli::terminal::screen::Screen;
 use crate::rule::resource::{InstanceKey, Location};
 
 /// The Region to ask for Regions if none is configured: every account of the partition has it.
 const FALLBACK_REGION: &str = "us-east-1";
+/// What errors call the account of the credentials in the environment.
+const OWN_ACCOUNT: &str = "the account of the credentials";
 /// The session name that CloudTrail shows for calls with an assumed role.
 const SESSION_NAME: &str = "imdsv2";
 
@@ -28,18 +33,20 @@ const SESSION_NAME: &str = "imdsv2";
 pub(crate) struct Selection {
     /// A Region, or a list with commas; may be repeated [default: all Regions that are enabled in the account]
     #[arg(long = "region", value_name = "REGION", value_delimiter = ',', value_parser = region_name)]
+    #[arg(add = ArgValueCompleter::new(regions::candidates))]
     regions: Vec<String>,
 
     /// A profile of the AWS configuration files; it takes precedence over access keys in the environment
     /// [default: the credentials of the environment]
-    #[arg(long, value_name = "PROFILE")]
+    #[arg(long, value_name = "PROFILE", add = ArgValueCandidates::new(profile::candidates))]
     profile: Option<String>,
 
     /// A role to assume, to work in its account instead of your own; may be repeated
     #[arg(long = "role-arn", value_name = "ARN")]
     role_arns: Vec<RoleArn>,
 
-    /// A file with a role ARN on each line; empty lines and lines that begin with # are ignored
+    /// A file with a role ARN on each line, or - for standard input; empty lines and lines that begin with # are
+    /// ignored
     #[arg(long, value_name = "FILE")]
     accounts_file: Option<PathBuf>,
 
@@ -51,6 +58,7 @@ pub(crate) struct Selection {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
     pub(crate) clock: Clock,
+    pub(crate) screen: Screen,
     /// The configuration of the SDK, instead of that of the environment.
     #[cfg(test)]
     pub(crate) sdk: Option<SdkConfig>,
@@ -70,6 +78,13 @@ impl AccountRegion {
         let sdk = sdk.to_builder().region(Region::new(region.to_owned())).build();
         let location = Location { account_id: account_id.to_owned(), region: region.to_owned() };
         Self { location, resources: ResourceClients::new(&sdk), clock: clock.clone(), sdk }
+    }
+
+    /// Returns the name of the account, if the credentials may read it
+    /// (<https://docs.aws.amazon.com/accounts/latest/reference/API_GetAccountInformation.html>).
+    pub(crate) async fn account_name(&self) -> Option<String> {
+        let response = clients::account(&self.sdk).get_account_information().send().await;
+        response.map_err(|error| ApiError::new("GetAccountInformation", &error)).ok()?.account_name
     }
 
     /// Returns a client of CloudWatch.
@@ -102,13 +117,36 @@ impl Selection {
         self.accounts_file.as_deref()
     }
 
+    /// Describes the credentials that the selection works with.
+    pub(crate) fn credentials(&self) -> String {
+        let own = match &self.profile {
+            Some(profile) => format!("profile {profile}"),
+            None => "the credentials of the environment".to_owned(),
+        };
+        match (self.role_arns.as_slice(), &self.accounts_file) {
+            ([], None) => own,
+            ([role], None) => format!("{role}, by {own}"),
+            (roles, None) => format!("{} roles, by {own}", roles.len()),
+            (_, Some(file)) => format!("the roles in {}, by {own}", file.display()),
+        }
+    }
+
+    /// Returns the options that select the same accounts and Regions, for a command to run next.
+    pub(crate) fn as_options(&self) -> String {
+        let file = self.accounts_file.as_ref().map(|file| format!(" --accounts-file {}", file.display()));
+        let profile = self.profile.as_ref().map(|profile| format!(" --profile {profile}"));
+        let roles = self.role_arns.iter().map(|role| format!(" --role-arn {role}"));
+        let regions = (!self.regions.is_empty()).then(|| format!(" --region {}", self.regions.join(",")));
+        profile.into_iter().chain(roles).chain(file).chain(regions).collect()
+    }
+
     /// Enters the accounts, and finds their Regions.
     ///
     /// # Errors
-    /// Returns an error if the profile does not exist, or the accounts file cannot be read or contains no
-    /// role. Accounts that cannot be entered are in the result.
+    /// Returns an error if the profile does not exist, the accounts file cannot be read or contains no role, or an
+    /// account has no Region of a name that was passed. Accounts that cannot be entered are in the result.
     pub(crate) async fn fleet(&self) -> anyhow::Result<Fleet> {
-        self.enter(&self.regions).await
+        self.enter(&self.regions, true).await
     }
 
     /// Enters the accounts in `regions`, or in those of them that `--region` names.
@@ -118,7 +156,7 @@ impl Selection {
     pub(crate) async fn fleet_in(&self, regions: BTreeSet<String>) -> anyhow::Result<Fleet> {
         let is_selected = |region: &String| self.regions.is_empty() || self.regions.contains(region);
         let regions: Vec<_> = regions.into_iter().filter(is_selected).collect();
-        if regions.is_empty() { Ok(Fleet::default()) } else { self.enter(&regions).await }
+        if regions.is_empty() { Ok(Fleet::default()) } else { self.enter(&regions, false).await }
     }
 
     /// Returns whether the selection includes a Region.
@@ -126,8 +164,10 @@ impl Selection {
         self.regions.is_empty() || self.regions.iter().any(|selected| selected == region)
     }
 
-    async fn enter(&self, regions: &[String]) -> anyhow::Result<Fleet> {
-        let roles = without_repetitions(&self.roles()?, "role");
+    async fn enter(&self, regions: &[String], is_checked: bool) -> anyhow::Result<Fleet> {
+        let screen = &self.environment.screen;
+        let status = screen.status("Reading AWS credentials");
+        let roles = without_repetitions(&self.roles()?, "role", screen);
         let loader = clients::sdk_defaults();
         let own = match &self.profile {
             Some(name) => profile::load(loader, name).await?,
@@ -135,21 +175,24 @@ impl Selection {
         };
         #[cfg(test)]
         let own = self.environment.sdk.clone().unwrap_or(own);
-        let regions = without_repetitions(regions, "Region");
+        let regions = without_repetitions(regions, "Region", screen);
         let region = own.region().cloned().unwrap_or(Region::from_static(FALLBACK_REGION));
         let own = own.to_builder().region(region).build();
 
-        let (mut fleet, clock) = (Fleet::default(), &self.environment.clock);
+        let wanted = WantedRegions { names: &regions, is_checked };
+        let (mut fleet, environment) = (Fleet::default(), &self.environment);
         if roles.is_empty() {
+            status.set_status("Finding the Regions of the account");
             let name = match &self.profile {
                 Some(profile) => format!("profile \"{profile}\""),
-                None => "the account of the credentials".to_owned(),
+                None => OWN_ACCOUNT.to_owned(),
             };
-            fleet.enter(&own, &regions, &name, clock).await;
+            fleet.enter(&own, None, &name, &wanted, environment).await?;
         }
-        for role in &roles {
+        for (number, role) in roles.iter().enumerate() {
+            status.set_status(&format!("Entering account {} of {}", number + 1, roles.len()));
             let assumed = assume_role(&own, role, SESSION_NAME).await;
-            fleet.enter(&assumed, &regions, &role.to_string(), clock).await;
+            fleet.enter(&assumed, Some(role), &role.to_string(), &wanted, environment).await?;
         }
         Ok(fleet)
     }
@@ -173,23 +216,25 @@ fn region_name(text: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-/// Reads a file with a role ARN on each line. Windows programs begin text with a byte order mark.
+/// Reads a file with a role ARN on each line.
 fn read_roles(path: &Path) -> anyhow::Result<Vec<RoleArn>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let roles = lines.map(str::parse).collect::<Result<Vec<_>, _>>();
+    let text = text::read(path)?;
+    let roles = text::items(&text).map(str::parse).collect::<Result<Vec<_>, _>>();
     let roles = roles.with_context(|| format!("{}", path.display()))?;
     ensure!(!roles.is_empty(), "{} contains no role: expected a role ARN on each line", path.display());
     Ok(roles)
 }
 
 /// Returns the items in order, each of them once, and prints those that are repeated.
-fn without_repetitions<T: Clone + PartialEq + fmt::Display>(items: &[T], kind: &str) -> Vec<T> {
+fn without_repetitions<T: Clone + PartialEq + fmt::Display>(
+    items: &[T],
+    kind: &str,
+    screen: &Screen,
+) -> Vec<T> {
     let mut unique: Vec<T> = Vec::with_capacity(items.len());
     for item in items {
         if unique.contains(item) {
-            messages::note(&format!("{kind} {item} is named more than once: it is used once"));
+            screen.note(&format!("{kind} {item} is named more than once: it is used once"));
         } else {
             unique.push(item.clone());
         }
@@ -197,26 +242,100 @@ fn without_repetitions<T: Clone + PartialEq + fmt::Display>(items: &[T], kind: &
     unique
 }
 
+/// The Regions to work in.
+struct WantedRegions<'a> {
+    /// Their names; none stands for all that are enabled.
+    names: &'a [String],
+    /// Whether the account must have them.
+    is_checked: bool,
+}
+
+impl WantedRegions<'_> {
+    /// Returns the Regions of an account to work in, and what is wrong with the others.
+    ///
+    /// # Errors
+    /// Returns an error if the account has no Region of a name.
+    async fn of(&self, sdk: &SdkConfig) -> anyhow::Result<Result<(Vec<String>, Vec<String>), ApiError>> {
+        if self.names.is_empty() {
+            return Ok(AccountRegions::of(sdk).await.map(|regions| (regions.into_enabled(), Vec::new())));
+        }
+        // Credentials that may not list Regions may work in those that are named.
+        let known = if self.is_checked { AccountRegions::of(sdk).await.ok() } else { None };
+        let Some(known) = known else { return Ok(Ok((self.names.to_vec(), Vec::new()))) };
+        let (mut regions, mut problems) = (Vec::new(), Vec::new());
+        for name in self.names {
+            match known.check(name) {
+                Ok(()) => regions.push(name.clone()),
+                Err(RegionProblem::NotEnabled) => {
+                    problems.push(format!("the Region {name} is not enabled in the account"));
+                }
+                Err(RegionProblem::Unknown(Some(nearest))) => {
+                    bail!("--region {name}: there is no such Region: did you mean {nearest}?")
+                }
+                Err(RegionProblem::Unknown(None)) => {
+                    bail!("--region {name}: there is no such Region: expected a name such as eu-central-1")
+                }
+            }
+        }
+        Ok(Ok((regions, problems)))
+    }
+}
+
 impl Fleet {
-    /// Adds the account of `sdk`, unless it was entered before.
-    async fn enter(&mut self, sdk: &SdkConfig, regions: &[String], name: &str, clock: &Clock) {
+    /// Adds the account of `sdk`, unless it was entered before. `role` is the role that was assumed, if any.
+    async fn enter(
+        &mut self,
+        sdk: &SdkConfig,
+        role: Option<&RoleArn>,
+        name: &str,
+        wanted: &WantedRegions<'_>,
+        environment: &Environment,
+    ) -> anyhow::Result<()> {
         let account_id = match account_of(sdk).await {
             Ok(account_id) => account_id,
-            Err(error) => return self.unreachable.push(format!("{name}: {error}")),
+            Err(error) => {
+                self.unreachable.push(cannot_enter(name, role, &error));
+                return Ok(());
+            }
         };
         if self.regions.iter().any(|region| region.location.account_id == account_id) {
-            messages::note(&format!("account {account_id} is reached by two roles: {name} is not used"));
-            return;
+            let note = format!("account {account_id} is reached by two roles: {name} is not used");
+            environment.screen.note(&note);
+            return Ok(());
         }
-        let regions = if regions.is_empty() { enabled_regions(sdk).await } else { Ok(regions.to_vec()) };
-        match regions {
-            Ok(regions) => {
+        match wanted.of(sdk).await? {
+            Ok((regions, problems)) => {
+                let clock = &environment.clock;
                 let regions = regions.iter();
                 self.regions
                     .extend(regions.map(|region| AccountRegion::new(&account_id, region, sdk, clock)));
+                self.unreachable
+                    .extend(problems.iter().map(|problem| format!("account {account_id}: {problem}")));
             }
-            Err(error) => self.unreachable.push(format!("{name}: {error}")),
+            Err(error) => self.unreachable.push(cannot_enter(name, None, &error)),
         }
+        Ok(())
+    }
+}
+
+/// Describes why an account cannot be entered, and what to do about it.
+fn cannot_enter(name: &str, role: Option<&RoleArn>, error: &ApiError) -> String {
+    match (role, error.credentials_failure()) {
+        (Some(role), Some(reason)) => {
+            let advice = if reason.contains("AccessDenied") {
+                format!(
+                    ": the trust policy of the role, in account {}, must allow the caller, and the caller's own \
+                     policies must allow sts:AssumeRole",
+                    role.account_id()
+                )
+            } else {
+                String::new()
+            };
+            format!("cannot assume {role}: {}{advice}", reason.trim_end_matches('.'))
+        }
+        _ if error.is_without_credentials() && name == OWN_ACCOUNT => error.message.clone(),
+        _ if error.is_without_credentials() => format!("{name}: {}", error.message),
+        _ => format!("{name}: {}", failures::with_advice(error, "scan")),
     }
 }
 

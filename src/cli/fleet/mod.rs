@@ -2,11 +2,13 @@
 //!
 //! - `accounts`: the accounts and Regions that a command works in.
 //! - `profile`: a profile of the AWS configuration files.
-//! - `regions`: the Regions that are enabled in an account.
+//! - `regions`: the Regions of an account.
+//! - `failures`: what could not be read or entered, a line for each cause.
 //! - `instance`: one instance: described, changed, verified.
 //! - `usage`: IMDSv1 calls, as CloudWatch counts them.
 
 pub(crate) mod accounts;
+pub(crate) mod failures;
 pub(crate) mod instance;
 mod profile;
 mod regions;

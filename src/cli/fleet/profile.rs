@@ -1,10 +1,11 @@
 //! A profile of the AWS configuration files, chosen by name.
 
 use anyhow::{Context, bail};
-use aws_config::profile::{self, ProfileFileCredentialsProvider};
+use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{ConfigLoader, SdkConfig};
 use aws_sdk_ec2::config::SharedCredentialsProvider;
+use clap_complete::CompletionCandidate;
 
 /// The number of profiles that an error lists.
 const LISTED: usize = 5;
@@ -33,16 +34,26 @@ pub(super) async fn load(loader: ConfigLoader, name: &str) -> anyhow::Result<Sdk
     Ok(sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build())
 }
 
+/// Returns the profiles of the AWS configuration files, for a shell to complete.
+pub(super) fn candidates() -> Vec<CompletionCandidate> {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return Vec::new(); // there is nobody to report it to
+    };
+    let profiles = runtime.block_on(read(None));
+    profiles.iter().flat_map(ProfileSet::profiles).map(CompletionCandidate::new).collect()
+}
+
+/// Reads the AWS configuration files. `selected` is the profile that is asked for, if any.
 #[allow(clippy::default_trait_access)] // the types of the first two are in a crate that is not used otherwise
+async fn read(selected: Option<String>) -> anyhow::Result<ProfileSet> {
+    let selected = selected.map(Into::into);
+    let profiles =
+        profile::load(&Default::default(), &Default::default(), &Default::default(), selected).await;
+    profiles.context("cannot read the AWS configuration files")
+}
+
 async fn check_exists(name: &str) -> anyhow::Result<()> {
-    let profiles = profile::load(
-        &Default::default(),
-        &Default::default(),
-        &Default::default(),
-        Some(name.to_owned().into()),
-    )
-    .await
-    .context("cannot read the AWS configuration files")?;
+    let profiles = read(Some(name.to_owned())).await?;
     if profiles.get_profile(name).is_some() {
         return Ok(());
     }

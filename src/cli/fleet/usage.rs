@@ -74,6 +74,12 @@ pub(crate) async fn imdsv1_usage(
     Ok(candidates.iter().map(|candidate| series.usage(candidate, &look_back)).collect())
 }
 
+/// Returns the most metrics that are requested for this number of instances: those of the look-back period, and those
+/// of the last start.
+pub(crate) fn metrics_requested(instances: usize) -> usize {
+    instances.saturating_mul(2 * CALLS.len())
+}
+
 /// Requests the boot windows that lie before the look-back period. Instances that were started in the same hour
 /// share a request.
 async fn boot_windows(

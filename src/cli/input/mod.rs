@@ -6,10 +6,12 @@
 //! - `split`: the records of an input, in order.
 //! - `scan`: the members of a JSON object, without building it.
 //! - `detect`: what a record is, by its keys.
+//! - `text`: small text files, such as lists of ids.
 
 pub(crate) mod detect;
 pub(crate) mod files;
 mod read_ahead;
 mod scan;
 pub(crate) mod split;
+pub(crate) mod text;
 mod window;

@@ -48,6 +48,7 @@ use self::server::{Server, VirtualSleep};
 use super::commands::{remediate, restore};
 use super::exit::Completion;
 use super::fleet::accounts::Environment;
+use super::terminal::screen::Screen;
 
 /// How a command ended.
 enum Ended {
@@ -106,7 +107,8 @@ fn run<F>(server: &Arc<Server>, command: impl FnOnce(Environment) -> F) -> Ended
 where
     F: Future<Output = anyhow::Result<Completion>>,
 {
-    let environment = Environment { clock: server.clock(), sdk: Some(sdk(server)) };
+    let environment =
+        Environment { clock: server.clock(), screen: Screen::default(), sdk: Some(sdk(server)) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         tokio::select! {

@@ -14,9 +14,9 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::batch_directory::BatchDirectory;
-use super::{Finding, Output};
+use super::{Conclusion, Finding, Output};
 use crate::rule::resource::Location;
-use crate::rule::verdict::{Compliance, Summary};
+use crate::rule::verdict::Compliance;
 
 const BATCH_SIZE: usize = 100;
 /// The page on how to fix a finding.
@@ -59,24 +59,23 @@ impl Output for Asff {
         if !finding.is_judged_type {
             return Ok(());
         }
-        let (Some(account), Some(region)) = (finding.account_id, finding.region) else {
+        let Some(location) = finding.location() else {
             return Err(io::Error::other(format!(
                 "ASFF requires the account and Region of {}, but its record does not contain them",
                 finding.resource_id
             )));
         };
-        let asff_finding = asff_finding(finding, account, region, &self.now);
-        let location = || Location { account_id: account.to_owned(), region: region.to_owned() };
-        let batch = self.batches.entry(location()).or_default();
+        let asff_finding = asff_finding(finding, &location.account_id, &location.region, &self.now);
+        let batch = self.batches.entry(location.clone()).or_default();
         batch.push(asff_finding);
         if batch.len() < BATCH_SIZE {
             return Ok(());
         }
         let full = std::mem::take(batch);
-        self.write(&location(), &full)
+        self.write(&location, &full)
     }
 
-    fn finish(&mut self, _: &Summary, _: &[String]) -> io::Result<()> {
+    fn finish(&mut self, _: &Conclusion<'_>) -> io::Result<()> {
         for (location, batch) in std::mem::take(&mut self.batches) {
             if !batch.is_empty() {
                 self.write(&location, &batch)?;
@@ -142,9 +141,9 @@ struct AsffResource {
 
 impl AsffResource {
     fn of(finding: &Finding<'_>, partition: &str, account: &str, region: &str) -> Self {
-        let id = finding.resource_id;
+        let id = finding.resource_id.as_ref();
         let ec2 = |kind| format!("arn:{partition}:ec2:{region}:{account}:{kind}/{id}");
-        match finding.resource_type {
+        match finding.resource_type.as_ref() {
             "AWS::EC2::Instance" => Self {
                 asff_type: "AwsEc2Instance",
                 arn: ec2("instance"),

@@ -61,6 +61,16 @@ impl ChangeStatus {
     }
 }
 
+impl ChangeStatus {
+    /// Returns whether a table on a terminal only counts results with this status.
+    fn is_only_counted(self) -> bool {
+        match self {
+            Self::NotStarted | Self::Skipped | Self::Unchanged => true,
+            Self::Allowed | Self::Changed | Self::Failed | Self::Restored => false,
+        }
+    }
+}
+
 const STATUSES: [ChangeStatus; 7] = [
     ChangeStatus::Allowed,
     ChangeStatus::Changed,
@@ -75,15 +85,31 @@ const STATUSES: [ChangeStatus; 7] = [
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) instance: InstanceKey,
+    /// The Name tag of the instance, if it is known.
+    pub(crate) name: Option<String>,
     pub(crate) status: ChangeStatus,
     /// An explanation in plain English; empty if the status says it all.
     pub(crate) detail: String,
 }
 
 impl Change {
+    /// Returns the change as a line.
+    pub(crate) fn line(&self) -> String {
+        let Self { instance, name, status, detail } = self;
+        let InstanceKey { location: Location { account_id, region }, instance_id } = instance;
+        let colon = if detail.is_empty() { "" } else { ": " };
+        let name = name.as_deref().map_or_else(String::new, |name| format!("{name}  "));
+        format!("{account_id}  {region}  {name}{instance_id}  {}{colon}{detail}", status.label())
+    }
+
+    /// Returns the change without an explanation.
+    fn without_detail(&self) -> Self {
+        Self { detail: String::new(), ..self.clone() }
+    }
+
     /// Returns a change that was not started.
     pub(crate) fn not_started(instance: InstanceKey) -> Self {
-        Self { instance, status: ChangeStatus::NotStarted, detail: String::new() }
+        Self { instance, name: None, status: ChangeStatus::NotStarted, detail: String::new() }
     }
 }
 
@@ -96,6 +122,7 @@ struct Row<'a> {
     instance_id: Cow<'a, str>,
     outcome: ChangeStatus,
     detail: Cow<'a, str>,
+    name: Option<Cow<'a, str>>,
 }
 
 impl Row<'_> {
@@ -107,6 +134,7 @@ impl Row<'_> {
             instance_id: cell(&self.instance_id),
             outcome: self.outcome,
             detail: cell(&self.detail),
+            name: self.name.as_deref().map(cell),
         }
     }
 }
@@ -117,6 +145,8 @@ pub(crate) struct ChangeReport {
     /// What is left to do when the report is complete, if it goes to a file.
     replacement: Option<Replacement>,
     counts: BTreeMap<ChangeStatus, usize>,
+    /// Whether the report is a table on a terminal: a person reads it, and what was not changed is counted only.
+    is_brief: bool,
 }
 
 enum Writer {
@@ -132,19 +162,23 @@ impl ChangeReport {
     /// # Errors
     /// Returns an error if the file cannot be created.
     pub(crate) fn open(format: ChangeFormat, file: Option<&Path>) -> anyhow::Result<Self> {
-        let Destination { writer, replacement, .. } = Destination::open(file)?;
+        let Destination { writer, replacement, is_terminal } = Destination::open(file)?;
+        let is_brief = format == ChangeFormat::Table && is_terminal;
         let writer = match format {
             ChangeFormat::Table => Writer::Table(writer),
             ChangeFormat::Json => Writer::Json(JsonList::new(writer, &json!({}), "changes")?),
             ChangeFormat::Csv => Writer::Csv(Box::new(csv::Writer::from_writer(writer))),
         };
-        Ok(Self { writer, replacement, counts: BTreeMap::new() })
+        Ok(Self { writer, replacement, counts: BTreeMap::new(), is_brief })
     }
 
     /// Writes the next change.
     pub(crate) fn add(&mut self, change: &Change) -> io::Result<()> {
         *self.counts.entry(change.status).or_default() += 1;
-        let Change { instance, status, detail } = change;
+        let Change { instance, name, status, detail } = change;
+        if self.is_brief && status.is_only_counted() {
+            return Ok(());
+        }
         let InstanceKey { location: Location { account_id, region }, instance_id } = instance;
         let row = Row {
             account_id: account_id.into(),
@@ -152,18 +186,23 @@ impl ChangeReport {
             instance_id: instance_id.into(),
             outcome: *status,
             detail: detail.into(),
+            name: name.as_deref().map(Cow::from),
         };
         match &mut self.writer {
             Writer::Table(writer) => {
-                let colon = if detail.is_empty() { "" } else { ": " };
-                let label = status.label();
-                let line = format!("{account_id}  {region}  {instance_id}  {label}{colon}{detail}");
-                writeln!(writer, "{}", printable(&line))?;
+                let is_expected = self.is_brief && *status != ChangeStatus::Failed;
+                let shown = if is_expected { change.without_detail().line() } else { change.line() };
+                writeln!(writer, "{}", printable(&shown))?;
                 writer.flush()
             }
             Writer::Json(json) => json.element(&row),
             Writer::Csv(csv) => Ok(csv.serialize(row.cells())?),
         }
+    }
+
+    /// Returns whether a person sees failures in the report as they come, so that no message has to repeat them.
+    pub(crate) fn shows_failures(&self) -> bool {
+        self.is_brief
     }
 
     /// Returns the number of changes with this status.
@@ -195,7 +234,7 @@ mod tests {
             (ChangeFormat::Table, "1  us-east-1  i-\\u{1b}[2J  failed: =\\u{202e}1\n"),
             (
                 ChangeFormat::Csv,
-                "accountId,region,instanceId,outcome,detail\n1,us-east-1,i-\\u{1b}[2J,failed,'=\\u{202e}1\n",
+                "accountId,region,instanceId,outcome,detail,name\n1,us-east-1,i-\\u{1b}[2J,failed,'=\\u{202e}1,\n",
             ),
         ] {
             let path = std::env::temp_dir().join(format!("imdsv2-changes-{}-{format:?}", std::process::id()));
@@ -203,7 +242,9 @@ mod tests {
             let instance = InstanceKey { location, instance_id: "i-\u{1b}[2J".to_owned() };
             let detail = "=\u{202e}1".to_owned();
             let mut report = ChangeReport::open(format, Some(&path)).expect("opened");
-            report.add(&Change { instance, status: ChangeStatus::Failed, detail }).expect("added");
+            report
+                .add(&Change { instance, name: None, status: ChangeStatus::Failed, detail })
+                .expect("added");
             report.finish(None).expect("finished");
             assert_eq!(std::fs::read_to_string(&path).expect("read"), expected);
             std::fs::remove_file(&path).expect("removed");

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::{Finding, Output};
+use super::{Conclusion, Finding, Output};
 use crate::cli::terminal::printable::printable;
-use crate::rule::verdict::Summary;
 
 const HEADER: [&str; 6] = ["resourceType", "resourceId", "accountId", "region", "compliance", "annotation"];
 const USAGE_HEADER: [&str; 2] = ["imdsv1Use", "imdsv1Calls"];
+const LAST_HEADER: [&str; 6] = ["reason", "name", "owner", "launchedBy", "launchTemplate", "since"];
 
 pub(crate) struct Csv<W: Write> {
     writer: csv::Writer<W>,
@@ -25,7 +25,7 @@ impl<W: Write> Csv<W> {
         if !self.has_header {
             self.has_header = true;
             let usage = if self.with_usage { USAGE_HEADER.as_slice() } else { &[] };
-            self.writer.write_record(HEADER.iter().chain(usage))?;
+            self.writer.write_record(HEADER.iter().chain(usage).chain(&LAST_HEADER))?;
         }
         Ok(())
     }
@@ -35,12 +35,12 @@ impl<W: Write> Output for Csv<W> {
     fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
         self.header()?;
         let fields = [
-            finding.resource_type,
-            finding.resource_id,
-            finding.account_id.unwrap_or_default(),
-            finding.region.unwrap_or_default(),
+            &finding.resource_type,
+            &finding.resource_id,
+            finding.account_id.as_deref().unwrap_or_default(),
+            finding.region.as_deref().unwrap_or_default(),
             finding.compliance.as_str(),
-            finding.annotation,
+            &finding.annotation,
         ];
         for field in fields {
             self.writer.write_field(&*cell(field))?;
@@ -50,11 +50,22 @@ impl<W: Write> Output for Csv<W> {
             let calls = finding.imdsv1_calls.map(|calls| calls.to_string());
             self.writer.write_field(calls.unwrap_or_default())?;
         }
+        let last = [
+            finding.reason.as_str(),
+            finding.name.as_deref().unwrap_or_default(),
+            finding.owner.as_deref().unwrap_or_default(),
+            finding.launched_by.as_ref().map_or("", |launcher| &launcher.id),
+            finding.launch_template.as_ref().map_or("", |template| &template.id),
+            finding.since.unwrap_or_default(),
+        ];
+        for field in last {
+            self.writer.write_field(&*cell(field))?;
+        }
         self.writer.write_record(None::<&[u8]>)?;
         Ok(())
     }
 
-    fn finish(&mut self, _: &Summary, _: &[String]) -> io::Result<()> {
+    fn finish(&mut self, _: &Conclusion<'_>) -> io::Result<()> {
         self.header()?;
         self.writer.flush()
     }

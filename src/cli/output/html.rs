@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::json::JsonList;
-use super::{Finding, Output};
-use crate::rule::policy::Policy;
+use super::{Basis, Conclusion, Finding, Output};
+use crate::cli::comparison::ComparisonSummary;
 use crate::rule::verdict::Summary;
 
 const PAGE: &str = include_str!("report.html");
@@ -29,16 +29,21 @@ struct Rest<'a> {
     others: u64,
     failures: &'a [String],
     summary: &'a Summary,
+    /// What changed since an earlier scan, if there is one to compare with.
+    comparison: Option<&'a ComparisonSummary>,
 }
 
 impl<W: Write> Html<W> {
-    /// Begins the page. `policy` is shown in it.
-    pub(crate) fn begin(mut writer: W, policy: &Policy) -> io::Result<Self> {
+    /// Begins the page.
+    pub(crate) fn begin(mut writer: W, basis: Basis<'_>) -> io::Result<Self> {
         let (before, _) = parts();
         write!(writer, "{before}<script type=\"application/json\" id=\"data\">")?;
         let now = OffsetDateTime::now_utc();
         let now = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).map_err(io::Error::other)?;
-        let head = serde_json::json!({"generated": now, "parameters": policy.rule_parameters()});
+        let Basis { policy, usage_days } = basis;
+        let head = serde_json::json!({
+            "generated": now, "parameters": policy.rule_parameters(), "usageDays": usage_days,
+        });
         let json = JsonList::new(ScriptEscaped(writer), &head, "evaluations")?;
         Ok(Self { json, shown: Summary::default(), others: 0 })
     }
@@ -54,8 +59,9 @@ impl<W: Write> Output for Html<W> {
         self.json.element(finding)
     }
 
-    fn finish(&mut self, _: &Summary, failures: &[String]) -> io::Result<()> {
-        self.json.end(&Rest { others: self.others, failures, summary: &self.shown })?;
+    fn finish(&mut self, conclusion: &Conclusion<'_>) -> io::Result<()> {
+        let Conclusion { failures, comparison, .. } = *conclusion;
+        self.json.end(&Rest { others: self.others, failures, summary: &self.shown, comparison })?;
         let (_, after) = parts();
         let writer = &mut self.json.writer.0;
         write!(writer, "</script>{after}")?;

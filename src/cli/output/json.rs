@@ -6,9 +6,8 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::ser::Formatter;
 
-use super::{Finding, Output};
+use super::{Conclusion, Finding, Output};
 use crate::cli::terminal::printable::is_invisible;
-use crate::rule::verdict::Summary;
 
 /// An object with a list that is written as it grows.
 pub(crate) struct JsonList<W> {
@@ -54,8 +53,12 @@ impl<W: Write> Output for JsonList<W> {
         self.element(finding)
     }
 
-    fn finish(&mut self, summary: &Summary, _: &[String]) -> io::Result<()> {
-        self.end(&json!({"summary": summary}))
+    fn finish(&mut self, conclusion: &Conclusion<'_>) -> io::Result<()> {
+        let Conclusion { summary, comparison, .. } = conclusion;
+        match comparison {
+            None => self.end(&json!({"summary": summary})),
+            Some(comparison) => self.end(&json!({"comparison": comparison, "summary": summary})),
+        }
     }
 }
 

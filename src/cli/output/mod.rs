@@ -1,41 +1,47 @@
 //! Output formats: one file for each.
 //!
-//! `destination` is where output goes: standard output, or a file that is replaced when it is complete;
-//! `batch_directory` is a directory of files.
-//! `table`, `json`, `csv`, `html` and `asff` write findings; `changes` writes the results of changes.
+//! - `destination`: where output goes, standard output or a file that is replaced when it is complete;
+//!   `batch_directory` is a directory of files.
+//! - `finding`: a resource with its verdict.
+//! - `table`, `json`, `csv`, `html`, `asff`, `commands`: findings; `shown` leaves out some of them.
+//! - `changes`: the results of changes.
 
 mod asff;
 mod batch_directory;
 #[cfg(feature = "live")]
 pub(crate) mod changes;
+mod commands;
 mod csv;
 mod destination;
+mod finding;
 mod html;
 mod json;
-mod table;
+mod shown;
+pub(crate) mod table;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use serde::Serialize;
 use serde_json::json;
 
 pub(crate) use self::destination::check_target;
+pub(crate) use self::finding::{Finding, FindingContext};
 
 use self::asff::{Asff, Target};
 use self::batch_directory::BatchDirectory;
 use self::destination::{Destination, Replacement};
+use self::shown::Shown;
+use self::table::TableOptions;
+use crate::cli::comparison::ComparisonSummary;
+use crate::cli::filter::ShownOptions;
 use crate::cli::terminal::messages;
 use crate::rule::policy::Policy;
-use crate::rule::resource::{Resource, ResourceType};
-#[cfg(feature = "live")]
-use crate::rule::usage::UsageState;
-use crate::rule::verdict::{Compliance, Summary, Verdict};
+use crate::rule::verdict::Summary;
 
 /// The formats of findings.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// A table for people, sorted, non-compliant resources first
     Table,
@@ -47,22 +53,31 @@ pub(crate) enum Format {
     Html,
     /// Findings for Security Hub, in batches that are input of `BatchImportFindings`
     Asff,
+    /// A shell script of AWS CLI commands; it does nothing until its first line is removed
+    Commands,
 }
 
 /// The options of a command that writes findings.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
 pub(crate) struct OutputOptions {
     /// The output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 
-    /// The output file, or a directory for asff [default: standard output]
+    /// The output file, or a directory for asff; - is standard output [default: standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Do not print what was written to the output file
+    /// Print no summaries and hints on standard error
     #[arg(long)]
-    quiet: bool,
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    table: TableOptions,
+
+    #[command(flatten)]
+    shown: ShownOptions,
 }
 
 impl OutputOptions {
@@ -71,64 +86,28 @@ impl OutputOptions {
     /// # Errors
     /// Returns an error that names both if it is.
     pub(crate) fn check_target(&self, inputs: &[&Path]) -> anyhow::Result<()> {
-        check_target(self.output.as_deref(), inputs)
-    }
-}
-
-/// A verdict and its resource, in the terms of AWS Config. This is the shape of the JSON output.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Finding<'a> {
-    pub(crate) resource_type: &'a str,
-    pub(crate) resource_id: &'a str,
-    pub(crate) account_id: Option<&'a str>,
-    pub(crate) region: Option<&'a str>,
-    pub(crate) compliance: Compliance,
-    pub(crate) annotation: &'a str,
-    /// Whether the instance uses IMDSv1, if CloudWatch was asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    imdsv1_use: Option<&'static str>,
-    /// The number of its IMDSv1 calls, if there were any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    imdsv1_calls: Option<u64>,
-    /// Whether the rule evaluates resources of this type at all.
-    #[serde(skip)]
-    is_judged_type: bool,
-}
-
-impl<'a> Finding<'a> {
-    /// Returns the finding for a resource.
-    pub(crate) fn new(resource: &'a Resource<'_>, verdict: &'a Verdict) -> Self {
-        Self {
-            resource_type: resource.resource_type.name(),
-            resource_id: &resource.resource_id,
-            account_id: resource.account_id.as_deref(),
-            region: resource.region.as_deref(),
-            compliance: verdict.compliance,
-            annotation: &verdict.annotation,
-            imdsv1_use: None,
-            imdsv1_calls: None,
-            is_judged_type: !matches!(resource.resource_type, ResourceType::Other(_))
-                || resource.resource_type == ResourceType::ACCOUNT,
-        }
+        check_target(self.file(), inputs)
     }
 
-    /// Adds how the instance uses IMDSv1.
+    /// Returns whether the output is a table.
     #[cfg(feature = "live")]
-    pub(crate) fn with_usage(self, usage: UsageState) -> Self {
-        Self { imdsv1_use: Some(usage_name(usage)), imdsv1_calls: usage.calls(), ..self }
+    pub(crate) fn is_table(&self) -> bool {
+        self.format == Format::Table
+    }
+
+    /// Returns the output file; `None` is standard output.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| path.as_os_str() != "-")
     }
 }
 
-/// Returns the value of `imdsv1Use`.
-#[cfg(feature = "live")]
-fn usage_name(usage: UsageState) -> &'static str {
-    match usage {
-        UsageState::InUse(_) => "still in use",
-        UsageState::BootCalls(_) => "boot-time calls",
-        UsageState::Unknown => "unknown",
-        UsageState::NotInUse => "safe to enforce",
-    }
+/// What is known when the last finding was written.
+pub(crate) struct Conclusion<'a> {
+    pub(crate) summary: Summary,
+    /// What could not be evaluated.
+    pub(crate) failures: &'a [String],
+    /// What changed since an earlier scan, if there is one to compare with.
+    pub(crate) comparison: Option<&'a ComparisonSummary>,
 }
 
 /// Receives findings one by one, and writes them in a format.
@@ -136,9 +115,8 @@ pub(crate) trait Output {
     /// Writes the next finding.
     fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()>;
 
-    /// Writes what was held back, and the summary if the format has one. `failures` describes what could not
-    /// be evaluated.
-    fn finish(&mut self, summary: &Summary, failures: &[String]) -> io::Result<()>;
+    /// Writes what was held back, and the summary if the format has one.
+    fn finish(&mut self, conclusion: &Conclusion<'_>) -> io::Result<()>;
 }
 
 /// Returns a summary as a phrase, such as `16 resources: 6 non-compliant, 5 compliant, 5 not applicable`.
@@ -151,28 +129,42 @@ fn in_words(summary: &Summary) -> String {
     )
 }
 
+/// What reports state about how findings were made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Basis<'a> {
+    pub(crate) policy: &'a Policy,
+    /// The look-back period for IMDSv1 calls, in days, if they were asked for.
+    pub(crate) usage_days: Option<u16>,
+}
+
 /// Opens the output that the options name. A file is not changed before [`Output::finish`]; a directory must be
-/// new or empty. `with_usage` adds how instances use IMDSv1; `policy` is shown in reports.
+/// new or empty.
 ///
 /// # Errors
 /// Returns an error if the file or directory cannot be created or written.
-pub(crate) fn open(
-    options: &OutputOptions,
-    with_usage: bool,
-    policy: &Policy,
-) -> anyhow::Result<Box<dyn Output>> {
-    let OutputOptions { format, ref output, quiet } = *options;
-    let file = output.as_deref();
+pub(crate) fn open(options: &OutputOptions, basis: Basis<'_>) -> anyhow::Result<Box<dyn Output>> {
+    let output = open_format(options, basis)?;
+    let shown = options.shown;
+    if shown.only.is_none() && shown.limit.is_none() {
+        return Ok(output);
+    }
+    Ok(Box::new(Shown::new(output, shown, options.quiet)))
+}
+
+fn open_format(options: &OutputOptions, basis: Basis<'_>) -> anyhow::Result<Box<dyn Output>> {
+    let (format, quiet, file) = (options.format, options.quiet, options.file());
     if let (Format::Asff, Some(path)) = (format, file.filter(|path| BatchDirectory::is_named_by(path))) {
         return Ok(Box::new(Asff::new(Target::Directory(BatchDirectory::create(path, quiet)?))));
     }
     let Destination { writer, is_terminal, replacement } = Destination::open(file)?;
+    let with_usage = basis.usage_days.is_some();
     let output: Box<dyn Output> = match format {
-        Format::Table => Box::new(table::Table::new(writer, is_terminal, with_usage)),
+        Format::Table => Box::new(table::Table::new(writer, is_terminal, options.table)),
         Format::Json => Box::new(json::JsonList::new(writer, &json!({}), "evaluations")?),
         Format::Asff => Box::new(Asff::new(Target::Lines(writer))),
         Format::Csv => Box::new(csv::Csv::new(writer, with_usage)),
-        Format::Html => Box::new(html::Html::begin(writer, policy).context("cannot write the output")?),
+        Format::Commands => Box::new(commands::Commands::new(writer)),
+        Format::Html => Box::new(html::Html::begin(writer, basis).context("cannot write the output")?),
     };
     Ok(match replacement {
         None => output,
@@ -197,11 +189,11 @@ impl Output for FileOutput {
         self.output.finding(finding)
     }
 
-    fn finish(&mut self, summary: &Summary, failures: &[String]) -> io::Result<()> {
-        self.output.finish(summary, failures)?;
+    fn finish(&mut self, conclusion: &Conclusion<'_>) -> io::Result<()> {
+        self.output.finish(conclusion)?;
         self.replacement.take().map_or(Ok(()), Replacement::commit)?;
         if let Some(file) = &self.reported_as {
-            messages::note(&format!("{}: {}", file.display(), in_words(summary)));
+            messages::note(&format!("{}: {}", file.display(), in_words(&conclusion.summary)));
         }
         Ok(())
     }

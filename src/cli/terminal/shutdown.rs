@@ -1,36 +1,44 @@
 //! Signals that end the process: work in progress is finished, and nothing more is started.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
-use super::messages;
+use super::screen::Screen;
 
 /// A request to shut down, shared by everything that would start more work.
 #[derive(Clone, Debug)]
-pub(crate) struct Shutdown(watch::Sender<bool>);
+pub(crate) struct Shutdown {
+    requested: watch::Sender<bool>,
+    /// Whether there is work to finish.
+    is_working: Arc<AtomicBool>,
+}
 
 impl Shutdown {
-    /// Listens for Ctrl-C, SIGTERM and SIGHUP (the terminal is closed, or its connection lost) from now on. The
-    /// first of them requests a shutdown, the second one ends the process.
-    pub(crate) fn listen() -> Self {
-        let shutdown = Self(watch::Sender::new(false));
+    /// Listens for Ctrl-C, SIGTERM and SIGHUP (the terminal is closed, or its connection lost) from now on. Before
+    /// [`Self::begin_work`], the first of them ends the process; afterwards, the first one requests a shutdown, and the
+    /// second one ends the process.
+    pub(crate) fn listen(screen: &Screen) -> Self {
+        let shutdown = Self { requested: watch::Sender::new(false), is_working: Arc::default() };
         match Signals::listen() {
             Ok(signals) => {
-                tokio::spawn(shutdown.clone().handle(signals));
+                tokio::spawn(shutdown.clone().handle(signals, screen.clone()));
             }
-            Err(error) => messages::error(&format!("cannot listen for signals: {error}")),
+            Err(error) => screen.error(&format!("cannot listen for signals: {error}")),
         }
         shutdown
     }
 
-    async fn handle(self, mut signals: Signals) {
+    async fn handle(self, mut signals: Signals, screen: Screen) {
         loop {
             let signal = signals.next().await;
-            if self.0.send_replace(true) {
-                std::process::exit(signal.exit_status());
+            let is_working = self.is_working.load(Ordering::SeqCst);
+            if self.requested.send_replace(true) || !is_working {
+                screen.quit(signal.exit_status());
             }
-            messages::note(&match signal {
+            screen.note(&match signal {
                 Signal::Interrupt => "Finishing work in progress; press Ctrl-C again to quit".to_owned(),
                 signal => {
                     format!("{}: finishing work in progress; a second signal ends the process", signal.name())
@@ -39,20 +47,25 @@ impl Shutdown {
         }
     }
 
+    /// From now on, there is work that has to be finished before the process ends.
+    pub(crate) fn begin_work(&self) {
+        self.is_working.store(true, Ordering::SeqCst);
+    }
+
     /// Requests a shutdown for another reason.
     pub(crate) fn request(&self) {
-        self.0.send_replace(true);
+        self.requested.send_replace(true);
     }
 
     /// Returns whether a shutdown was requested.
     pub(crate) fn is_requested(&self) -> bool {
-        *self.0.borrow()
+        *self.requested.borrow()
     }
 
     /// Waits until a shutdown is requested.
     pub(crate) async fn requested(&self) {
         // This cannot fail: it fails only without a sender, and `self` is one.
-        let _ = self.0.subscribe().wait_for(|requested| *requested).await;
+        let _ = self.requested.subscribe().wait_for(|requested| *requested).await;
     }
 }
 

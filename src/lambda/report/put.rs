@@ -139,6 +139,7 @@ mod tests {
     use aws_smithy_mocks::{MockResponseInterceptor, Rule, RuleMode, create_mock_http_client, mock};
 
     use super::*;
+    use crate::rule::reason::Reason;
 
     /// A client with the responses of `rules`. (`mock_client!` would need a feature of the SDK that the
     /// function is not built with.)
@@ -156,7 +157,11 @@ mod tests {
     }
 
     fn an_evaluation(id: &'static str) -> Evaluation {
-        let verdict = Verdict { compliance: Compliance::NonCompliant, annotation: "Found.".into() };
+        let verdict = Verdict {
+            compliance: Compliance::NonCompliant,
+            reason: Reason::TokensOptional,
+            annotation: "Found.".into(),
+        };
         let at = OffsetDateTime::from_unix_timestamp_nanos(1_778_491_812_636_000_000).expect("a time");
         evaluation("AWS::EC2::Instance", id, &verdict, at).expect("complete")
     }

@@ -25,6 +25,8 @@ pub struct ConfigurationItem<'a> {
     #[serde(borrow)]
     resource_id: Option<Text<'a>>,
     #[serde(borrow)]
+    resource_name: Option<Text<'a>>,
+    #[serde(borrow)]
     aws_account_id: Option<Text<'a>>,
     #[serde(borrow)]
     account_id: Option<Text<'a>>,
@@ -75,6 +77,7 @@ impl<'a> ConfigurationItem<'a> {
         Self {
             resource_type: text(fields.resource_type),
             resource_id: text(fields.resource_id),
+            resource_name: None,
             aws_account_id: None,
             account_id: text(fields.account_id),
             aws_region: text(fields.region),
@@ -99,6 +102,7 @@ impl<'a> ConfigurationItem<'a> {
         let mut resource = Resource {
             resource_type: ResourceType::from_name(present(self.resource_type.as_ref(), "resourceType")?),
             resource_id: present(self.resource_id.as_ref(), "resourceId")?,
+            name: self.resource_name.as_ref().map(Text::reborrow).filter(|name| !name.is_empty()),
             account_id: self.aws_account_id.as_ref().or(self.account_id.as_ref()).map(Text::reborrow),
             region: self.aws_region.as_ref().map(Text::reborrow),
             lifecycle,

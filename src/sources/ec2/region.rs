@@ -88,21 +88,18 @@ async fn visit_page<V: Visitor>(page: DescribeInstancesOutput, visitor: &mut V) 
     Ok(())
 }
 
-/// Passes every launch template to `visitor`, as its default version. `exemption_tag_key` is the tag to look
-/// up for them, if any: versions do not carry the tags of their template.
+/// Passes every launch template to `visitor`, as its default version. `tag_keys` are the tags to look up for them:
+/// versions do not carry the tags of their template.
 ///
 /// # Errors
 /// Returns an error if EC2 does not return a page, or the visitor fails.
 pub async fn each_launch_template<V: Visitor>(
     clients: &ResourceClients,
-    exemption_tag_key: Option<&str>,
+    tag_keys: &[&str],
     visitor: &mut V,
 ) -> Result<(), V::Error> {
     const OPERATION: &str = "DescribeLaunchTemplateVersions";
-    let exemptions = match exemption_tag_key {
-        Some(key) => template_tags(clients, key).await?,
-        None => HashMap::new(),
-    };
+    let tags = if tag_keys.is_empty() { HashMap::new() } else { template_tags(clients, tag_keys).await? };
     let mut pages = clients
         .ec2
         .describe_launch_template_versions()
@@ -120,35 +117,41 @@ pub async fn each_launch_template<V: Visitor>(
                 .ok_or_else(|| unexpected(OPERATION, "a launch template has no id"))?;
             let options = version.launch_template_data().and_then(|data| data.metadata_options());
             let options = options.map(convert::template_options);
-            let tag = exemption_tag_key.zip(exemptions.get(id));
-            let tag = tag.map(|(key, value)| Tag { key: key.into(), value: Cow::from(value) });
             let resource = Resource::existing(ResourceType::LaunchTemplate, id.into(), options);
-            visitor.launch_source(Resource { tags: tag.into_iter().collect(), ..resource }).await?;
+            let tags = tags.get(id).cloned().unwrap_or_default();
+            let name = version.launch_template_name().map(Cow::from);
+            visitor.launch_source(Resource { name, tags, ..resource }).await?;
         }
     }
     Ok(())
 }
 
-/// Returns the value of the tag `key` of each launch template that has it, by the id of the template.
-async fn template_tags(clients: &ResourceClients, key: &str) -> Result<HashMap<String, String>, Ec2Error> {
+/// Returns the tags with these keys of each launch template that has one, by the id of the template.
+async fn template_tags(
+    clients: &ResourceClients,
+    keys: &[&str],
+) -> Result<HashMap<String, Vec<Tag<'static>>>, Ec2Error> {
+    let keys_wanted = keys.iter().map(|key| (*key).to_owned()).collect();
     let mut pages = clients
         .ec2
         .describe_launch_templates()
-        .filters(Filter::builder().name("tag-key").values(key).build())
+        .filters(Filter::builder().name("tag-key").set_values(Some(keys_wanted)).build())
         .include_managed_resources(true)
         .max_results(TEMPLATES_PAGE)
         .into_paginator()
         .stop_on_duplicate_token(false)
         .send();
-    let mut tags = HashMap::new();
+    let mut found = HashMap::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| Ec2Error::List(ApiError::new("DescribeLaunchTemplates", &error)))?;
         for template in page.launch_templates.into_iter().flatten() {
-            let tag = template.tags.into_iter().flatten().find(|tag| tag.key() == Some(key));
-            tags.extend(template.launch_template_id.zip(tag.and_then(|tag| tag.value)));
+            let tags = template.tags.into_iter().flatten();
+            let tags = tags.filter(|tag| tag.key().is_some_and(|key| keys.contains(&key)));
+            let tags = tags.filter_map(|tag| Some(Tag { key: tag.key?.into(), value: tag.value?.into() }));
+            found.extend(template.launch_template_id.map(|id| (id, tags.collect())));
         }
     }
-    Ok(tags)
+    Ok(found)
 }
 
 /// Passes every launch configuration to `visitor`. AWS Config records them by their ARN.

@@ -149,7 +149,7 @@ def test_imdsv2_has_these_commands_and_options(page):
             if program == "cargo evaluate" and words[:1] != ["evaluate"]:
                 continue
             command, *rest = words
-            assert command in (*COMMANDS, "completions", "man", "--version", "--help"), words
+            assert command in (*COMMANDS, "permissions", "completions", "man", "--version", "--help"), words
             used = {word.split("=")[0] for word in rest if word.startswith("--")}
             assert used <= set(options(command) if command in COMMANDS else ()), words
 

@@ -102,7 +102,7 @@ def test_each_block_says_what_it_needs(page):
     """A command is run by a test (console), or says why not (sh)."""
     for block in blocks(page):
         where = f"line {block.line}"
-        assert block.language in ("console", "sh", "json", ""), where
+        assert block.language in ("console", "sh", "json", "text", ""), where
         if block.language == "sh":
             assert block.lines[0] in (NEEDS_ACCOUNT, BUILDS), where
         if block.language == "json":

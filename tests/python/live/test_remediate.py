@@ -23,7 +23,7 @@ def test_all_regions_and_accounts_are_changed_and_restored(cloud, journal):
 
     run = cloud.remediate(journal, "--usage-days", "0", *roles, *regions)
     assert run.returncode == 0, run.stderr
-    assert "60 to change, 0 to skip" in run.stderr
+    assert "  Change       60 instances: set HttpTokens=required\n" in run.stderr
     assert f"60 changed, 0 failed, 0 not started. To undo: imdsv2 restore {journal}." in run.stderr
     found, _ = cloud.scan(*roles, *regions, "--exit-zero")
     instances = [each for each in found.values() if each["resourceType"] == "AWS::EC2::Instance"]
@@ -119,7 +119,7 @@ def test_instance_exempted_after_the_plan_is_not_changed(cloud, journal, interce
     arguments = ("--usage-days", "0", "--parameters", '{"exemptionTagKey":"until"}', "--concurrency", "1")
     run = cloud.remediate(journal, *HERE, *arguments, endpoint=intercepted(exempt_the_other))
     assert run.returncode == 0, run.stderr
-    assert "2 to change, 0 to skip" in run.stderr
+    assert "  Change       2 instances: set HttpTokens=required\n" in run.stderr
     (changed,) = cloud.requiring()
     (exempt,) = {first, second} - {changed}
     assert f"{exempt}  unchanged: the instance is exempt by tag through 2999-12-31" in run.stdout

@@ -9,9 +9,11 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 from report.page import Page
-from support.repository import IMDSV2
+from support.repository import EXAMPLES, IMDSV2
 
 EVALUATED = ("AWS::EC2::Instance", "AWS::EC2::LaunchTemplate", "AWS::AutoScaling::LaunchConfiguration")
+DATA = '<script type="application/json" id="data">'
+SUMMARY = {"COMPLIANT": "compliant", "NON_COMPLIANT": "nonCompliant", "NOT_APPLICABLE": "notApplicable"}
 # Chromium sends no requests of its own, so that the tests see only those of the report.
 OPTIONS = (
     "--headless",
@@ -39,11 +41,38 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture
-def report(browser, tmp_path):
-    """Returns a function that opens the report of files or lists of configuration items.
+def quiet_browser(browser):
+    """The browser, which must have logged no message and loaded nothing but files at the end of the test."""
+    yield browser
+    assert [each for each in browser.get_log("browser") if each["level"] != "INFO"] == []
+    events = [json.loads(each["message"])["message"] for each in browser.get_log("performance")]
+    requests = [each["params"]["request"] for each in events if each["method"] == "Network.requestWillBeSent"]
+    remote = [each["url"] for each in requests if each["url"].startswith(("http", "ws"))]
+    assert remote == [], "the report loads nothing from the network"
 
-    After each test, the browser must have logged no message and loaded nothing but the report.
-    """
+
+@pytest.fixture
+def scanned(quiet_browser, tmp_path):
+    """Returns a function that opens the report that `imdsv2 scan` would write of these evaluations."""
+
+    def open_report(evaluations, **fields):
+        before, after = evaluate("html", EXAMPLES / "snapshot.json").decode().split(DATA)
+        _, after = after.split("</script>", 1)
+        summary = dict.fromkeys(("compliant", "nonCompliant", "notApplicable"), 0)
+        for each in evaluations:
+            summary[SUMMARY[each["compliance"]]] += 1
+        data = {"generated": "2026-11-26T10:00:00Z", "parameters": {}, "usageDays": None, "others": 0}
+        data |= {"evaluations": evaluations, "failures": [], "summary": summary, "comparison": None} | fields
+        text = json.dumps(data).replace("<", "\\u003c")
+        (tmp_path / "report.html").write_text(before + DATA + text + "</script>" + after)
+        return Page(quiet_browser, tmp_path / "report.html", evaluations)
+
+    return open_report
+
+
+@pytest.fixture
+def report(quiet_browser, tmp_path):
+    """Returns a function that opens the report of files or lists of configuration items."""
 
     def open_report(*inputs):
         paths = []
@@ -55,14 +84,9 @@ def report(browser, tmp_path):
         evaluations = json.loads(evaluate("json", *paths))["evaluations"]
         (tmp_path / "report.html").write_bytes(evaluate("html", *paths))
         shown = [each for each in evaluations if each["resourceType"] in EVALUATED]
-        return Page(browser, tmp_path / "report.html", shown)
+        return Page(quiet_browser, tmp_path / "report.html", shown)
 
-    yield open_report
-    assert [each for each in browser.get_log("browser") if each["level"] != "INFO"] == []
-    events = [json.loads(each["message"])["message"] for each in browser.get_log("performance")]
-    requests = [each["params"]["request"] for each in events if each["method"] == "Network.requestWillBeSent"]
-    remote = [each["url"] for each in requests if each["url"].startswith(("http", "ws"))]
-    assert remote == [], "the report loads nothing from the network"
+    return open_report
 
 
 def evaluate(output_format, *paths):

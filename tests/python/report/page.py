@@ -21,6 +21,23 @@ def item(number, account="111111111111", region="us-east-1", tokens="optional", 
     } | more
 
 
+def evaluation(number, **more):
+    """Returns an evaluation of an instance that accepts IMDSv1, as `imdsv2 scan` writes it."""
+    identifier = f"i-{number:017x}"
+    return {
+        "resourceType": "AWS::EC2::Instance",
+        "resourceId": identifier,
+        "accountId": "111111111111",
+        "region": "us-east-1",
+        "compliance": "NON_COMPLIANT",
+        "annotation": "HttpTokens is optional: the instance accepts IMDSv1 requests. "
+        "Set HttpTokens=required.",
+        "reason": "tokens optional",
+        "command": "aws ec2 modify-instance-metadata-options --region us-east-1 "
+        f"--instance-id {identifier} --http-tokens required",
+    } | more
+
+
 class Page:
     """The report in the browser, as its reader uses it."""
 
@@ -40,7 +57,7 @@ class Page:
     def column(self, title):
         """Returns the texts of a column on the current page."""
         number = [text.strip() for text in self.texts("thead th")].index(title) + 1
-        return self.texts(f"tbody td:nth-child({number})")
+        return [text.removesuffix("\nFix") for text in self.texts(f"tbody td:nth-child({number})")]
 
     def sort(self, title):
         buttons = self.browser.find_elements(By.CSS_SELECTOR, "thead button")

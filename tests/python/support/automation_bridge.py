@@ -9,6 +9,7 @@ from threading import Thread
 from botocore import xform_name
 
 from support.loopback import region, serving
+from support.recorded_calls import record
 from support.runbook_executor import Execution, Runbook, StartError
 
 PAGE = 2
@@ -119,7 +120,9 @@ def bridge(automation):
     """Serves the operations of an `Automation`."""
 
     def answer(request, body):
-        operation = xform_name(request.headers["X-Amz-Target"].split(".")[1])
+        name = request.headers["X-Amz-Target"].split(".")[1]
+        record(request.headers, "ssm", name)
+        operation = xform_name(name)
         response = getattr(automation, operation)(region(request), json.loads(body))
         return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(response).encode()
 

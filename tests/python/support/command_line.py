@@ -9,6 +9,7 @@ import pytest
 
 from support import cloudwatch_bridge
 from support.cloud import ACCOUNT, MotoCloud, days
+from support.recorded_calls import application
 from support.repository import IMDSV2, ROOT
 
 OWN, OTHER = ACCOUNT, "222222222222"
@@ -30,6 +31,11 @@ class CommandLineCloud(MotoCloud):
         # The processes that the test started.
         self.processes = []
         self.enter(OTHER)
+
+    def cloudwatch(self, region, access_key):
+        """Returns the client of CloudWatch of the account that an access key belongs to."""
+        keys = {session.get_credentials().access_key: account for account, session in self.sessions.items()}
+        return self.client("cloudwatch", region, keys.get(access_key, OWN))
 
     def instances(self, count, region="us-east-1", account=OWN, tokens="optional"):
         """Launches instances and returns their ids."""
@@ -62,14 +68,16 @@ class CommandLineCloud(MotoCloud):
         """Returns the ids of the instances that require tokens."""
         return {each for each, tokens in self.tokens().items() if tokens == "required"}
 
-    def imdsv2(self, *arguments, environment=None, endpoint=None):
-        """Runs `imdsv2` to its end."""
+    def imdsv2(self, *arguments, environment=None, endpoint=None, stdin=None):
+        """Runs `imdsv2` to its end, with this text as its standard input."""
         return subprocess.run(
             [IMDSV2, *arguments],
             capture_output=True,
             text=True,
+            input=stdin,
+            stdin=None if stdin else subprocess.DEVNULL,
             timeout=2 * LONGEST_WAIT,
-            **self.surroundings(environment, endpoint),
+            **self.surroundings(environment, endpoint, arguments),
         )
 
     def start(self, *arguments, endpoint=None):
@@ -79,13 +87,13 @@ class CommandLineCloud(MotoCloud):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            **self.surroundings(endpoint=endpoint),
+            **self.surroundings(endpoint=endpoint, arguments=arguments),
         )
         self.processes.append(process)
         return process
 
-    def surroundings(self, environment=None, endpoint=None):
-        """Returns the environment and the working directory of `imdsv2`."""
+    def surroundings(self, environment=None, endpoint=None, arguments=("none",)):
+        """Returns the environment and the working directory of `imdsv2` with these arguments."""
         settings = {
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": endpoint or self.endpoint,
@@ -93,6 +101,7 @@ class CommandLineCloud(MotoCloud):
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_SDK_UA_APP_ID": application(*arguments[:1], arguments),
         }
         settings |= {f"AWS_ENDPOINT_URL_{service}": url for service, url in self.services.items()}
         return {"env": settings | (environment or {}), "cwd": ROOT}
@@ -132,7 +141,7 @@ def wait_for(condition, process):
 def cloud(moto_server):
     """Two accounts without resources, and `imdsv2`."""
     cloud = CommandLineCloud(moto_server)
-    with cloudwatch_bridge.bridge(lambda region: cloud.client("cloudwatch", region)) as address:
+    with cloudwatch_bridge.bridge(cloud.cloudwatch) as address:
         cloud.services["CLOUDWATCH"] = address
         yield cloud
         for process in cloud.processes:

@@ -39,3 +39,8 @@ def serving(answer):
 def region(request):
     """Returns the Region for which a request is signed."""
     return request.headers["Authorization"].split("/")[2]
+
+
+def access_key(request):
+    """Returns the access key with which a request is signed."""
+    return request.headers["Authorization"].split("Credential=")[1].split("/")[0]

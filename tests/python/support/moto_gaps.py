@@ -1,4 +1,4 @@
-"""Behavior of EC2, CloudWatch and CloudFormation that moto 5.2.1 lacks. Importing this module patches moto.
+"""Behavior of AWS that moto 5.2.1 lacks. Importing this module patches moto.
 
 The docstring of each function describes what AWS does. A test changes `simulated` to have EC2 fail or lag.
 """
@@ -6,6 +6,8 @@ The docstring of each function describes what AWS does. A test changes `simulate
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 
+from moto.account.responses import AccountResponse
+from moto.account.urls import url_paths as account_urls
 from moto.cloudformation.parsing import ResourceMap
 from moto.cloudwatch.models import CloudWatchBackend, Statistics
 from moto.core.common_models import CloudFormationModel
@@ -235,6 +237,13 @@ class StackAlarm(CloudFormationModel):
         return getattr(self, attribute.lower())
 
 
+def account_information(self):
+    """Returns the name of the account. Every account has the same."""
+    return ActionResult({"AccountId": self.current_account, "AccountName": "production"})
+
+
+account_urls["{0}/getAccountInformation$"] = AccountResponse.dispatch
+AccountResponse.get_account_information = account_information
 CloudWatchBackend.get_metric_statistics = get_metric_statistics
 ResourceMap.validate_outputs = validate_outputs
 Instance.start = start

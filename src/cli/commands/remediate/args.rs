@@ -1,16 +1,19 @@
 //! The options of `imdsv2 remediate`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::ensure;
 use clap::builder::PossibleValue;
 use clap::{Parser, ValueEnum};
 
 use super::canary::CanarySize;
+use crate::cli::filter::{Filter, FilterOptions};
 use crate::cli::fleet::accounts::Selection;
 use crate::cli::output::changes::ChangeFormat;
 use crate::rule::enforcement::{EnforcementPolicy, OnConcern};
 use crate::rule::policy::Policy;
+use crate::rule::resource::ResourceType;
 
 /// Require IMDSv2 on non-compliant instances that do not use IMDSv1
 ///
@@ -24,6 +27,7 @@ use crate::rule::policy::Policy;
 Examples:
   imdsv2 remediate --region eu-central-1 --dry-run
   imdsv2 remediate --region eu-central-1 --instance-id i-0123456789abcdef0
+  imdsv2 remediate --tag team=web --limit 20 --details
   imdsv2 remediate --from scan.json --canary 5% --soak 1h --journal monday.jsonl
   imdsv2 remediate --accounts-file roles.txt --hop-limit 2 --yes --format json
   imdsv2 remediate --automation imdsv2-config-rule-EnforceImdsv2 \\
@@ -37,13 +41,26 @@ pub(crate) struct Args {
 
     /// An instance to remediate; may be repeated [default: all non-compliant instances]
     #[arg(help_heading = "Accounts and Regions")]
-    #[arg(long = "instance-id", value_name = "ID")]
+    #[arg(long = "instance-id", value_name = "ID", value_parser = instance_id)]
     pub(super) instance_ids: Vec<String>,
 
-    /// Remediate what a scan found: a file that `imdsv2 scan --format json` wrote
+    /// Remediate what a scan found: a file that `imdsv2 scan --format json` wrote, or - for standard input
     #[arg(help_heading = "Accounts and Regions")]
     #[arg(long, value_name = "FILE", conflicts_with = "instance_ids")]
     pub(super) from: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) filter: FilterOptions,
+
+    /// Change at most N instances
+    #[arg(help_heading = "Resources")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: Option<u32>,
+
+    /// Accepted for commands that are shared with scan: only non-compliant instances are ever changed
+    #[arg(help_heading = "Resources")]
+    #[arg(long, value_name = "COMPLIANCE", value_parser = ["non-compliant"])]
+    only: Option<String>,
 
     /// The look-back period for IMDSv1 calls, in days, at most 455; 0 does not check for calls
     #[arg(help_heading = "Conditions")]
@@ -112,10 +129,15 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = ChangeFormat::Table)]
     pub(super) format: ChangeFormat,
 
-    /// The output file [default: standard output]
+    /// The output file; - is standard output [default: standard output]
     #[arg(help_heading = "Output")]
     #[arg(long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
+    output: Option<PathBuf>,
+
+    /// List what is planned for each instance, on the terminal or as CSV in a file
+    #[arg(help_heading = "Output")]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    pub(super) details: Option<PathBuf>,
 
     #[command(flatten)]
     pub(super) automation: AutomationArgs,
@@ -154,10 +176,40 @@ impl Args {
         }
     }
 
+    /// Returns the output file; `None` is standard output.
+    pub(super) fn output_file(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| path.as_os_str() != "-")
+    }
+
+    /// Returns the filter of instances.
+    ///
+    /// # Errors
+    /// Returns an error if a file cannot be read, or the filter leaves out all instances.
+    pub(super) fn instance_filter(&self) -> anyhow::Result<Filter> {
+        let filter = self.filter.filter()?;
+        ensure!(
+            filter.includes_type(&ResourceType::Instance),
+            "--type leaves out instances, but remediate changes instances only: pass --type instance, or leave it out"
+        );
+        Ok(filter)
+    }
+
     /// Returns the rule parameters.
     pub(super) fn rule_policy(&self) -> Policy {
         self.parameters.clone().unwrap_or_default()
     }
+}
+
+/// Parses the id of an instance
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html>).
+pub(crate) fn instance_id(text: &str) -> Result<String, String> {
+    let digits = text.strip_prefix("i-").unwrap_or_default();
+    let is_hexadecimal = digits.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+    if is_hexadecimal && matches!(digits.len(), 8 | 17) {
+        return Ok(text.to_owned());
+    }
+    Err("expected an instance id: i- and 8 or 17 digits or letters from a to f, such as i-0123456789abcdef0"
+        .to_owned())
 }
 
 impl ValueEnum for OnConcern {

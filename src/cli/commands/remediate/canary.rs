@@ -1,6 +1,6 @@
 //! The canary: a few instances that are changed first, and watched before the others are changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use super::change::PlannedChange;
 use super::change_log::{ChangeLog, ChangedInstance};
 use crate::cli::clock::Clock;
 use crate::cli::fleet::usage::{self, Observation, Observed};
+use crate::cli::terminal::screen::{Progress, Screen};
 use crate::rule::enforcement::{EnforcementPolicy, OnConcern};
 use crate::rule::resource::Location;
 
@@ -37,7 +38,7 @@ impl FromStr for CanarySize {
 
 impl CanarySize {
     /// Returns the number of instances out of `all`: at least one.
-    fn of(self, all: usize) -> usize {
+    pub(super) fn of(self, all: usize) -> usize {
         match self {
             Self::Instances(count) => count.min(all),
             Self::Percent(percent) => (all * percent).div_ceil(100).min(all),
@@ -96,6 +97,7 @@ pub(super) struct Watch<'a> {
     pub(super) soak: Duration,
     pub(super) policy: &'a EnforcementPolicy,
     pub(super) clock: &'a Clock,
+    pub(super) screen: &'a Screen,
 }
 
 impl Watch<'_> {
@@ -113,6 +115,7 @@ impl Watch<'_> {
             );
         }
         let until = self.clock.now() + self.soak;
+        let mut reports = Reports::new(self, &callers);
         loop {
             let left = (until - self.clock.now()).try_into().unwrap_or(Duration::ZERO);
             tokio::select! {
@@ -122,11 +125,13 @@ impl Watch<'_> {
                 }
             }
             let observations = self.observe(&callers).await?;
+            reports.update(&observations);
             let rejected = observations.iter().find(|(_, observation)| observation.rejected > 0);
             if let Some((id, Observation { rejected, .. })) = rejected {
                 return Err(format!("the canary {id} was rejected {rejected} IMDSv1 calls since its change"));
             }
             if left <= POLL_INTERVAL {
+                reports.conclude(self.soak);
                 return self.conclude(&observations);
             }
         }
@@ -168,6 +173,49 @@ impl Watch<'_> {
     }
 }
 
+/// What a person sees of a canary.
+struct Reports<'a> {
+    screen: &'a Screen,
+    countdown: Progress,
+    reported: BTreeSet<String>,
+    instances: usize,
+    rejected: u64,
+}
+
+impl<'a> Reports<'a> {
+    fn new(watch: &Watch<'a>, callers: &[&ChangedInstance]) -> Self {
+        let soak = humantime::format_duration(watch.soak);
+        watch.screen.note(&format!("{} changed in the canary. Watching for {soak}.", callers.len()));
+        for changed in callers {
+            watch.screen.note(&format!("  {}", changed.target.label()));
+        }
+        let countdown = watch.screen.countdown("Canary: waiting for data of CloudWatch", watch.soak);
+        let reported = BTreeSet::new();
+        Self { screen: watch.screen, countdown, reported, instances: callers.len(), rejected: 0 }
+    }
+
+    fn update(&mut self, observations: &[(&str, Observation)]) {
+        for (id, observation) in observations {
+            if observation.has_reported && self.reported.insert((*id).to_owned()) {
+                let rejected = observation.rejected;
+                self.screen.note(&format!("  {id} reports to CloudWatch: {rejected} IMDSv1 calls rejected"));
+            }
+        }
+        self.rejected = observations.iter().map(|(_, observation)| observation.rejected).sum();
+        self.countdown.set_status(&self.line());
+    }
+
+    fn line(&self) -> String {
+        let Self { reported, instances, rejected, .. } = self;
+        format!("Canary: {} of {instances} reported, {rejected} IMDSv1 calls rejected", reported.len())
+    }
+
+    /// Says at the end of the soak what was seen.
+    fn conclude(&self, soak: Duration) {
+        self.screen.note(&format!("{} in {}.", self.line(), humantime::format_duration(soak)));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,7 +249,9 @@ mod tests {
                 force,
                 hop_limit: None,
             };
-            let watch = Watch { soak: Duration::ZERO, policy: &policy, clock: &Clock::System };
+            let screen = Screen::default();
+            let clock = &Clock::System;
+            let watch = Watch { soak: Duration::ZERO, policy: &policy, clock, screen: &screen };
             let released = [&all, &some, &none].map(|observations| watch.conclude(observations).is_ok());
             assert_eq!(released, expected, "{policy:?}");
         }

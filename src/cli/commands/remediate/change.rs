@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::target::Target;
 use crate::cli::journal::{Journal, Step};
-use crate::cli::output::changes::ChangeStatus;
+use crate::cli::output::changes::{Change, ChangeStatus};
 use crate::rule::enforcement::Usage;
 use crate::rule::resource::{HttpTokens, MetadataOptions};
 
@@ -31,6 +31,12 @@ impl PlannedChange {
                 options.and_then(|options| options.hop_limit).unwrap_or_default()
             ),
         }
+    }
+
+    /// Returns the change as a result that is not there yet.
+    pub(super) fn planned(&self) -> Change {
+        let (instance, name) = (self.target.instance.clone(), self.target.name());
+        Change { instance, name, status: ChangeStatus::NotStarted, detail: self.description() }
     }
 
     /// Writes a step of the change to the journal.

@@ -7,6 +7,7 @@ use super::target::Target;
 use crate::cli::commands::change_progress::ChangeProgress;
 use crate::cli::fleet::usage::Observed;
 use crate::cli::output::changes::{Change, ChangeReport, ChangeStatus};
+use crate::cli::terminal::screen::Screen;
 use crate::cli::terminal::shutdown::Shutdown;
 
 /// An instance that was changed.
@@ -28,8 +29,13 @@ pub(super) struct ChangeLog<'a> {
 }
 
 impl<'a> ChangeLog<'a> {
-    pub(super) fn new(report: &'a mut ChangeReport, instances: usize, shutdown: Shutdown) -> Self {
-        let progress = ChangeProgress::new(report, instances, shutdown.clone());
+    pub(super) fn new(
+        report: &'a mut ChangeReport,
+        instances: usize,
+        screen: &Screen,
+        shutdown: Shutdown,
+    ) -> Self {
+        let progress = ChangeProgress::new(report, instances, screen, shutdown.clone());
         Self { progress, shutdown, changed: Vec::new(), uncertain: 0, has_failed: false }
     }
 
@@ -37,7 +43,7 @@ impl<'a> ChangeLog<'a> {
     /// finished, and are in the journal.
     pub(super) fn add(&mut self, result: ChangeResult) {
         let ChangeResult { change: PlannedChange { target, .. }, status, effect, detail } = result;
-        self.progress.add(&Change { instance: target.instance.clone(), status, detail });
+        self.progress.add(&Change { instance: target.instance.clone(), name: target.name(), status, detail });
         self.has_failed |= status == ChangeStatus::Failed;
         match effect {
             Effect::None => {}

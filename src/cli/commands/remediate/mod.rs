@@ -2,23 +2,28 @@
 //!
 //! - `args`: the options.
 //! - `selection`, `target`: the instances to remediate, and those that need no change.
-//! - `planning`: what to do with each of them.
+//! - `planning`: what to do with each of them; `plan_summary` is the plan in a few lines.
 //! - `prompt`: the question before changes are made.
 //! - `canary`: a few instances that are changed first, and watched.
 //! - `recheck`: the decision right before a change, with the facts of that moment.
 //! - `direct`, `runbook`: changes made by the command line, or by a runbook.
 //! - `change`, `change_log`: a change with its lines in the journal, and the results of all changes.
+//! - `sources`: what launched the instances, and launches more of them.
+//! - `end_summary`: what was changed, what remains, and what to do next.
 
 mod args;
 mod canary;
 mod change;
 mod change_log;
 mod direct;
+mod end_summary;
+mod plan_summary;
 mod planning;
 pub(crate) mod prompt;
 mod recheck;
 mod runbook;
 mod selection;
+mod sources;
 mod target;
 
 use std::path::{Path, PathBuf};
@@ -27,7 +32,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use time::OffsetDateTime;
 
-pub(crate) use self::args::Args;
+pub(crate) use self::args::{Args, instance_id};
 pub(crate) use self::planning::no_credentials;
 
 use self::args::AutomationArgs;
@@ -35,42 +40,85 @@ use self::canary::{Split, Watch};
 use self::change::{ChangeResult, PlannedChange};
 use self::change_log::ChangeLog;
 use self::direct::Enforcer;
+use self::end_summary::EndSummary;
+use self::planning::Prepared;
 use self::recheck::Recheck;
 use self::runbook::Runbook;
 use crate::cli::clock::Clock;
 use crate::cli::concurrency::Concurrency;
 use crate::cli::exit::Completion;
+use crate::cli::fleet::accounts::Environment;
 use crate::cli::journal::Journal;
 use crate::cli::output;
-use crate::cli::output::changes::{ChangeReport, ChangeStatus};
+use crate::cli::output::changes::{Change, ChangeFormat, ChangeReport, ChangeStatus};
 use crate::cli::terminal::messages;
 use crate::cli::terminal::shutdown::Shutdown;
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let clock = &args.selection.environment.clock;
     let inputs = [args.journal.as_deref(), args.from.as_deref(), args.selection.accounts_file()];
-    let inputs: Vec<&Path> = inputs.into_iter().flatten().collect();
-    output::check_target(args.output.as_deref(), &inputs)?;
+    let inputs: Vec<&Path> = inputs.into_iter().flatten().chain(args.filter.files()).collect();
+    output::check_target(args.output_file(), &inputs)?;
+    let filter = args.instance_filter()?;
     if let Some(journal) = &args.journal {
         check_journal(journal)?;
     }
-    let plan = planning::plan(args, clock).await?;
+    let shutdown = Shutdown::listen(&args.selection.environment.screen);
+    let plan = planning::plan(args, filter, clock).await?;
     let failures = plan.failures.len();
     for failure in &plan.failures {
         messages::error(failure);
     }
-    let mut report = ChangeReport::open(args.format, args.output.as_deref())?;
-    let changes = plan.print(&mut report).context("cannot write the output")?;
+    let mut report = ChangeReport::open(args.format, args.output_file())?;
+    let prepared = plan.prepare(args.limit);
+    let journal = args.journal.clone().map_or_else(|| default_journal(clock), Ok)?;
+    print_plan(args, &prepared, &journal)?;
+    let Prepared { changes, facts, sources, left, .. } = prepared;
+    left.iter().try_for_each(|change| report.add(change)).context("cannot write the output")?;
     let mut applied = Applied::default();
     if args.dry_run {
-        check(args, changes, &mut report).await?;
+        check(args, changes, &mut report, shutdown).await?;
     } else if !changes.is_empty() {
-        applied = apply(args, clock, changes, &mut report).await?;
+        applied = apply(args, changes, &journal, &mut report, shutdown).await?;
     }
-    report.finish(applied.journal.as_deref()).context("cannot write the output")?;
+    if applied.is_confirmed || args.dry_run {
+        let sources = sources.open(&args.rule_policy(), clock.now().date()).await;
+        EndSummary { args, report: &report, applied: &applied, skipped: &facts.skipped, sources }.print();
+    }
+    let undo = applied.has_effect.then_some(journal.as_path());
+    report.finish(undo).context("cannot write the output")?;
     let errors = failures + report.count(ChangeStatus::Failed) + usize::from(applied.canary_failed);
     let open = [ChangeStatus::Skipped, ChangeStatus::NotStarted, ChangeStatus::Allowed];
     Ok(Completion::of(errors, open.into_iter().map(|status| report.count(status)).sum()))
+}
+
+/// Prints the plan, and what is planned for each instance where `--details` says.
+fn print_plan(args: &Args, prepared: &Prepared, journal: &Path) -> anyhow::Result<()> {
+    let Prepared { changes, facts, planned, left, .. } = prepared;
+    let mut details = planned.iter().chain(left);
+    let shown = (!args.dry_run).then(|| journal.display().to_string());
+    messages::note("Plan");
+    for (label, value) in plan_summary::entries(args, facts, changes, shown.as_deref()) {
+        messages::entry(label, &value);
+    }
+    for warning in plan_summary::warnings(args, facts) {
+        messages::warning(&warning);
+    }
+    match args.details.as_deref() {
+        None => {}
+        Some(path) if path.as_os_str() == "-" => {
+            for change in details {
+                messages::note(&change.line());
+            }
+        }
+        Some(path) => {
+            let mut report = ChangeReport::open(ChangeFormat::Csv, Some(path))?;
+            let written = details.try_for_each(|change| report.add(change));
+            written.and_then(|()| report.finish(None)).context("cannot write the details")?;
+            messages::note(&format!("{}: what is planned for each instance", path.display()));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that a journal can be created, before anything else is done.
@@ -84,9 +132,16 @@ fn check_journal(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Asks EC2 whether the changes would be allowed. Whether they are allowed to a runbook's role is not checked.
-async fn check(args: &Args, changes: Vec<PlannedChange>, report: &mut ChangeReport) -> anyhow::Result<()> {
-    let concurrency = Concurrency { limit: args.concurrency, shutdown: Shutdown::listen() };
-    let mut log = ChangeLog::new(report, changes.len(), concurrency.shutdown.clone());
+async fn check(
+    args: &Args,
+    changes: Vec<PlannedChange>,
+    report: &mut ChangeReport,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    shutdown.begin_work();
+    let screen = &args.selection.environment.screen;
+    let concurrency = Concurrency { limit: args.concurrency, shutdown };
+    let mut log = ChangeLog::new(report, changes.len(), screen, concurrency.shutdown.clone());
     if let Some(document) = &args.automation.document {
         for change in changes {
             let detail =
@@ -102,8 +157,14 @@ async fn check(args: &Args, changes: Vec<PlannedChange>, report: &mut ChangeRepo
 /// What came of the changes, beside their results.
 #[derive(Default)]
 struct Applied {
-    /// The journal, if there is anything in it to undo.
+    /// Whether the question was answered with yes.
+    is_confirmed: bool,
+    /// Whether there is anything in the journal to undo.
+    has_effect: bool,
+    /// The journal, once it was created.
     journal: Option<PathBuf>,
+    /// The number of instances that EC2 may have changed without a response.
+    uncertain: usize,
     /// Whether the canary kept the others from being changed.
     canary_failed: bool,
 }
@@ -111,25 +172,29 @@ struct Applied {
 /// Makes the changes, after confirmation.
 async fn apply(
     args: &Args,
-    clock: &Clock,
     changes: Vec<PlannedChange>,
+    path: &Path,
     report: &mut ChangeReport,
+    shutdown: Shutdown,
 ) -> anyhow::Result<Applied> {
     if let Some(size) = args.canary {
         size.check(changes.len()).map_err(anyhow::Error::msg)?;
     }
     let is_confirmed = args.yes || prompt::confirm("Change", changes.len())?;
-    let shutdown = Shutdown::listen();
-    let mut log = ChangeLog::new(report, changes.len(), shutdown.clone());
     if !is_confirmed {
-        log.add_not_started(changes);
-        log.finish().context("cannot write the output")?;
+        messages::note("Nothing was changed.");
+        let mut changes = changes.into_iter();
+        let written =
+            changes.try_for_each(|change| report.add(&Change { detail: String::new(), ..change.planned() }));
+        written.context("cannot write the output")?;
         return Ok(Applied::default());
     }
-    let path = args.journal.clone().map_or_else(|| default_journal(clock), Ok)?;
-    let journal = Arc::new(Journal::create(&path, "remediate", clock)?);
+    shutdown.begin_work();
+    let Environment { clock, screen, .. } = &args.selection.environment;
+    let mut log = ChangeLog::new(report, changes.len(), screen, shutdown.clone());
+    let journal = Arc::new(Journal::create(path, "remediate", clock)?);
     // Before anything can fail: the way to undo what follows.
-    messages::note(&format!("Journal: {}", path.display()));
+    screen.note(&format!("Journal: {}", path.display()));
     let method = Method::of(args, clock, &journal, &shutdown);
     let canary_failure = apply_in_order(args, clock, changes, &method, &mut log).await?;
     let has_effect = !log.changed.is_empty() || log.uncertain > 0;
@@ -137,10 +202,15 @@ async fn apply(
     if let Some(reason) = &canary_failure {
         messages::error(&format!("the other instances were not changed: {reason}"));
     }
-    print_summary(report, has_effect.then_some(path.as_path()), uncertain);
-    written.context("cannot write the output")?;
     let canary_failed = canary_failure.is_some() && !shutdown.is_requested();
-    Ok(Applied { journal: has_effect.then_some(path), canary_failed })
+    let journal = Some(path.to_owned());
+    let applied = Applied { is_confirmed, has_effect, journal, uncertain, canary_failed };
+    if let Err(error) = written {
+        // The results are lost, but not what was changed.
+        end_summary::print_counts(report, &applied);
+        return Err(error).context("cannot write the output");
+    }
+    Ok(applied)
 }
 
 /// Changes the canary, watches it, and changes the others. Returns why the others were not changed.
@@ -176,25 +246,8 @@ async fn watch_canary(args: &Args, clock: &Clock, log: &ChangeLog<'_>) -> Result
     if log.has_failed {
         return Err("a change of the canary failed".to_owned());
     }
-    let soak = humantime::format_duration(args.soak);
-    messages::note(&format!("{} changed in the canary. Watching for {soak}.", log.changed.len()));
-    Watch { soak: args.soak, policy: &args.policy(), clock }.run(log).await
-}
-
-fn print_summary(report: &ChangeReport, journal: Option<&Path>, uncertain: usize) {
-    let (changed, failed) = (report.count(ChangeStatus::Changed), report.count(ChangeStatus::Failed));
-    let not_started = report.count(ChangeStatus::NotStarted);
-    let mut summary = vec![format!("{changed} changed, {failed} failed, {not_started} not started.")];
-    if uncertain > 0 {
-        summary.push(format!("{uncertain} may have been changed without a response of EC2."));
-    }
-    if let Some(journal) = journal {
-        summary.push(format!("To undo: imdsv2 restore {}.", journal.display()));
-    }
-    if not_started > 0 {
-        summary.push("To continue: run the same command with another --journal.".to_owned());
-    }
-    messages::note(&summary.join(" "));
+    let screen = &args.selection.environment.screen;
+    Watch { soak: args.soak, policy: &args.policy(), clock, screen }.run(log).await
 }
 
 /// How the changes are made.

@@ -1,7 +1,6 @@
 //! The plan: what to do with each instance, by what EC2 and CloudWatch know of it.
 
-use std::collections::BTreeSet;
-use std::io;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -11,16 +10,21 @@ use tokio::task::JoinSet;
 
 use super::args::Args;
 use super::change::PlannedChange;
+use super::plan_summary::PlanFacts;
 use super::selection::InstanceSelection;
+use super::sources::Sources;
 use super::target::{self, Target, UnchangedInstance};
+use crate::aws::ApiError;
 use crate::cli::clock::Clock;
+use crate::cli::filter::Filter;
 use crate::cli::fleet::accounts::AccountRegion;
+use crate::cli::fleet::failures::{self, Failure};
 use crate::cli::fleet::usage;
-use crate::cli::output::changes::{Change, ChangeReport, ChangeStatus};
-use crate::cli::terminal::messages;
-use crate::rule::enforcement::{Decision, EnforcementPolicy, NoChangeReason, Usage, decide};
+use crate::cli::output::changes::{Change, ChangeStatus};
+use crate::rule::enforcement::{Decision, EnforcementPolicy, NoChangeReason, SkipReason, Usage, decide};
 use crate::rule::policy::Policy;
 use crate::rule::resource::{InstanceKey, Location};
+use crate::sources::ec2::Ec2Error;
 
 /// What to do with each instance.
 #[derive(Default)]
@@ -30,6 +34,7 @@ pub(super) struct Plan {
     unchanged: Vec<UnchangedInstance>,
     /// What could not be listed or found.
     pub(super) failures: Vec<String>,
+    facts: PlanFacts,
 }
 
 /// An instance, and what to do with it.
@@ -38,13 +43,26 @@ struct PlannedInstance {
     usage: Usage,
     usage_at: OffsetDateTime,
     decision: Decision,
+    /// Why it would be skipped without `--force`.
+    forced: Option<SkipReason>,
+}
+
+/// A plan, taken apart.
+pub(super) struct Prepared {
+    pub(super) changes: Vec<PlannedChange>,
+    pub(super) facts: PlanFacts,
+    pub(super) sources: Sources,
+    /// What is planned for each instance that is changed.
+    pub(super) planned: Vec<Change>,
+    /// The instances that are not changed.
+    pub(super) left: Vec<Change>,
 }
 
 /// Lists the selected instances, and decides on each.
 ///
 /// # Errors
 /// Returns an error if an input file cannot be read.
-pub(super) async fn plan(args: &Args, clock: &Clock) -> anyhow::Result<Plan> {
+pub(super) async fn plan(args: &Args, filter: Filter, clock: &Clock) -> anyhow::Result<Plan> {
     let selection = match &args.from {
         Some(scan) => InstanceSelection::found_in(scan)?,
         None => InstanceSelection::ids(&args.instance_ids),
@@ -61,30 +79,49 @@ pub(super) async fn plan(args: &Args, clock: &Clock) -> anyhow::Result<Plan> {
 
     let planner = Arc::new(Planner {
         selection,
+        filter,
         rule: args.rule_policy(),
         policy: args.policy(),
         clock: clock.clone(),
         slots: Semaphore::new(usize::from(args.concurrency)),
     });
+    let regions: Vec<_> =
+        fleet.regions.into_iter().filter(|region| planner.selection.may_be_in(&region.location)).collect();
+    plan.facts.regions = regions.iter().map(|region| region.location.region.clone()).collect();
+    plan.facts.accounts = account_names(&regions).await;
+    let progress = args.selection.environment.screen.over_regions(regions.len());
     let mut tasks = JoinSet::new();
-    for region in fleet.regions.into_iter().filter(|region| planner.selection.may_be_in(&region.location)) {
+    for region in regions {
         let planner = Arc::clone(&planner);
         tasks.spawn(async move { planner.plan_region(&Arc::new(region)).await });
     }
-    let mut listed = BTreeSet::new();
+    let (mut listed, mut failures) = (BTreeSet::new(), Vec::new());
     while let Some(planned) = tasks.join_next().await {
+        progress.step();
         match planned.context("the planning of a Region panicked")? {
             Ok(region) => {
-                listed.insert(region.location);
-                plan.instances.extend(region.instances);
-                plan.unchanged.extend(region.unchanged);
+                listed.insert(region.location.clone());
+                plan.add_region(region);
             }
-            Err(failure) => plan.failures.push(failure),
+            Err(failure) => failures.push(failure),
         }
     }
+    plan.failures.extend(failures::lines(&failures, "remediate"));
     plan.instances.sort_by(|a, b| a.target.instance.cmp(&b.target.instance));
     plan.add_missing(&planner.selection, &listed);
     Ok(plan)
+}
+
+/// Returns the names of accounts, as far as the credentials may read them.
+async fn account_names(regions: &[AccountRegion]) -> BTreeMap<String, Option<String>> {
+    let mut names = BTreeMap::new();
+    for region in regions {
+        let account_id = &region.location.account_id;
+        if !names.contains_key(account_id) {
+            names.insert(account_id.clone(), region.account_name().await);
+        }
+    }
+    names
 }
 
 /// Describes an account that no credentials were passed for.
@@ -93,6 +130,15 @@ pub(crate) fn no_credentials(account_id: &str) -> String {
 }
 
 impl Plan {
+    fn add_region(&mut self, region: RegionPlan) {
+        self.instances.extend(region.instances);
+        self.unchanged.extend(region.unchanged);
+        self.facts.metrics += region.metrics;
+        for (reason, count) in region.unchanged_counts {
+            *self.facts.unchanged.entry(reason).or_default() += count;
+        }
+    }
+
     /// Adds the instances that are selected one by one and were not listed. One that a scan found has disappeared
     /// since; an id that was passed may be misspelled.
     fn add_missing(&mut self, selection: &InstanceSelection, listed: &BTreeSet<Location>) {
@@ -114,47 +160,73 @@ impl Plan {
                 gone.extend(wanted.iter().filter(is_gone).cloned());
             }
         }
+        if !gone.is_empty() {
+            *self.facts.unchanged.entry(NoChangeReason::NotFound.label()).or_default() += gone.len();
+        }
         let reason = NoChangeReason::NotFound;
         let gone = gone.into_iter().map(|instance| UnchangedInstance { instance, reason: reason.clone() });
         self.unchanged.extend(gone);
         self.failures.extend(unknown);
     }
 
-    /// Prints the planned changes, writes the other instances to the report, and returns the changes.
-    ///
-    /// # Errors
-    /// Returns an error if the report cannot be written.
-    pub(super) fn print(self, report: &mut ChangeReport) -> io::Result<Vec<PlannedChange>> {
-        for UnchangedInstance { instance, reason } in self.unchanged {
-            report.add(&Change { instance, status: ChangeStatus::Unchanged, detail: reason.to_string() })?;
+    /// Takes the plan apart. `limit` is the most instances to change.
+    pub(super) fn prepare(self, limit: Option<u32>) -> Prepared {
+        let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let Self { instances, unchanged, facts, .. } = self;
+        let mut prepared = Prepared {
+            changes: Vec::new(),
+            facts,
+            sources: Sources::default(),
+            planned: Vec::new(),
+            left: Vec::new(),
+        };
+        for UnchangedInstance { instance, reason } in unchanged {
+            let (status, detail) = (ChangeStatus::Unchanged, reason.to_string());
+            prepared.left.push(Change { instance, name: None, status, detail });
         }
-        let (mut changes, mut skipped) = (Vec::new(), 0_usize);
-        for PlannedInstance { target, usage, usage_at, decision } in self.instances {
-            let (status, detail) = match decision {
-                Decision::Enforce { raise_hop_limit_to } => {
-                    let change = PlannedChange { target, raise_hop_limit_to, usage, usage_at };
-                    let Location { account_id, region } = &change.target.instance.location;
-                    let (instance_id, description) = (change.target.instance_id(), change.description());
-                    messages::note(&format!("{account_id}  {region}  {instance_id}  {description}"));
-                    changes.push(change);
-                    continue;
-                }
-                Decision::Skip(reason) => {
-                    skipped += 1;
-                    (ChangeStatus::Skipped, reason.to_string())
-                }
-                Decision::NoChange(reason) => (ChangeStatus::Unchanged, reason.to_string()),
-            };
-            report.add(&Change { instance: target.instance, status, detail })?;
+        for planned in instances {
+            prepared.sources.count(&planned.target);
+            prepared.add(planned, limit);
         }
-        messages::note(&format!("{} to change, {skipped} to skip", changes.len()));
-        Ok(changes)
+        prepared
+    }
+}
+
+impl Prepared {
+    fn add(&mut self, planned: PlannedInstance, limit: usize) {
+        let PlannedInstance { target, usage, usage_at, decision, forced } = planned;
+        let (status, detail) = match decision {
+            Decision::Enforce { raise_hop_limit_to } => {
+                let change = PlannedChange { target, raise_hop_limit_to, usage, usage_at };
+                if self.changes.len() >= limit {
+                    *self.facts.skipped.entry("beyond --limit").or_default() += 1;
+                    let detail = format!("beyond --limit {limit}");
+                    return self.left.push(Change { detail, ..change.planned() });
+                }
+                if let Some(reason) = forced {
+                    *self.facts.forced.entry(reason.label()).or_default() += 1;
+                }
+                self.planned.push(change.planned());
+                return self.changes.push(change);
+            }
+            Decision::Skip(reason) => {
+                *self.facts.skipped.entry(reason.label()).or_default() += 1;
+                (ChangeStatus::Skipped, reason.to_string())
+            }
+            Decision::NoChange(reason) => {
+                *self.facts.unchanged.entry(reason.label()).or_default() += 1;
+                (ChangeStatus::Unchanged, reason.to_string())
+            }
+        };
+        let name = target.name();
+        self.left.push(Change { instance: target.instance, name, status, detail });
     }
 }
 
 /// Plans account by account and Region by Region.
 struct Planner {
     selection: InstanceSelection,
+    filter: Filter,
     rule: Policy,
     policy: EnforcementPolicy,
     clock: Clock,
@@ -166,32 +238,51 @@ struct RegionPlan {
     location: Location,
     instances: Vec<PlannedInstance>,
     unchanged: Vec<UnchangedInstance>,
+    /// The number of instances that need no change, by reason.
+    unchanged_counts: BTreeMap<&'static str, usize>,
+    /// The number of metrics that were requested.
+    metrics: usize,
 }
 
 impl Planner {
-    async fn plan_region(&self, region: &Arc<AccountRegion>) -> Result<RegionPlan, String> {
+    async fn plan_region(&self, region: &Arc<AccountRegion>) -> Result<RegionPlan, Failure> {
         let _slot = self.slots.acquire().await;
         let today = self.clock.now().date();
-        let failed = |error: String| format!("{}: {error}", region.location);
-        let listed = target::list(region, &self.rule, &self.selection, today).await;
-        let listed = listed.map_err(|error| failed(error.to_string()))?;
-        let usage_at = self.clock.now();
+        let failed = |what: &str, error: ApiError| Failure::new(&region.location, what, Some(error));
+        let listed = target::list(region, &self.rule, &self.selection, &self.filter, today).await;
+        let listed = listed.map_err(|error| match error {
+            Ec2Error::List(error) => failed("cannot list instances", error),
+            Ec2Error::Describe { error, .. } => failed("cannot describe instances", error),
+        })?;
+        let (usage_at, mut metrics) = (self.clock.now(), 0);
         let usages = if self.policy.lookback_days == 0 || listed.targets.is_empty() {
             vec![Usage::NotChecked; listed.targets.len()]
         } else {
             let candidates: Vec<_> = listed.targets.iter().map(Target::candidate).collect();
+            metrics = usage::metrics_requested(candidates.len());
             let (client, days) = (region.cloudwatch(), self.policy.lookback_days);
             // Without a response of CloudWatch nothing is changed, even if unknown usage is acceptable.
             let usages = usage::imdsv1_usage(&client, &candidates, days, usage_at).await;
-            usages.map_err(|error| failed(error.to_string()))?
+            usages.map_err(|error| failed("cannot query the IMDSv1 usage of instances", error))?
         };
+        let cautious = EnforcementPolicy { force: false, ..self.policy };
         let decide = |(target, usage): (Target, Usage)| {
-            let decision = decide(Some(&target.facts), &usage, &self.policy, &self.rule, today);
-            PlannedInstance { target, usage, usage_at, decision }
+            let decided = |policy| decide(Some(&target.facts), &usage, policy, &self.rule, today);
+            let decision = decided(&self.policy);
+            let forced = match decided(&cautious) {
+                Decision::Skip(reason) if self.policy.force => Some(reason),
+                _ => None,
+            };
+            PlannedInstance { target, usage, usage_at, decision, forced }
         };
         let instances = listed.targets.into_iter().zip(usages).map(decide).collect();
+        let mut unchanged_counts = BTreeMap::new();
+        for unchanged in &listed.unchanged {
+            *unchanged_counts.entry(unchanged.reason.label()).or_default() += 1;
+        }
         let is_named = !matches!(self.selection, InstanceSelection::All);
         let unchanged = if is_named { listed.unchanged } else { Vec::new() };
-        Ok(RegionPlan { location: region.location.clone(), instances, unchanged })
+        let location = region.location.clone();
+        Ok(RegionPlan { location, instances, unchanged, unchanged_counts, metrics })
     }
 }

@@ -12,7 +12,8 @@ pub(crate) fn confirm(verb: &str, instances: usize) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
         bail!("stdin is not a terminal: pass --yes to apply, or --dry-run");
     }
-    write!(anstream::stderr().lock(), "{verb} {instances} instances? [y/N] ")?;
+    let noun = if instances == 1 { "instance" } else { "instances" };
+    write!(anstream::stderr().lock(), "{verb} {instances} {noun}? [y/N] ")?;
     io::stderr().flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;

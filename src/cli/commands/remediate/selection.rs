@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use crate::cli::input::text;
 use crate::rule::resource::{InstanceKey, Location, ResourceType};
 use crate::rule::verdict::Compliance;
 
@@ -26,13 +27,13 @@ impl InstanceSelection {
         if ids.is_empty() { Self::All } else { Self::Ids(ids.iter().cloned().collect()) }
     }
 
-    /// Selects the non-compliant instances in the JSON output of a scan.
+    /// Selects the non-compliant instances in the JSON output of a scan; `-` is standard input.
     ///
     /// # Errors
     /// Returns an error if the file cannot be read, or is not the output of a scan.
     pub(super) fn found_in(scan: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read(scan).with_context(|| format!("cannot read {}", scan.display()))?;
-        let scanned: ScanOutput = serde_json::from_slice(&text)
+        let text = text::read(scan)?;
+        let scanned: ScanOutput = serde_json::from_str(&text)
             .with_context(|| format!("{}: not the output of `imdsv2 scan --format json`", scan.display()))?;
         let mut found = BTreeSet::new();
         for finding in scanned.evaluations.into_iter().filter(FindingRow::is_open_instance) {

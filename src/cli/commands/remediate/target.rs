@@ -5,6 +5,7 @@ use std::sync::Arc;
 use time::Date;
 
 use super::selection::InstanceSelection;
+use crate::cli::filter::Filter;
 use crate::cli::fleet::accounts::AccountRegion;
 use crate::cli::fleet::usage::Candidate;
 use crate::rule::enforcement::{NoChangeReason, needs_no_change};
@@ -25,6 +26,17 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn instance_id(&self) -> &str {
         &self.instance.instance_id
+    }
+
+    /// Returns the Name tag of the instance, if it has one.
+    pub(super) fn name(&self) -> Option<String> {
+        self.facts.resource.tag("Name").map(str::to_owned)
+    }
+
+    /// Returns the name and the id of the instance.
+    pub(super) fn label(&self) -> String {
+        self.name()
+            .map_or_else(|| self.instance_id().to_owned(), |name| format!("{name}  {}", self.instance_id()))
     }
 
     /// Returns the instance as a candidate for a query of CloudWatch.
@@ -55,9 +67,10 @@ pub(super) async fn list(
     region: &Arc<AccountRegion>,
     rule: &Policy,
     selection: &InstanceSelection,
+    filter: &Filter,
     today: Date,
 ) -> Result<Listed, Ec2Error> {
-    let mut lister = Lister { region, rule, selection, today, listed: Listed::default() };
+    let mut lister = Lister { region, rule, selection, filter, today, listed: Listed::default() };
     region::each_instance(&region.resources, &mut lister).await?;
     Ok(lister.listed)
 }
@@ -66,6 +79,7 @@ struct Lister<'a> {
     region: &'a Arc<AccountRegion>,
     rule: &'a Policy,
     selection: &'a InstanceSelection,
+    filter: &'a Filter,
     today: Date,
     listed: Listed,
 }
@@ -75,7 +89,7 @@ impl Visitor for Lister<'_> {
 
     async fn instance(&mut self, facts: InstanceFacts<'_>) -> Result<(), Ec2Error> {
         let instance = self.region.key(&facts.resource.resource_id);
-        if !self.selection.contains(&instance) {
+        if !self.selection.contains(&instance) || !self.filter.includes(&facts.resource) {
             return Ok(());
         }
         match needs_no_change(&facts, self.rule, self.today) {

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use self::restoration::{Restoration, tokens_before};
 use super::change_progress::ChangeProgress;
-use super::remediate::{no_credentials, prompt};
+use super::remediate::{instance_id, no_credentials, prompt};
 use crate::cli::concurrency::Concurrency;
 use crate::cli::exit::Completion;
 use crate::cli::fleet::accounts::{AccountRegion, Selection};
@@ -51,7 +51,7 @@ pub(crate) struct Args {
 
     /// An instance to restore; may be repeated [default: all instances in the journal]
     #[arg(help_heading = "Accounts and Regions")]
-    #[arg(long = "instance-id", value_name = "ID")]
+    #[arg(long = "instance-id", value_name = "ID", value_parser = instance_id)]
     instance_ids: Vec<String>,
 
     /// Change nothing; ask EC2 whether each change would be allowed
@@ -94,6 +94,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         messages::note(&format!("{}: nothing to restore", args.journal.display()));
         return Ok(Completion::of(failures, 0));
     }
+    let shutdown = Shutdown::listen(&args.selection.environment.screen);
     let regions = restorations.keys().map(|key| key.location.region.clone()).collect();
     let fleet = args.selection.fleet_in(regions).await?;
     for failure in &fleet.unreachable {
@@ -108,18 +109,19 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let is_confirmed = args.dry_run || args.yes || prompt::confirm("Restore", restorations.len())?;
     let mut report = ChangeReport::open(args.format, args.output.as_deref())?;
     let written = if !is_confirmed {
+        messages::note("Nothing was restored.");
         add_not_started(restorations, &mut report)
     } else if args.dry_run {
-        restore_all(args, restorations, &regions, visible_from, None, &mut report).await?
+        restore_all(args, restorations, &regions, visible_from, None, &mut report, shutdown).await?
     } else {
         let journal = Journal::append(&args.journal, "restore", &args.selection.environment.clock)?;
         // Another process may have restored instances before this one locked the journal.
         let current = journal::unrestored(journal::read(&args.journal)?.entries);
         restorations.retain(|key, _| current.contains_key(key));
-        restore_all(args, restorations, &regions, visible_from, Some(journal), &mut report).await?
+        restore_all(args, restorations, &regions, visible_from, Some(journal), &mut report, shutdown).await?
     };
     let not_started = report.count(ChangeStatus::NotStarted);
-    if not_started > 0 {
+    if not_started > 0 && is_confirmed {
         messages::note(&format!("{not_started} not started. To continue: run the same command again."));
     }
     written.and_then(|()| report.finish(None)).context("cannot write the output")?;
@@ -189,9 +191,12 @@ async fn restore_all(
     visible_from: Option<OffsetDateTime>,
     journal: Option<Journal>,
     report: &mut ChangeReport,
+    shutdown: Shutdown,
 ) -> anyhow::Result<io::Result<()>> {
-    let concurrency = Concurrency { limit: args.concurrency, shutdown: Shutdown::listen() };
-    let mut progress = ChangeProgress::new(report, restorations.len(), concurrency.shutdown.clone());
+    shutdown.begin_work();
+    let screen = &args.selection.environment.screen;
+    let concurrency = Concurrency { limit: args.concurrency, shutdown: shutdown.clone() };
+    let mut progress = ChangeProgress::new(report, restorations.len(), screen, shutdown);
     let journal = Arc::new(journal);
     let restore = |(instance, recorded): (InstanceKey, Recorded)| {
         let (region, journal) = (regions.get(&instance.location).cloned(), Arc::clone(&journal));
@@ -206,7 +211,7 @@ async fn restore_all(
                 }
             };
             let (status, detail) = result.unwrap_or_else(|error| (ChangeStatus::Failed, error));
-            Change { instance, status, detail }
+            Change { instance, name: None, status, detail }
         }
     };
     let add = |change| progress.add(&change);

@@ -1,8 +1,15 @@
 //! `imdsv2 scan`: verdicts on the resources that exist now, in every Region and account.
+//!
+//! - this file: the options, and the order of events.
+//! - `region_scan`: one account and Region.
+//! - `usage_summary`: what the scan says about IMDSv1 calls.
 
 mod region_scan;
+mod usage_summary;
 
+use std::collections::BTreeSet;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -13,13 +20,18 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 
 use self::region_scan::{Message, RegionScan};
+use self::usage_summary::UsageSummary;
+use crate::cli::comparison::Comparison;
 use crate::cli::exit::Completion;
+use crate::cli::filter::FilterOptions;
 use crate::cli::fleet::accounts::Selection;
-use crate::cli::output::{self, Output, OutputOptions};
+use crate::cli::fleet::failures::{self, Failure};
+use crate::cli::output::{self, Basis, Conclusion, Output, OutputOptions};
 use crate::cli::terminal::messages;
-use crate::cli::terminal::progress::Progress;
+use crate::cli::terminal::screen::Progress;
 use crate::cli::terminal::shutdown::Shutdown;
 use crate::rule::policy::Policy;
+use crate::rule::resource::Location;
 use crate::rule::verdict::Summary;
 
 /// The number of Regions that are listed concurrently, over all accounts. EC2 throttles each account and
@@ -38,8 +50,10 @@ const QUEUE: usize = 1_000;
 #[command(after_help = "\
 Examples:
   imdsv2 scan
-  imdsv2 scan --region eu-central-1 --region eu-west-1 --usage-days 14
+  imdsv2 scan --region eu-central-1,eu-west-1 --usage-days 14
+  imdsv2 scan --tag team=web --type instance --only non-compliant
   imdsv2 scan --parameters '{\"accountDefaults\":\"true\"}'
+  imdsv2 scan --format json --output today.json --compare yesterday.json
   imdsv2 scan --accounts-file roles.txt --format csv --output findings.csv
 
 Exit status: 0 nothing is non-compliant, 1 something is, 2 an error.")]
@@ -47,83 +61,143 @@ pub(crate) struct Args {
     #[command(flatten)]
     selection: Selection,
 
-    /// Report whether each non-compliant instance made IMDSv1 calls in the last N days, 1 to 455
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=455))]
-    usage_days: Option<u16>,
+    #[command(flatten)]
+    filter: FilterOptions,
 
     #[command(flatten)]
     output: OutputOptions,
 
+    /// Report whether each non-compliant instance made IMDSv1 calls in the last N days, 1 to 455
+    #[arg(help_heading = "Evaluation")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=455))]
+    usage_days: Option<u16>,
+
+    /// Report what changed since an earlier scan: a file that `imdsv2 scan --format json` wrote, or - for standard
+    /// input
+    #[arg(help_heading = "Evaluation")]
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+
     /// The rule parameters, as a JSON object of strings
+    #[arg(help_heading = "Evaluation")]
     #[arg(long, value_name = "JSON", value_parser = Policy::from_rule_parameters)]
     parameters: Option<Policy>,
 
     /// Exit with status 0 even if something is non-compliant
+    #[arg(help_heading = "Evaluation")]
     #[arg(long)]
     exit_zero: bool,
 }
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
-    let inputs: Vec<_> = args.selection.accounts_file().into_iter().collect();
-    args.output.check_target(&inputs)?;
+    let inputs = args.selection.accounts_file().into_iter().chain(args.compare.as_deref());
+    args.output.check_target(&inputs.chain(args.filter.files()).collect::<Vec<&Path>>())?;
+    let filter = args.filter.filter()?;
+    let comparison = args.compare.as_deref().map(Comparison::with).transpose()?;
+    let screen = &args.selection.environment.screen;
+    let shutdown = Shutdown::listen(screen);
     let fleet = args.selection.fleet().await?;
     if fleet.regions.is_empty() && !fleet.unreachable.is_empty() {
         // There is nothing to report, so an older report is kept.
         fleet.unreachable.iter().for_each(|failure| messages::error(failure));
         return Ok(Completion::of(fleet.unreachable.len(), 0));
     }
-    let shutdown = Shutdown::listen();
+    shutdown.begin_work();
     let policy = args.parameters.clone().unwrap_or_default();
-    let mut output = output::open(&args.output, args.usage_days.is_some(), &policy)?;
+    let mut output = output::open(&args.output, Basis { policy: &policy, usage_days: args.usage_days })?;
     let scan = Arc::new(RegionScan {
         policy,
+        filter,
         today: OffsetDateTime::now_utc().date(),
         usage_days: args.usage_days,
         slots: Semaphore::new(CONCURRENCY),
         shutdown,
     });
     let (sender, mut receiver) = channel(QUEUE);
-    let progress = Progress::over_regions(fleet.regions.len());
+    let mut results = Results {
+        output: output.as_mut(),
+        comparison,
+        summary: Summary::default(),
+        usage: UsageSummary::default(),
+        failures: Vec::new(),
+        complete: fleet.regions.iter().map(|region| region.location.clone()).collect(),
+    };
+    let progress = screen.over_regions(fleet.regions.len());
     let mut tasks = JoinSet::new();
     for region in fleet.regions {
         let (scan, sender) = (Arc::clone(&scan), sender.clone());
         tasks.spawn(async move { scan.run(&region, &sender).await });
     }
     drop(sender);
-    let mut failures: Vec<_> = fleet.unreachable;
-    let summary = receive(&mut receiver, output.as_mut(), &progress, &mut failures).await;
-    let summary = summary.context("cannot write the output")?;
+    results.receive(&mut receiver, &progress).await.context("cannot write the output")?;
     while let Some(task) = tasks.join_next().await {
         task.context("the scan of a Region panicked")?;
     }
-    progress.finish();
+    drop(progress);
+    conclude(args, fleet.unreachable, results)
+}
+
+/// Writes what was held back, and prints failures, the summary of IMDSv1 calls, and the next command.
+fn conclude(args: &Args, unreachable: Vec<String>, results: Results<'_>) -> anyhow::Result<Completion> {
+    let Results { output, comparison, summary, usage, failures, complete } = results;
+    let mut failures = failures::lines(&failures, "scan");
+    failures.extend(unreachable);
     failures.sort();
-    output.finish(&summary, &failures).context("cannot write the output")?;
+    let is_complete = |place: &Location| complete.contains(place) && !args.filter.is_any();
+    let comparison = comparison.map(|comparison| comparison.conclude(is_complete));
+    let conclusion = Conclusion { summary, failures: &failures, comparison: comparison.as_ref() };
+    output.finish(&conclusion).context("cannot write the output")?;
     for failure in &failures {
         messages::error(failure);
+    }
+    if !args.output.quiet {
+        if let Some(comparison) = comparison.filter(|_| !args.output.is_table()) {
+            messages::note(&comparison.to_string());
+        }
+        let options = args.selection.as_options();
+        match args.usage_days {
+            Some(days) => usage.print(days, &options),
+            None if args.output.is_table() && usage.instances > 0 => {
+                messages::note(&format!("Next: imdsv2 scan{options} --usage-days 14"));
+            }
+            None => {}
+        }
     }
     let findings = usize::try_from(summary.non_compliant).unwrap_or(usize::MAX);
     Ok(Completion::of(failures.len(), findings).exit_zero(args.exit_zero))
 }
 
-/// Writes the findings of all Regions, until the last one is complete.
-async fn receive(
-    receiver: &mut Receiver<Message>,
-    output: &mut dyn Output,
-    progress: &Progress,
-    failures: &mut Vec<String>,
-) -> io::Result<Summary> {
-    let mut summary = Summary::default();
-    while let Some(message) = receiver.recv().await {
-        match message {
-            Message::Scanned(scanned) => {
-                summary.count(scanned.verdict.compliance);
-                progress.count_resource();
-                output.finding(&scanned.finding())?;
+/// What the scans of Regions return.
+struct Results<'a> {
+    output: &'a mut dyn Output,
+    comparison: Option<Comparison>,
+    summary: Summary,
+    usage: UsageSummary,
+    failures: Vec<Failure>,
+    /// The places of which nothing failed.
+    complete: BTreeSet<Location>,
+}
+
+impl Results<'_> {
+    /// Writes the findings of all Regions, until the last one is complete.
+    async fn receive(&mut self, receiver: &mut Receiver<Message>, progress: &Progress) -> io::Result<()> {
+        while let Some(message) = receiver.recv().await {
+            match message {
+                Message::Scanned(mut scanned) => {
+                    self.summary.count(scanned.finding.compliance);
+                    self.usage.count(&scanned);
+                    progress.count_resource();
+                    let comparison = self.comparison.as_mut();
+                    scanned.finding.since = comparison.and_then(|each| each.since(&scanned.finding));
+                    self.output.finding(&scanned.finding)?;
+                }
+                Message::Failed(failure) => {
+                    self.complete.remove(failure.location());
+                    self.failures.push(failure);
+                }
+                Message::Done => progress.step(),
             }
-            Message::Failed(failure) => failures.push(failure),
-            Message::Done => progress.step(),
         }
+        Ok(())
     }
-    Ok(summary)
 }

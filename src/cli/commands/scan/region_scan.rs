@@ -7,51 +7,40 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 
 use crate::aws::ApiError;
+use crate::cli::filter::Filter;
 use crate::cli::fleet::accounts::AccountRegion;
+use crate::cli::fleet::failures::Failure;
 use crate::cli::fleet::usage::{self, Candidate};
-use crate::cli::output::Finding;
+use crate::cli::output::{Finding, FindingContext};
 use crate::cli::terminal::shutdown::Shutdown;
 use crate::rule::enforcement::Usage;
 use crate::rule::policy::Policy;
 use crate::rule::resource::{InstanceFacts, Location, Resource, ResourceType};
-use crate::rule::usage::UsageState;
+use crate::rule::usage::{UnknownReason, UsageState};
 use crate::rule::verdict::{Compliance, Verdict, evaluate, evaluate_account_defaults};
 use crate::sources::ec2::Ec2Error;
 use crate::sources::ec2::region::{self, Visitor};
 
 /// What the scan of a Region sends.
 pub(super) enum Message {
-    Scanned(Box<ScannedResource>),
-    Failed(String),
+    Scanned(Box<Scanned>),
+    Failed(Failure),
     Done,
 }
 
-/// A resource and its verdict, owned.
-pub(super) struct ScannedResource {
-    resource: Resource<'static>,
-    pub(super) verdict: Verdict,
-    usage: Option<UsageState>,
-}
-
-impl ScannedResource {
-    fn new(location: &Location, resource_type: ResourceType<'static>, id: &str, verdict: Verdict) -> Self {
-        let resource = Resource {
-            account_id: Some(location.account_id.clone().into()),
-            region: Some(location.region.clone().into()),
-            ..Resource::existing(resource_type, id.to_owned().into(), None)
-        };
-        Self { resource, verdict, usage: None }
-    }
-
-    pub(super) fn finding(&self) -> Finding<'_> {
-        let finding = Finding::new(&self.resource, &self.verdict);
-        self.usage.map_or(finding, |usage| finding.with_usage(usage))
-    }
+/// A resource that was scanned.
+pub(super) struct Scanned {
+    pub(super) finding: Finding<'static>,
+    /// How the instance uses IMDSv1, if CloudWatch was asked.
+    pub(super) usage: Option<UsageState>,
+    /// Whether software on the instance can call IMDS as it is now.
+    pub(super) may_call: bool,
 }
 
 /// How every Region is scanned.
 pub(super) struct RegionScan {
     pub(super) policy: Policy,
+    pub(super) filter: Filter,
     pub(super) today: Date,
     pub(super) usage_days: Option<u16>,
     pub(super) slots: Semaphore,
@@ -89,24 +78,28 @@ const PARTS: [Part; 4] =
 
 impl Part {
     /// Returns whether the part is judged at all.
-    fn is_judged_by(self, policy: &Policy) -> bool {
-        match self {
-            Self::Instances => policy.judges(&ResourceType::Instance),
-            Self::LaunchTemplates => policy.judges(&ResourceType::LaunchTemplate),
-            Self::LaunchConfigurations => policy.judges(&ResourceType::LaunchConfiguration),
-            Self::AccountDefaults => policy.judges_account_defaults(),
-        }
+    fn is_judged_by(self, policy: &Policy, filter: &Filter) -> bool {
+        let resource_type = match self {
+            Self::Instances => ResourceType::Instance,
+            Self::LaunchTemplates => ResourceType::LaunchTemplate,
+            Self::LaunchConfigurations => ResourceType::LaunchConfiguration,
+            Self::AccountDefaults => {
+                return policy.judges_account_defaults() && filter.includes_type(&ResourceType::ACCOUNT);
+            }
+        };
+        policy.judges(&resource_type) && filter.includes_type(&resource_type)
     }
 
     /// Describes what ended the scan of the part; `None` without a receiver for the description.
-    fn failure(self, stop: &Stop) -> Option<String> {
-        match stop {
-            Stop::Ec2(Ec2Error::List(error)) => Some(format!("cannot list {self}: {error}")),
-            Stop::Ec2(error @ Ec2Error::Describe { .. }) => Some(error.to_string()),
-            Stop::Usage(error) => Some(format!("cannot query the IMDSv1 usage of {self}: {error}")),
-            Stop::Interrupted => Some(format!("{self} were not listed: interrupted")),
-            Stop::NoReceiver => None,
-        }
+    fn failure(self, stop: Stop, location: &Location) -> Option<Failure> {
+        let (what, error) = match stop {
+            Stop::Ec2(Ec2Error::List(error)) => (format!("cannot list {self}"), Some(error)),
+            Stop::Ec2(error @ Ec2Error::Describe { .. }) => (error.to_string(), None),
+            Stop::Usage(error) => (format!("cannot query the IMDSv1 usage of {self}"), Some(error)),
+            Stop::Interrupted => (format!("{self} were not listed: interrupted"), None),
+            Stop::NoReceiver => return None,
+        };
+        Some(Failure::new(location, &what, error))
     }
 }
 
@@ -125,14 +118,14 @@ impl RegionScan {
     /// Scans a Region, part by part: a part that the credentials may not list does not hide the others.
     pub(super) async fn run(&self, region: &AccountRegion, sender: &Sender<Message>) {
         let Ok(_slot) = self.slots.acquire().await else { return };
-        for part in PARTS.into_iter().filter(|part| part.is_judged_by(&self.policy)) {
+        for part in PARTS.into_iter().filter(|part| part.is_judged_by(&self.policy, &self.filter)) {
             let result = if self.shutdown.is_requested() {
                 Err(Stop::Interrupted)
             } else {
                 self.part(part, region, sender).await
             };
             if let Err(stop) = result
-                && report(part, &stop, region, sender).await.is_err()
+                && report(part, stop, region, sender).await.is_err()
             {
                 return;
             }
@@ -146,24 +139,27 @@ impl RegionScan {
             Part::Instances => {
                 let listed = region::each_instance(&region.resources, &mut judge).await;
                 if let Err(stop) = listed {
-                    report(part, &stop, region, sender).await?;
+                    report(part, stop, region, sender).await?;
                 }
                 // Instances on earlier pages are reported even if a later page failed.
                 judge.send_with_usage().await
             }
             Part::LaunchTemplates => {
-                let key = self.policy.exemption_tag_key.as_deref();
-                region::each_launch_template(&region.resources, key, &mut judge).await
+                let keys = self.policy.exemption_tag_key.as_deref().into_iter();
+                let keys: Vec<_> = keys.chain(self.filter.tag_keys()).collect();
+                region::each_launch_template(&region.resources, &keys, &mut judge).await
             }
             Part::LaunchConfigurations => {
                 region::each_launch_configuration(&region.resources, &mut judge).await
             }
             Part::AccountDefaults => {
                 let defaults = region::account_defaults(&region.resources).await?;
-                let (account_id, verdict) =
-                    (&region.location.account_id, evaluate_account_defaults(&defaults));
-                let account = ResourceType::ACCOUNT;
-                send(sender, ScannedResource::new(&region.location, account, account_id, verdict)).await
+                let account_id = region.location.account_id.as_str().into();
+                let account = Resource::existing(ResourceType::ACCOUNT, account_id, None);
+                if !self.filter.includes(&account) {
+                    return Ok(());
+                }
+                send(sender, judge.scanned(&account, &evaluate_account_defaults(&defaults), false)).await
             }
         }
     }
@@ -180,8 +176,7 @@ struct Judge<'a> {
 
 /// An instance that accepts IMDSv1.
 struct OpenInstance {
-    scanned: ScannedResource,
-    may_call: bool,
+    scanned: Scanned,
     launched_at: Option<OffsetDateTime>,
 }
 
@@ -189,27 +184,38 @@ impl Visitor for Judge<'_> {
     type Error = Stop;
 
     async fn instance(&mut self, instance: InstanceFacts<'_>) -> Result<(), Stop> {
-        let scanned = self.judge(&instance.resource);
+        let Some(scanned) = self.judge(&instance.resource, instance.may_call()) else { return Ok(()) };
         let is_open =
-            scanned.verdict.compliance == Compliance::NonCompliant && !instance.resource.requires_tokens();
+            scanned.finding.compliance == Compliance::NonCompliant && !instance.resource.requires_tokens();
         if is_open && self.scan.usage_days.is_some() {
-            let (may_call, launched_at) = (instance.may_call(), instance.launched_at);
-            self.open_instances.push(OpenInstance { scanned, may_call, launched_at });
+            self.open_instances.push(OpenInstance { scanned, launched_at: instance.launched_at });
             return Ok(());
         }
         send(self.sender, scanned).await
     }
 
     async fn launch_source(&mut self, resource: Resource<'_>) -> Result<(), Stop> {
-        send(self.sender, self.judge(&resource)).await
+        match self.judge(&resource, false) {
+            Some(scanned) => send(self.sender, scanned).await,
+            None => Ok(()),
+        }
     }
 }
 
 impl Judge<'_> {
-    fn judge(&self, resource: &Resource<'_>) -> ScannedResource {
-        let verdict = evaluate(resource, &self.scan.policy, self.scan.today);
-        let resource_type = ResourceType::from_name(resource.resource_type.name().to_owned().into());
-        ScannedResource::new(&self.region.location, resource_type, &resource.resource_id, verdict)
+    /// Judges a resource, if it is selected.
+    fn judge(&self, resource: &Resource<'_>, may_call: bool) -> Option<Scanned> {
+        let RegionScan { policy, filter, today, .. } = self.scan;
+        filter
+            .includes(resource)
+            .then(|| self.scanned(resource, &evaluate(resource, policy, *today), may_call))
+    }
+
+    fn scanned(&self, resource: &Resource<'_>, verdict: &Verdict, may_call: bool) -> Scanned {
+        let RegionScan { policy, filter, .. } = self.scan;
+        let context = FindingContext { policy, owner_tag: filter.owner_tag.as_deref() };
+        let finding = Finding::listed(&self.region.location, resource, verdict, context);
+        Scanned { finding, usage: None, may_call }
     }
 
     /// Sends the instances that wait for their usage; without it if CloudWatch does not respond.
@@ -225,11 +231,16 @@ impl Judge<'_> {
         let usages = usages.into_iter().chain(std::iter::repeat(Usage::NotChecked));
         for (open, usage) in self.open_instances.into_iter().zip(usages) {
             let usage = match usage {
-                Usage::Checked(evidence) => Some(evidence.state(open.may_call)),
-                Usage::Incomplete => Some(UsageState::Unknown),
+                Usage::Checked(evidence) => Some(evidence.state(open.scanned.may_call)),
+                Usage::Incomplete => Some(UsageState::Unknown(UnknownReason::IncompleteData)),
                 Usage::NotChecked => None,
             };
-            send(self.sender, ScannedResource { usage, ..open.scanned }).await?;
+            let Scanned { finding, may_call, .. } = open.scanned;
+            let finding = match usage {
+                Some(usage) => finding.with_usage(usage),
+                None => finding,
+            };
+            send(self.sender, Scanned { finding, usage, may_call }).await?;
         }
         failure.map_or(Ok(()), Err)
     }
@@ -237,7 +248,7 @@ impl Judge<'_> {
 
 impl OpenInstance {
     fn candidate(&self) -> Candidate {
-        let instance_id = self.scanned.resource.resource_id.to_string();
+        let instance_id = self.scanned.finding.resource_id.to_string();
         Candidate { instance_id, launched_at: self.launched_at }
     }
 }
@@ -245,15 +256,14 @@ impl OpenInstance {
 /// Sends a failure, with the account and the Region.
 async fn report(
     part: Part,
-    stop: &Stop,
+    stop: Stop,
     region: &AccountRegion,
     sender: &Sender<Message>,
 ) -> Result<(), Stop> {
-    let failure = part.failure(stop).ok_or(Stop::NoReceiver)?;
-    let failure = Message::Failed(format!("{}: {failure}", region.location));
-    sender.send(failure).await.map_err(|_| Stop::NoReceiver)
+    let failure = part.failure(stop, &region.location).ok_or(Stop::NoReceiver)?;
+    sender.send(Message::Failed(failure)).await.map_err(|_| Stop::NoReceiver)
 }
 
-async fn send(sender: &Sender<Message>, scanned: ScannedResource) -> Result<(), Stop> {
+async fn send(sender: &Sender<Message>, scanned: Scanned) -> Result<(), Stop> {
     sender.send(Message::Scanned(Box::new(scanned))).await.map_err(|_| Stop::NoReceiver)
 }

@@ -1,0 +1,89 @@
+//! What was changed, what remains, and what to do next.
+
+use std::collections::BTreeMap;
+
+use super::Applied;
+use super::args::Args;
+use super::plan_summary::counts;
+use super::sources::OpenSource;
+use crate::cli::output::changes::{ChangeReport, ChangeStatus};
+use crate::cli::terminal::messages;
+
+/// What is said at the end.
+pub(super) struct EndSummary<'a> {
+    pub(super) args: &'a Args,
+    pub(super) report: &'a ChangeReport,
+    pub(super) applied: &'a Applied,
+    /// The number of instances that the plan skipped, by reason.
+    pub(super) skipped: &'a BTreeMap<&'static str, usize>,
+    /// The sources that launch more such instances.
+    pub(super) sources: Vec<OpenSource>,
+}
+
+impl EndSummary<'_> {
+    /// Prints it.
+    pub(super) fn print(&self) {
+        if self.args.dry_run {
+            let (allowed, failed) = (self.count(ChangeStatus::Allowed), self.count(ChangeStatus::Failed));
+            let changes = if allowed == 1 { "change" } else { "changes" };
+            messages::note(&format!("Dry run: {allowed} {changes} would be allowed, {failed} would fail."));
+        } else {
+            print_counts(self.report, self.applied);
+        }
+        if !self.skipped.is_empty() {
+            messages::note(&format!("Skipped: {}.", counts(self.skipped)));
+        }
+        if !self.sources.is_empty() {
+            messages::note("These launch more instances that accept IMDSv1:");
+            for OpenSource { description, command } in &self.sources {
+                messages::note(&format!("- {description}"));
+                if let Some(command) = command {
+                    messages::command(command);
+                }
+            }
+        }
+        if let Some(next) = self.next() {
+            messages::note(&format!("Next: {next}"));
+        }
+    }
+
+    fn count(&self, status: ChangeStatus) -> usize {
+        self.report.count(status)
+    }
+
+    /// Returns what to do next, if anything remains.
+    fn next(&self) -> Option<String> {
+        let options = self.args.selection.as_options();
+        if self.args.dry_run {
+            let is_allowed = self.count(ChangeStatus::Allowed) > 0;
+            return is_allowed.then(|| "the same command without --dry-run".to_owned());
+        }
+        let remaining = [ChangeStatus::Failed, ChangeStatus::NotStarted, ChangeStatus::Skipped]
+            .into_iter()
+            .map(|status| self.count(status))
+            .sum::<usize>();
+        let days = self.args.policy().lookback_days;
+        match remaining {
+            0 => None,
+            _ if days == 0 => Some(format!("imdsv2 scan{options}")),
+            _ => Some(format!("imdsv2 scan{options} --usage-days {days}")),
+        }
+    }
+}
+
+/// Prints how many instances were changed, and how to undo that.
+pub(super) fn print_counts(report: &ChangeReport, applied: &Applied) {
+    let (changed, failed) = (report.count(ChangeStatus::Changed), report.count(ChangeStatus::Failed));
+    let not_started = report.count(ChangeStatus::NotStarted);
+    let mut summary = vec![format!("{changed} changed, {failed} failed, {not_started} not started.")];
+    if applied.uncertain > 0 {
+        summary.push(format!("{} may have been changed without a response of EC2.", applied.uncertain));
+    }
+    if let Some(journal) = applied.journal.as_ref().filter(|_| applied.has_effect) {
+        summary.push(format!("To undo: imdsv2 restore {}.", journal.display()));
+    }
+    if not_started > 0 {
+        summary.push("To continue: run the same command with another --journal.".to_owned());
+    }
+    messages::note(&summary.join(" "));
+}

@@ -1,0 +1,184 @@
+//! The plan in a few lines: what a person has to know to agree to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::args::Args;
+use super::canary::Split;
+use super::change::PlannedChange;
+use crate::cli::fleet::usage::metrics_requested;
+use crate::rule::resource::{HttpEndpoint, InstanceState};
+
+/// The most Regions, accounts or instances that a line names.
+const NAMED: usize = 3;
+/// How long a change takes, as a rule: EC2 applies it within seconds, and it is described before and after.
+const TYPICAL_CHANGE: Duration = Duration::from_secs(5);
+/// How often the canary is asked for, as in `canary`.
+const POLLS: Duration = Duration::from_mins(1);
+/// The price of 1,000 metrics that are requested from CloudWatch, in US cents
+/// (<https://aws.amazon.com/cloudwatch/pricing/>).
+const CENTS: usize = 1;
+
+/// What the plan says, beside the changes.
+#[derive(Default)]
+pub(super) struct PlanFacts {
+    /// The accounts, each with its name if it is known.
+    pub(super) accounts: BTreeMap<String, Option<String>>,
+    pub(super) regions: BTreeSet<String>,
+    /// The number of instances to skip, by reason.
+    pub(super) skipped: BTreeMap<&'static str, usize>,
+    /// The number of instances that need no change, by reason.
+    pub(super) unchanged: BTreeMap<&'static str, usize>,
+    /// The number of instances that are changed only because of `--force`, by the reason to skip them.
+    pub(super) forced: BTreeMap<&'static str, usize>,
+    /// The number of metrics that were requested for the plan.
+    pub(super) metrics: usize,
+}
+
+/// Returns counts as a phrase, such as `9 in use, 3 boot-time calls`.
+pub(super) fn counts(counts: &BTreeMap<&'static str, usize>) -> String {
+    let parts = counts.iter().map(|(reason, count)| format!("{count} {reason}"));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the number of instances with the reasons, such as `12 instances: 9 in use, 3 boot-time calls`.
+fn all(reasons: &BTreeMap<&'static str, usize>) -> String {
+    let all = instances(reasons.values().sum());
+    match reasons.first_key_value() {
+        Some((reason, _)) if reasons.len() == 1 => format!("{all}: {reason}"),
+        _ => format!("{all}: {}", counts(reasons)),
+    }
+}
+
+/// Returns the first names, and the number of others.
+pub(super) fn some<S: AsRef<str>>(names: &[S]) -> String {
+    let first: Vec<_> = names.iter().take(NAMED).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(NAMED) {
+        0 => first.join(", "),
+        others => format!("{} and {others} others", first.join(", ")),
+    }
+}
+
+/// Returns a number with its noun.
+pub(super) fn instances(count: usize) -> String {
+    if count == 1 { "1 instance".to_owned() } else { format!("{count} instances") }
+}
+
+/// Returns the plan as labels and values. `journal` is where the changes will be written.
+pub(super) fn entries(
+    args: &Args,
+    facts: &PlanFacts,
+    changes: &[PlannedChange],
+    journal: Option<&str>,
+) -> Vec<(&'static str, String)> {
+    let mut entries = Vec::new();
+    let mut add = |label, text| entries.push((label, text));
+    let accounts: Vec<_> = facts.accounts.iter().map(account).collect();
+    add(if accounts.len() == 1 { "Account" } else { "Accounts" }, some(&accounts));
+    add("Credentials", args.selection.credentials());
+    let regions: Vec<_> = facts.regions.iter().collect();
+    add(if regions.len() == 1 { "Region" } else { "Regions" }, some(&regions));
+    add("Change", change_line(changes));
+    for (label, reasons) in [("Skip", &facts.skipped), ("No change", &facts.unchanged)] {
+        if !reasons.is_empty() {
+            add(label, all(reasons));
+        }
+    }
+    if !changes.is_empty() {
+        if let Some(text) = hop_limit_line(args, changes) {
+            add("Hop limit", text);
+        }
+        if let Some(text) = canary_line(args, changes) {
+            add("Canary", text);
+        }
+        add("Duration", duration_line(args, changes.len()));
+    }
+    add("CloudWatch", cost_line(args, facts.metrics, changes.len()));
+    if let Some(journal) = journal.filter(|_| !changes.is_empty()) {
+        add("Journal", journal.to_owned());
+    }
+    entries
+}
+
+/// Returns what the plan does not check, if anything.
+pub(super) fn warnings(args: &Args, facts: &PlanFacts) -> Vec<String> {
+    let policy = args.policy();
+    let mut warnings = Vec::new();
+    if policy.lookback_days == 0 {
+        warnings.push(
+            "--usage-days 0: IMDSv1 calls are NOT CHECKED; software that uses IMDSv1 loses access".to_owned(),
+        );
+    }
+    if policy.force {
+        let forced = if facts.forced.is_empty() { "none now".to_owned() } else { counts(&facts.forced) };
+        warnings.push(format!(
+            "--force: instances are changed ALTHOUGH they use IMDSv1 or may use it ({forced}); their software loses \
+             access"
+        ));
+    }
+    warnings
+}
+
+fn account((id, name): (&String, &Option<String>)) -> String {
+    name.as_ref().map_or_else(|| id.clone(), |name| format!("{id} ({name})"))
+}
+
+fn change_line(changes: &[PlannedChange]) -> String {
+    let stopped = changes.iter().filter(|change| change.target.facts.state == InstanceState::Stopped).count();
+    let note =
+        if stopped > 0 { format!("; {stopped} of them stopped: at their next start") } else { String::new() };
+    let change = if changes.is_empty() { "" } else { ": set HttpTokens=required" };
+    format!("{}{change}{note}", instances(changes.len()))
+}
+
+/// Describes what happens to hop limits, and warns of those that containers cannot reach IMDSv2 through
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>).
+fn hop_limit_line(args: &Args, changes: &[PlannedChange]) -> Option<String> {
+    let raised = changes.iter().filter(|change| change.raise_hop_limit_to.is_some()).count();
+    if let Some(limit) = args.policy().hop_limit {
+        return Some(format!("raised to {limit} on {}", instances(raised)));
+    }
+    let has_one = |change: &&PlannedChange| {
+        let options = change.target.facts.resource.metadata_options.as_ref();
+        options.is_some_and(|o| o.hop_limit == Some(1) && o.http_endpoint != HttpEndpoint::Disabled)
+    };
+    match changes.iter().filter(has_one).count() {
+        0 => None,
+        ones => Some(format!("1 on {}: if they run containers, pass --hop-limit 2", instances(ones))),
+    }
+}
+
+fn canary_line(args: &Args, changes: &[PlannedChange]) -> Option<String> {
+    let Split { canary, .. } = super::canary::split(changes.to_vec(), args.canary?);
+    let names: Vec<_> = canary.iter().map(|change| change.target.instance_id()).collect();
+    let soak = humantime::format_duration(args.soak);
+    Some(format!("{} first, watched for {soak}: {}", instances(canary.len()), some(&names)))
+}
+
+fn duration_line(args: &Args, changes: usize) -> String {
+    let soak = match args.canary {
+        Some(_) => format!(", and {} for the canary", humantime::format_duration(args.soak)),
+        None => String::new(),
+    };
+    if let Some(document) = &args.automation.document {
+        return format!("as long as {document} takes, {} at a time{soak}", args.automation.max_concurrency);
+    }
+    let rounds = changes.div_ceil(usize::from(args.concurrency));
+    let time = TYPICAL_CHANGE.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
+    let time = humantime::format_duration(time);
+    format!("about {time}, {} at a time{soak}", args.concurrency)
+}
+
+/// Estimates what the requests to CloudWatch cost: those for the plan, those right before the changes, and those for
+/// the canary.
+fn cost_line(args: &Args, metrics: usize, changes: usize) -> String {
+    let checks = if args.policy().lookback_days > 0 { metrics_requested(changes) } else { 0 };
+    let polls = usize::try_from(args.soak.as_secs() / POLLS.as_secs()).unwrap_or(usize::MAX);
+    let watched = args.canary.map_or(0, |size| metrics_requested(size.of(changes)).saturating_mul(polls + 1));
+    let all = metrics.saturating_add(checks).saturating_add(watched);
+    match all.saturating_mul(CENTS).div_ceil(1_000) {
+        0 => "no requests".to_owned(),
+        1 => format!("less than 0.01 USD: at most {all} metrics requested"),
+        cents => format!("about {}.{:02} USD: at most {all} metrics requested", cents / 100, cents % 100),
+    }
+}

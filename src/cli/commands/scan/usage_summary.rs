@@ -1,0 +1,219 @@
+//! What a scan says about IMDSv1 calls: which instances can be changed, and why the others cannot.
+
+use std::collections::BTreeMap;
+
+use super::region_scan::Scanned;
+use crate::cli::output::table::layout::{Column, ColumnKind, Style, fit, render};
+use crate::cli::terminal::messages;
+use crate::rule::reason::Reason;
+use crate::rule::resource::Location;
+use crate::rule::usage::{UnknownReason, UsageState};
+use crate::rule::verdict::Compliance;
+
+/// The most accounts and Regions that are listed.
+const MAX_PLACES: usize = 20;
+/// The width of the table.
+const WIDTH: usize = 80;
+
+/// The number of instances by their use of IMDSv1.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    safe: u64,
+    in_use: u64,
+    at_boot: u64,
+    unknown: u64,
+}
+
+impl Counts {
+    fn and(self, other: Self) -> Self {
+        Self {
+            safe: self.safe + other.safe,
+            in_use: self.in_use + other.in_use,
+            at_boot: self.at_boot + other.at_boot,
+            unknown: self.unknown + other.unknown,
+        }
+    }
+}
+
+/// How non-compliant instances use IMDSv1, by account and Region.
+#[derive(Default)]
+pub(super) struct UsageSummary {
+    /// The number of instances that accept IMDSv1.
+    pub(super) instances: u64,
+    places: BTreeMap<Location, Counts>,
+    all: Counts,
+    unknown: BTreeMap<UnknownReason, u64>,
+    /// The number of safe instances that cannot call IMDS as they are.
+    silent: u64,
+    exempt: u64,
+    disabled: u64,
+}
+
+impl UsageSummary {
+    /// Counts a resource.
+    pub(super) fn count(&mut self, scanned: &Scanned) {
+        match scanned.finding.reason {
+            Reason::Exempt => self.exempt += 1,
+            Reason::EndpointDisabled => self.disabled += 1,
+            _ => {}
+        }
+        let is_instance = scanned.finding.resource_type == "AWS::EC2::Instance";
+        if is_instance && scanned.finding.compliance == Compliance::NonCompliant {
+            self.instances += 1;
+        }
+        let (Some(usage), Some(location)) = (scanned.usage, scanned.finding.location()) else { return };
+        for counts in [self.places.entry(location).or_default(), &mut self.all] {
+            *match usage {
+                UsageState::NotInUse => &mut counts.safe,
+                UsageState::InUse(_) => &mut counts.in_use,
+                UsageState::BootCalls(_) => &mut counts.at_boot,
+                UsageState::Unknown(_) => &mut counts.unknown,
+            } += 1;
+        }
+        match usage {
+            UsageState::Unknown(reason) => *self.unknown.entry(reason).or_default() += 1,
+            UsageState::NotInUse if !scanned.may_call => self.silent += 1,
+            _ => {}
+        }
+    }
+
+    /// Prints the summary for a look-back of `days` days, and the next command. `options` select the same accounts
+    /// and Regions.
+    pub(super) fn print(&self, days: u16, options: &str) {
+        let lines = self.lines(days, options);
+        if !lines.is_empty() {
+            messages::note("");
+        }
+        for line in lines {
+            messages::note(&line);
+        }
+    }
+
+    fn lines(&self, days: u16, options: &str) -> Vec<String> {
+        let Counts { safe, in_use, at_boot, unknown } = self.all;
+        if safe + in_use + at_boot + unknown == 0 {
+            return match self.instances {
+                0 => vec!["No instance accepts IMDSv1".to_owned()],
+                _ => Vec::new(), // the errors say why
+            };
+        }
+        let mut lines = vec![format!("IMDSv1 use of non-compliant instances in the last {days} days:")];
+        lines.extend(self.table().lines().map(str::to_owned));
+        if unknown > 0 {
+            let because = self.unknown.iter().map(|(reason, count)| format!("{count} {}", reason.as_str()));
+            lines.push(format!("Unknown: {}", because.collect::<Vec<_>>().join(", ")));
+        }
+        if self.silent > 0 {
+            lines.push(format!("Safe: {} of them are stopped now, or serve no metadata", self.silent));
+        }
+        if self.exempt + self.disabled > 0 {
+            let (exempt, disabled) = (self.exempt, self.disabled);
+            lines.push(format!("Not counted: {exempt} exempt, {disabled} with a disabled IMDS endpoint"));
+        }
+        lines.push(match safe {
+            0 => {
+                "Next: find the software that calls IMDSv1, or scan again when there is more data".to_owned()
+            }
+            _ => format!("Next: imdsv2 remediate{options} --usage-days {days} --dry-run"),
+        });
+        lines
+    }
+
+    fn table(&self) -> String {
+        let place = |(place, counts): (&'_ Location, &Counts)| {
+            (place.account_id.clone(), place.region.clone(), *counts)
+        };
+        let mut places: Vec<_> = self.places.iter().take(MAX_PLACES).map(place).collect();
+        if self.places.len() > MAX_PLACES {
+            let others = self.places.values().skip(MAX_PLACES).copied().reduce(Counts::and);
+            let name = format!("{} others", self.places.len() - MAX_PLACES);
+            places.push((name, String::new(), others.unwrap_or_default()));
+        }
+        places.push(("all".to_owned(), String::new(), self.all));
+        let text = |title, cell: fn(&(String, String, Counts)) -> String| {
+            Column::new(title, 0, ColumnKind::Whole, places.iter().map(cell).collect())
+        };
+        let number = |title, count: fn(Counts) -> u64| {
+            let cells = places.iter().map(|(_, _, counts)| count(*counts).to_string()).collect();
+            Column::new(title, 0, ColumnKind::Number, cells)
+        };
+        let columns = vec![
+            text("ACCOUNT", |(account, _, _)| account.clone()),
+            text("REGION", |(_, region, _)| region.clone()),
+            number("SAFE", |counts| counts.safe),
+            number("IN USE", |counts| counts.in_use),
+            number("BOOT-TIME", |counts| counts.at_boot),
+            number("UNKNOWN", |counts| counts.unknown),
+        ];
+        render(&fit(columns, WIDTH), WIDTH, Style::Plain, &[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::date;
+
+    use super::*;
+    use crate::cli::output::{Finding, FindingContext};
+    use crate::rule::policy::Policy;
+    use crate::rule::resource::{MetadataOptions, Resource, ResourceType};
+    use crate::rule::verdict::evaluate;
+
+    fn scanned(tokens: &'static str, usage: Option<UsageState>, may_call: bool) -> Scanned {
+        let location = Location { account_id: "1".to_owned(), region: "eu-west-1".to_owned() };
+        let options = MetadataOptions::from_api(Some(tokens.into()), Some("enabled"), None, None);
+        let resource = Resource::existing(ResourceType::Instance, "i-1".into(), Some(options));
+        let policy = Policy::default();
+        let verdict = evaluate(&resource, &policy, date!(2026 - 06 - 15));
+        let context = FindingContext { policy: &policy, owner_tag: None };
+        Scanned { finding: Finding::listed(&location, &resource, &verdict, context), usage, may_call }
+    }
+
+    #[test]
+    fn a_summary_says_what_can_be_changed_and_why_the_others_cannot() {
+        let mut summary = UsageSummary::default();
+        summary.count(&scanned("required", None, true));
+        for (usage, may_call) in [
+            (UsageState::NotInUse, true),
+            (UsageState::NotInUse, false),
+            (UsageState::InUse(7), true),
+            (UsageState::BootCalls(2), true),
+            (UsageState::Unknown(UnknownReason::NoData), true),
+            (UsageState::Unknown(UnknownReason::StartedRecently), true),
+        ] {
+            summary.count(&scanned("optional", Some(usage), may_call));
+        }
+        summary.disabled = 2;
+        let expected = "\
+IMDSv1 use of non-compliant instances in the last 14 days:
+ACCOUNT  REGION     SAFE  IN USE  BOOT-TIME  UNKNOWN
+1        eu-west-1     2       1          1        2
+all                    2       1          1        2
+Unknown: 1 started recently, 1 no data
+Safe: 1 of them are stopped now, or serve no metadata
+Not counted: 0 exempt, 2 with a disabled IMDS endpoint
+Next: imdsv2 remediate --region eu-west-1 --usage-days 14 --dry-run";
+        assert_eq!(summary.lines(14, " --region eu-west-1").join("\n"), expected);
+    }
+
+    #[test]
+    fn further_places_share_a_row() {
+        let mut summary = UsageSummary::default();
+        for number in 0..30 {
+            let mut scanned = scanned("optional", Some(UsageState::NotInUse), true);
+            scanned.finding.account_id = Some(format!("{number:02}").into());
+            summary.count(&scanned);
+        }
+        let lines = summary.lines(14, "");
+        assert_eq!(lines.len(), 25, "{lines:?}");
+        assert_eq!(lines[22].split_whitespace().collect::<Vec<_>>(), ["10", "others", "10", "0", "0", "0"]);
+    }
+
+    #[test]
+    fn without_data_there_is_no_summary() {
+        let mut summary = UsageSummary::default();
+        assert_eq!(summary.lines(14, ""), ["No instance accepts IMDSv1"]);
+        summary.count(&scanned("optional", None, true));
+        assert!(summary.lines(14, "").is_empty());
+    }
+}

@@ -1,0 +1,177 @@
+//! A finding: a resource with its verdict, in the terms of AWS Config.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::rule::launched_by::{LaunchedBy, TemplateVersion};
+use crate::rule::policy::Policy;
+use crate::rule::reason::Reason;
+use crate::rule::remedy::cli_command;
+use crate::rule::resource::{Location, Resource, ResourceType};
+#[cfg(feature = "live")]
+use crate::rule::usage::UsageState;
+use crate::rule::verdict::{Compliance, Verdict};
+
+/// What a finding depends on beside its resource and verdict.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FindingContext<'a> {
+    /// The policy that the verdict was reached with.
+    pub(crate) policy: &'a Policy,
+    /// The tag that names the owner of a resource, if any.
+    pub(crate) owner_tag: Option<&'a str>,
+}
+
+/// A verdict and its resource. This is the shape of the JSON output.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Finding<'a> {
+    pub(crate) resource_type: Cow<'a, str>,
+    pub(crate) resource_id: Cow<'a, str>,
+    pub(crate) account_id: Option<Cow<'a, str>>,
+    pub(crate) region: Option<Cow<'a, str>>,
+    pub(crate) compliance: Compliance,
+    pub(crate) annotation: Cow<'a, str>,
+    /// Whether the instance uses IMDSv1, if CloudWatch was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) imdsv1_use: Option<&'static str>,
+    /// The number of its IMDSv1 calls, if there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) imdsv1_calls: Option<u64>,
+    /// Why its use is unknown, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) imdsv1_unknown_because: Option<&'static str>,
+    pub(crate) reason: Reason,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<Cow<'a, str>>,
+    /// What launched the instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) launched_by: Option<LaunchedBy<'a>>,
+    /// The launch template that the instance was launched from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) launch_template: Option<TemplateVersion<'a>>,
+    /// What changed since an earlier scan, if there is one to compare with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<&'static str>,
+    /// The AWS CLI command that makes the resource compliant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) command: Option<Cow<'a, str>>,
+    /// Whether the rule evaluates resources of this type at all.
+    #[serde(skip)]
+    pub(crate) is_judged_type: bool,
+}
+
+impl<'a> Finding<'a> {
+    /// Returns the finding for a resource.
+    pub(crate) fn new(resource: &'a Resource<'_>, verdict: &'a Verdict, context: FindingContext<'_>) -> Self {
+        Self {
+            resource_type: resource.resource_type.name().into(),
+            resource_id: resource.resource_id.as_ref().into(),
+            account_id: resource.account_id.as_deref().map(Cow::from),
+            region: resource.region.as_deref().map(Cow::from),
+            compliance: verdict.compliance,
+            annotation: verdict.annotation.as_str().into(),
+            imdsv1_use: None,
+            imdsv1_calls: None,
+            imdsv1_unknown_because: None,
+            reason: verdict.reason,
+            name: name(resource),
+            owner: context.owner_tag.and_then(|key| resource.tag(key)).map(Cow::from),
+            launched_by: LaunchedBy::of(resource),
+            launch_template: TemplateVersion::of(resource),
+            since: None,
+            command: cli_command(resource, verdict, context.policy).map(Cow::from),
+            is_judged_type: !matches!(resource.resource_type, ResourceType::Other(_))
+                || resource.resource_type == ResourceType::ACCOUNT,
+        }
+    }
+
+    /// Returns the finding for a resource that was listed in an account and Region; it borrows nothing.
+    #[cfg(feature = "live")]
+    pub(crate) fn listed(
+        location: &Location,
+        resource: &Resource<'_>,
+        verdict: &Verdict,
+        context: FindingContext<'_>,
+    ) -> Finding<'static> {
+        let resource = Resource {
+            account_id: Some(location.account_id.as_str().into()),
+            region: Some(location.region.as_str().into()),
+            ..resource.clone()
+        };
+        Finding::new(&resource, verdict, context).into_owned()
+    }
+
+    /// Adds how the instance uses IMDSv1.
+    #[cfg(feature = "live")]
+    pub(crate) fn with_usage(self, usage: UsageState) -> Self {
+        let because = match usage {
+            UsageState::Unknown(reason) => Some(reason.as_str()),
+            UsageState::InUse(_) | UsageState::BootCalls(_) | UsageState::NotInUse => None,
+        };
+        Self {
+            imdsv1_use: Some(usage_name(usage)),
+            imdsv1_calls: usage.calls(),
+            imdsv1_unknown_because: because,
+            ..self
+        }
+    }
+
+    /// Returns a finding that borrows nothing.
+    pub(crate) fn into_owned(self) -> Finding<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Finding {
+            resource_type: own(self.resource_type),
+            resource_id: own(self.resource_id),
+            account_id: self.account_id.map(own),
+            region: self.region.map(own),
+            annotation: own(self.annotation),
+            name: self.name.map(own),
+            owner: self.owner.map(own),
+            launched_by: self.launched_by.map(LaunchedBy::into_owned),
+            launch_template: self.launch_template.map(TemplateVersion::into_owned),
+            command: self.command.map(own),
+            compliance: self.compliance,
+            imdsv1_use: self.imdsv1_use,
+            imdsv1_calls: self.imdsv1_calls,
+            imdsv1_unknown_because: self.imdsv1_unknown_because,
+            reason: self.reason,
+            since: self.since,
+            is_judged_type: self.is_judged_type,
+        }
+    }
+
+    /// Returns the account and Region, if both are known.
+    pub(crate) fn location(&self) -> Option<Location> {
+        let (account_id, region) = (self.account_id.as_deref()?, self.region.as_deref()?);
+        Some(Location { account_id: account_id.to_owned(), region: region.to_owned() })
+    }
+
+    /// Returns the id that people use. The id of a launch configuration is an ARN that ends with its name.
+    pub(crate) fn short_id(&self) -> &str {
+        short_id(&self.resource_id)
+    }
+}
+
+fn short_id(resource_id: &str) -> &str {
+    resource_id.split_once(":launchConfigurationName/").map_or(resource_id, |(_, name)| name)
+}
+
+/// Returns the name of a resource that has one beside its id.
+fn name<'a>(resource: &'a Resource<'_>) -> Option<Cow<'a, str>> {
+    let name = resource.tag("Name").or(resource.name.as_deref())?;
+    (name != short_id(&resource.resource_id)).then(|| name.into())
+}
+
+/// Returns the value of `imdsv1Use`.
+#[cfg(feature = "live")]
+fn usage_name(usage: UsageState) -> &'static str {
+    match usage {
+        UsageState::InUse(_) => "still in use",
+        UsageState::BootCalls(_) => "boot-time calls",
+        UsageState::Unknown(_) => "unknown",
+        UsageState::NotInUse => "safe to enforce",
+    }
+}

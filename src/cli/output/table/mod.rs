@@ -1,0 +1,308 @@
+//! A table for people: sorted, followed by a summary.
+//!
+//! - `layout`: which columns fit into a width, and how wide they are.
+//! - `listing`: a row for each resource on a terminal, and what the reasons mean.
+//! - `groups`: a row for each group of resources.
+//! - `plain`: a line for each resource in a pipe or a file, with everything.
+
+mod groups;
+pub(crate) mod layout;
+mod listing;
+mod plain;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use clap::{Args, ValueEnum};
+
+use self::groups::GroupKey;
+use super::{Conclusion, Finding, Output, in_words};
+use crate::cli::terminal::printable::printable;
+use crate::rule::reason::Reason;
+use crate::rule::verdict::Compliance;
+
+/// The number of resources above which a table on a terminal shows groups.
+const MAX_LISTED: usize = 50;
+
+/// The options of the table.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct TableOptions {
+    /// On a terminal, show every column and whole sentences, however wide the table gets
+    #[arg(long)]
+    wide: bool,
+
+    /// Show a row for each group of resources [default: on a terminal, account, Region or source above 50
+    /// resources; otherwise none]
+    #[arg(long, value_enum, value_name = "GROUP")]
+    group_by: Option<GroupBy>,
+}
+
+/// What resources are grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum GroupBy {
+    /// The account
+    Account,
+    /// The account and Region
+    Region,
+    /// What launched the instances
+    Source,
+    /// The owner, by --owner-tag
+    Owner,
+    /// A row for each resource
+    None,
+}
+
+/// A row. Rows are held back and sorted by their fields, in this order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    compliance: Compliance,
+    account: String,
+    region: String,
+    resource_type: String,
+    resource: String,
+    name: String,
+    reason: Reason,
+    annotation: String,
+    imdsv1_use: Imdsv1Use,
+    owner: String,
+    source: String,
+    since: String,
+}
+
+/// How an instance uses IMDSv1.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Imdsv1Use {
+    name: &'static str,
+    calls: Option<u64>,
+}
+
+impl Imdsv1Use {
+    /// Returns the use as a phrase.
+    fn phrase(&self) -> String {
+        match (self.name, self.calls) {
+            (name, None) => name.to_owned(),
+            (name, Some(1)) => format!("{name} (1 call)"),
+            (name, Some(calls)) => format!("{name} ({calls} calls)"),
+        }
+    }
+
+    /// Returns the use in at most two words.
+    fn short(&self) -> String {
+        match (self.name, self.calls) {
+            ("safe to enforce", _) => "safe".to_owned(),
+            ("still in use", Some(1)) => "1 call".to_owned(),
+            ("still in use", Some(calls)) => format!("{calls} calls"),
+            ("boot-time calls", Some(calls)) => format!("{calls} at boot"),
+            (name, _) => name.to_owned(),
+        }
+    }
+}
+
+/// The resources of a type that the rule does not evaluate.
+struct OtherType {
+    count: u64,
+    /// The row of the last one.
+    row: Row,
+}
+
+pub(crate) struct Table<W> {
+    writer: W,
+    is_terminal: bool,
+    options: TableOptions,
+    rows: Vec<Row>,
+    /// The resources of types that the rule does not evaluate, by type. Snapshots contain many of them, so
+    /// they share a row for each type.
+    others: BTreeMap<String, OtherType>,
+}
+
+impl<W> Table<W> {
+    pub(crate) fn new(writer: W, is_terminal: bool, options: TableOptions) -> Self {
+        Self { writer, is_terminal, options, rows: Vec::new(), others: BTreeMap::new() }
+    }
+
+    fn rows(&mut self) -> Vec<Row> {
+        let mut rows = std::mem::take(&mut self.rows);
+        for OtherType { count, row } in std::mem::take(&mut self.others).into_values() {
+            rows.push(if count == 1 {
+                row
+            } else {
+                Row {
+                    account: String::new(),
+                    region: String::new(),
+                    name: String::new(),
+                    owner: String::new(),
+                    resource: format!("({count} resources)"),
+                    ..row
+                }
+            });
+        }
+        rows.sort_unstable();
+        rows
+    }
+
+    /// Returns what to group the rows by, if they are shown in groups.
+    fn grouping(&self, rows: &[Row]) -> Option<GroupKey> {
+        match self.options.group_by {
+            Some(GroupBy::Account) => Some(GroupKey::Account),
+            Some(GroupBy::Region) => Some(GroupKey::Region),
+            Some(GroupBy::Source) => Some(GroupKey::Source),
+            Some(GroupBy::Owner) => Some(GroupKey::Owner),
+            None if self.is_terminal && !self.options.wide && rows.len() > MAX_LISTED => {
+                Some(GroupKey::that_divides(rows))
+            }
+            Some(GroupBy::None) | None => None,
+        }
+    }
+}
+
+impl<W: Write> Output for Table<W> {
+    fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
+        let text = |text: Option<&str>| printable(text.unwrap_or_default()).into_owned();
+        let row = Row {
+            compliance: finding.compliance,
+            account: text(finding.account_id.as_deref()),
+            region: text(finding.region.as_deref()),
+            resource_type: text(Some(&finding.resource_type)),
+            resource: text(Some(finding.short_id())),
+            name: text(finding.name.as_deref()),
+            reason: finding.reason,
+            annotation: text(Some(&finding.annotation)),
+            imdsv1_use: Imdsv1Use {
+                name: finding.imdsv1_use.unwrap_or_default(),
+                calls: finding.imdsv1_calls,
+            },
+            owner: text(finding.owner.as_deref()),
+            source: source(finding),
+            since: text(finding.since),
+        };
+        if finding.is_judged_type {
+            self.rows.push(row);
+        } else {
+            let count = self.others.get(&row.resource_type).map_or(0, |other| other.count);
+            self.others.insert(row.resource_type.clone(), OtherType { count: count + 1, row });
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, conclusion: &Conclusion<'_>) -> io::Result<()> {
+        let rows = self.rows();
+        let width = if self.is_terminal { layout::terminal_width() } else { usize::MAX };
+        let style = if self.is_terminal { layout::Style::of_terminal() } else { layout::Style::Plain };
+        if !rows.is_empty() {
+            let text = match self.grouping(&rows) {
+                Some(key) => groups::render(&rows, key, width, style),
+                None if self.is_terminal => listing::render(&rows, width, self.options.wide, style),
+                None => plain::render(&rows),
+            };
+            writeln!(self.writer, "{text}")?;
+        }
+        writeln!(self.writer, "{}", in_words(&conclusion.summary))?;
+        if let Some(comparison) = conclusion.comparison {
+            writeln!(self.writer, "{comparison}")?;
+        }
+        self.writer.flush()
+    }
+}
+
+/// Returns what launched a resource, as people write it.
+fn source(finding: &Finding<'_>) -> String {
+    let source = match (&finding.launched_by, &finding.launch_template) {
+        (Some(launcher), _) => Cow::from(format!("{} ({})", launcher.id, launcher.noun())),
+        (None, Some(template)) => Cow::from(format!("{} (launch template)", template.id)),
+        (None, None) => Cow::from(""),
+    };
+    printable(&source).into_owned()
+}
+
+/// Returns a resource type as people write it.
+fn type_noun(resource_type: &str) -> &str {
+    match resource_type {
+        "AWS::EC2::Instance" => "instance",
+        "AWS::EC2::LaunchTemplate" => "launch template",
+        "AWS::AutoScaling::LaunchConfiguration" => "launch configuration",
+        "AWS::::Account" => "account",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(number: usize) -> Row {
+        let is_open = number % 3 == 0;
+        Row {
+            compliance: if is_open { Compliance::NonCompliant } else { Compliance::Compliant },
+            account: format!("{:012}", number % 2),
+            region: ["eu-west-1", "us-east-1", "ap-southeast-1"][number % 3].to_owned(),
+            resource_type: "AWS::EC2::Instance".to_owned(),
+            resource: format!("i-{number:017x}"),
+            name: format!("web-{number}"),
+            reason: if is_open { Reason::TokensOptional } else { Reason::TokensRequired },
+            annotation: "HttpTokens is as it is.".to_owned(),
+            imdsv1_use: Imdsv1Use {
+                name: if is_open { ["safe to enforce", "still in use"][number % 2] } else { "" },
+                calls: (is_open && number % 2 == 1).then_some(7),
+            },
+            owner: "team".to_owned(),
+            source: String::new(),
+            since: String::new(),
+        }
+    }
+
+    fn rows(count: usize) -> Vec<Row> {
+        let mut rows: Vec<_> = (0..count).map(row).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    fn table(options: TableOptions, is_terminal: bool) -> Table<Vec<u8>> {
+        Table::new(Vec::new(), is_terminal, options)
+    }
+
+    #[test]
+    fn more_than_50_resources_are_grouped_on_a_terminal_only() {
+        let default = TableOptions::default();
+        let wide = TableOptions { wide: true, ..default };
+        let listed = TableOptions { group_by: Some(GroupBy::None), ..default };
+        let by_owner = TableOptions { group_by: Some(GroupBy::Owner), ..default };
+        let mut one_account = rows(60);
+        one_account.iter_mut().for_each(|row| row.account = String::new());
+        for (options, is_terminal, rows, expected) in [
+            (default, true, rows(50), None),
+            (default, true, rows(51), Some(GroupKey::Account)),
+            (default, true, one_account, Some(GroupKey::Region)),
+            (default, false, rows(51), None),
+            (wide, true, rows(51), None),
+            (listed, true, rows(51), None),
+            (by_owner, false, rows(2), Some(GroupKey::Owner)),
+        ] {
+            assert_eq!(table(options, is_terminal).grouping(&rows), expected, "{options:?}");
+        }
+    }
+
+    #[test]
+    fn groups_fit_into_80_columns() {
+        let text = groups::render(&rows(60), GroupKey::Account, 80, layout::Style::Plain);
+        let expected = "\
+ACCOUNT       NON_COMPLIANT  SAFE  IN USE  BOOT-TIME  UNKNOWN  COMPLIANT
+000000000000             10    10       0          0        0         20
+000000000001             10     0      10          0        0         20
+all                      20    10      10          0        0         40
+
+To list every resource: --group-by none, or --format csv --output FILE
+";
+        assert_eq!(text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n", expected);
+    }
+
+    #[test]
+    fn a_listing_is_never_wider_than_its_terminal() {
+        for width in [80, 120, 200] {
+            let text = listing::render(&rows(12), width, false, layout::Style::Plain);
+            let widest = text.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(width), "{width}: {text}");
+            assert!(text.contains("i-00000000000000003  "), "{text}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What launched an instance, by the tags that services put on it. It launches the next one, too.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use super::resource::Resource;
+
+/// What launched an instance.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct LaunchedBy<'a> {
+    /// The type, such as `AWS::AutoScaling::AutoScalingGroup`.
+    #[serde(rename = "type")]
+    pub launcher_type: &'static str,
+    /// The name or id.
+    pub id: Cow<'a, str>,
+}
+
+/// The version of a launch template that an instance was launched from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct TemplateVersion<'a> {
+    /// The id of the launch template.
+    pub id: Cow<'a, str>,
+    /// The number of the version, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Cow<'a, str>>,
+}
+
+/// The tags that name what launched an instance, and its type. The most specific one comes first: the instances of
+/// an EKS node group also belong to an Auto Scaling group, which follows the node group.
+const TAGS: [(&str, &str); 6] = [
+    // https://docs.aws.amazon.com/eks/latest/userguide/eks-using-tags.html
+    ("eks:nodegroup-name", "AWS::EKS::Nodegroup"),
+    // https://karpenter.sh/docs/concepts/nodeclasses/#spectags
+    ("karpenter.sh/nodepool", "Karpenter::NodePool"),
+    // https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/using-features.tagging.html
+    ("elasticbeanstalk:environment-name", "AWS::ElasticBeanstalk::Environment"),
+    // https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-tags.html
+    ("aws:elasticmapreduce:job-flow-id", "AWS::EMR::Cluster"),
+    // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-fleet-tagging.html
+    ("aws:ec2:fleet-id", "AWS::EC2::EC2Fleet"),
+    // https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html
+    ("aws:autoscaling:groupName", "AWS::AutoScaling::AutoScalingGroup"),
+];
+
+impl<'a> LaunchedBy<'a> {
+    /// Returns what launched an instance, if its tags say so.
+    #[must_use]
+    pub fn of(resource: &'a Resource<'_>) -> Option<Self> {
+        TAGS.iter()
+            .find_map(|(key, launcher_type)| Some(Self { launcher_type, id: resource.tag(key)?.into() }))
+    }
+
+    /// Returns a value that borrows nothing.
+    #[must_use]
+    pub fn into_owned(self) -> LaunchedBy<'static> {
+        LaunchedBy { launcher_type: self.launcher_type, id: self.id.into_owned().into() }
+    }
+
+    /// Returns the type as people write it.
+    #[must_use]
+    pub fn noun(&self) -> &'static str {
+        match self.launcher_type {
+            "AWS::EKS::Nodegroup" => "EKS node group",
+            "Karpenter::NodePool" => "Karpenter node pool",
+            "AWS::ElasticBeanstalk::Environment" => "Elastic Beanstalk environment",
+            "AWS::EMR::Cluster" => "EMR cluster",
+            "AWS::EC2::EC2Fleet" => "EC2 Fleet",
+            _ => "Auto Scaling group",
+        }
+    }
+}
+
+impl<'a> TemplateVersion<'a> {
+    /// Returns the version that an instance was launched from, if its tags say so
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/launch-instances-from-launch-template.html>).
+    #[must_use]
+    pub fn of(resource: &'a Resource<'_>) -> Option<Self> {
+        Some(Self {
+            id: resource.tag("aws:ec2launchtemplate:id")?.into(),
+            version: resource.tag("aws:ec2launchtemplate:version").map(Cow::from),
+        })
+    }
+
+    /// Returns a value that borrows nothing.
+    #[must_use]
+    pub fn into_owned(self) -> TemplateVersion<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        TemplateVersion { id: own(self.id), version: self.version.map(own) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::resource::{ResourceType, Tag};
+
+    fn instance(tags: &[(&'static str, &'static str)]) -> Resource<'static> {
+        let tags = tags.iter().map(|(key, value)| Tag { key: (*key).into(), value: (*value).into() });
+        Resource { tags: tags.collect(), ..Resource::existing(ResourceType::Instance, "i-1".into(), None) }
+    }
+
+    #[test]
+    fn tags_name_what_launched_an_instance() {
+        let group = ("aws:autoscaling:groupName", "web");
+        for (tags, expected) in [
+            (&[][..], None),
+            (&[("Name", "web-1")], None),
+            (&[group], Some(("Auto Scaling group", "web"))),
+            (&[group, ("eks:nodegroup-name", "nodes")], Some(("EKS node group", "nodes"))),
+            (&[("karpenter.sh/nodepool", "spot")], Some(("Karpenter node pool", "spot"))),
+            (
+                &[("elasticbeanstalk:environment-name", "shop")],
+                Some(("Elastic Beanstalk environment", "shop")),
+            ),
+            (&[("aws:elasticmapreduce:job-flow-id", "j-1")], Some(("EMR cluster", "j-1"))),
+            (&[("aws:ec2:fleet-id", "fleet-1")], Some(("EC2 Fleet", "fleet-1"))),
+        ] {
+            let instance = instance(tags);
+            let found = LaunchedBy::of(&instance).map(LaunchedBy::into_owned);
+            let found = found.as_ref().map(|launcher| (launcher.noun(), launcher.id.as_ref()));
+            assert_eq!(found, expected, "{tags:?}");
+        }
+    }
+
+    #[test]
+    fn tags_name_the_version_of_a_launch_template() {
+        let instance =
+            instance(&[("aws:ec2launchtemplate:id", "lt-1"), ("aws:ec2launchtemplate:version", "3")]);
+        let version = TemplateVersion::of(&instance).map(TemplateVersion::into_owned).expect("a template");
+        assert_eq!(version, TemplateVersion { id: "lt-1".into(), version: Some("3".into()) });
+        assert_eq!(TemplateVersion::of(&self::instance(&[])), None);
+    }
+}

@@ -1,0 +1,3 @@
+"""The cloud of the session."""
+
+from support.command_line import cloud  # noqa: F401
