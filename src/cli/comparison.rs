@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
-use anyhow::Context;
-use serde::{Deserialize, Serialize};
+use anyhow::ensure;
+use serde::Serialize;
 
-use super::input::text;
+use super::input::scan_output::ScanOutput;
 use super::output::Finding;
 use crate::rule::resource::Location;
 use crate::rule::verdict::Compliance;
@@ -20,11 +20,18 @@ struct Key {
     resource_id: String,
 }
 
-/// The resources that an earlier scan found non-compliant, and what became of them so far.
+/// Whether a resource was non-compliant in the earlier scan, and is now.
+struct Change {
+    was_open: bool,
+    /// `None` if the resource was not found again.
+    is_open: Option<bool>,
+}
+
+/// The resources that are non-compliant in the earlier scan or now.
 pub(crate) struct Comparison {
-    /// Each with whether it was found again.
-    open: HashMap<Key, bool>,
-    summary: ComparisonSummary,
+    /// The name of the earlier scan.
+    earlier: String,
+    changes: HashMap<Key, Change>,
 }
 
 /// What changed since an earlier scan.
@@ -41,7 +48,7 @@ pub(crate) struct ComparisonSummary {
     new: u64,
     /// The number of resources that are still non-compliant.
     still_open: u64,
-    /// The number of resources that were non-compliant and were not scanned this time.
+    /// The number of resources that were non-compliant and were not looked at this time.
     not_scanned: u64,
 }
 
@@ -54,73 +61,66 @@ impl fmt::Display for ComparisonSummary {
     }
 }
 
-/// The JSON output of a scan, as far as it is read.
-#[derive(Deserialize)]
-struct ScanOutput {
-    evaluations: Vec<Row>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Row {
-    resource_type: String,
-    resource_id: String,
-    account_id: Option<String>,
-    region: Option<String>,
-    compliance: String,
-}
-
 impl Comparison {
     /// Reads the JSON output of an earlier scan; `-` is standard input.
     ///
     /// # Errors
-    /// Returns an error if the file cannot be read, or is not the output of a scan.
+    /// Returns an error if the file cannot be read, or does not contain all that a scan found.
     pub(crate) fn with(path: &Path) -> anyhow::Result<Self> {
-        let json = text::read(path)?;
-        let earlier = path.display().to_string();
-        let scanned: ScanOutput = serde_json::from_str(&json)
-            .with_context(|| format!("{earlier}: not the output of `imdsv2 scan --format json`"))?;
-        let rows = scanned.evaluations.into_iter();
-        let open = rows.filter(|row| row.compliance == Compliance::NonCompliant.as_str()).map(|row| {
-            let location = row.account_id.zip(row.region);
-            let location = location.map(|(account_id, region)| Location { account_id, region });
-            (Key { location, resource_type: row.resource_type, resource_id: row.resource_id }, false)
+        let (earlier, scanned) = (path.display().to_string(), ScanOutput::read(path)?);
+        ensure!(
+            !scanned.is_limited(),
+            "{earlier} does not contain every non-compliant resource: write it without --limit and --only"
+        );
+        let changes = scanned.into_non_compliant().map(|each| {
+            let location = each.location();
+            let key = Key { location, resource_type: each.resource_type, resource_id: each.resource_id };
+            (key, Change { was_open: true, is_open: None })
         });
-        Ok(Self {
-            open: open.collect(),
-            summary: ComparisonSummary { earlier, ..ComparisonSummary::default() },
-        })
+        Ok(Self { earlier, changes: changes.collect() })
     }
 
-    /// Returns what changed for a resource, if anything is to be said about it.
+    /// Returns what changed for a resource, if anything is to be said about it. Of several records of a resource, the
+    /// last one counts.
     pub(crate) fn since(&mut self, finding: &Finding<'_>) -> Option<&'static str> {
         let key = Key {
             location: finding.location(),
             resource_type: finding.resource_type.clone().into_owned(),
             resource_id: finding.resource_id.clone().into_owned(),
         };
-        let was_open = self.open.get_mut(&key).map(|found| *found = true).is_some();
-        let (since, count) = match (was_open, finding.compliance == Compliance::NonCompliant) {
-            (false, false) => return None,
-            (false, true) => ("new", &mut self.summary.new),
-            (true, true) => ("still open", &mut self.summary.still_open),
-            (true, false) => ("fixed", &mut self.summary.fixed),
+        let is_open = finding.compliance == Compliance::NonCompliant;
+        let change = match self.changes.get_mut(&key) {
+            Some(change) => change,
+            None if is_open => self.changes.entry(key).or_insert(Change { was_open: false, is_open: None }),
+            None => return None,
         };
-        *count += 1;
-        Some(since)
+        change.is_open = Some(is_open);
+        match (change.was_open, is_open) {
+            (true, true) => Some("still open"),
+            (true, false) => Some("fixed"),
+            (false, true) => Some("new"),
+            (false, false) => None,
+        }
     }
 
-    /// Counts what was not found again. `is_complete` is whether a place was scanned completely: only then is a
-    /// resource that was not found gone.
-    pub(crate) fn conclude(mut self, is_complete: impl Fn(&Location) -> bool) -> ComparisonSummary {
-        for (key, _) in self.open.iter().filter(|(_, found)| !**found) {
-            if key.location.as_ref().is_some_and(&is_complete) {
-                self.summary.fixed += 1;
-                self.summary.gone += 1;
-            } else {
-                self.summary.not_scanned += 1;
+    /// Returns what changed. `is_listed` is whether all resources of a type in a place were listed: only then is one
+    /// that was not found gone.
+    pub(crate) fn conclude(self, is_listed: impl Fn(&Location, &str) -> bool) -> ComparisonSummary {
+        let mut summary = ComparisonSummary { earlier: self.earlier, ..ComparisonSummary::default() };
+        for (Key { location, resource_type, .. }, change) in &self.changes {
+            let is_listed = || location.as_ref().is_some_and(|location| is_listed(location, resource_type));
+            match (change.was_open, change.is_open) {
+                (true, Some(true)) => summary.still_open += 1,
+                (true, Some(false)) => summary.fixed += 1,
+                (true, None) if is_listed() => {
+                    summary.fixed += 1;
+                    summary.gone += 1;
+                }
+                (true, None) => summary.not_scanned += 1,
+                (false, Some(true)) => summary.new += 1,
+                (false, _) => {}
             }
         }
-        self.summary
+        summary
     }
 }

@@ -9,6 +9,10 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use super::input::text;
+#[cfg(feature = "live")]
+use crate::rule::policy::Policy;
+#[cfg(feature = "live")]
+use crate::rule::remedy::shell_quoted;
 use crate::rule::resource::{Resource, ResourceType};
 use crate::rule::verdict::Compliance;
 
@@ -128,7 +132,22 @@ impl FromStr for TagFilter {
 }
 
 impl FilterOptions {
+    /// Returns the options that select the same resources, for the next command.
+    #[cfg(feature = "live")]
+    pub(crate) fn as_options(&self) -> String {
+        let tags = self.tags.iter().map(|filter| {
+            let operator = if filter.is_equal { "=" } else { "!=" };
+            format!(" --tag {}", shell_quoted(&format!("{}{operator}{}", filter.key, filter.value)))
+        });
+        let exclude = self
+            .exclude
+            .iter()
+            .map(|item| format!(" --exclude {}", shell_quoted(&item.display().to_string())));
+        tags.chain(exclude).collect()
+    }
+
     /// Returns whether the options leave out any resource.
+    #[cfg(feature = "live")]
     pub(crate) fn is_any(&self) -> bool {
         !(self.tags.is_empty() && self.types.is_empty() && self.exclude.is_empty())
     }
@@ -156,6 +175,15 @@ impl FilterOptions {
         let types = self.types.iter().map(|name| name.resource_type()).collect();
         Ok(Filter { tags: self.tags.clone(), types, excluded, owner_tag: self.owner_tag.clone() })
     }
+}
+
+/// Returns the option that passes these rule parameters, for the next command.
+#[cfg(feature = "live")]
+pub(crate) fn parameters_option(parameters: Option<&Policy>) -> String {
+    let Some(parameters) = parameters else { return String::new() };
+    let (mut parameters, default) = (parameters.rule_parameters(), Policy::default().rule_parameters());
+    parameters.retain(|name, value| default.get(name) != Some(value));
+    format!(" --parameters {}", shell_quoted(&serde_json::json!(parameters).to_string()))
 }
 
 /// Returns whether an argument is an id of a resource. Any other argument names a file.

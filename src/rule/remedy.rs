@@ -16,21 +16,26 @@ pub fn cli_command(resource: &Resource<'_>, verdict: &Verdict, policy: &Policy) 
         return None;
     }
     let region = resource.region.as_deref();
-    let region = region.map_or_else(String::new, |region| format!(" --region {}", quoted(region)));
-    let id = quoted(&resource.resource_id);
+    let region = region.map_or_else(String::new, |region| format!(" --region {}", shell_quoted(region)));
+    let id = shell_quoted(&resource.resource_id);
+    let options = resource.metadata_options.as_ref();
+    let needs_tokens = verdict.reason != Reason::HopLimit;
+    let hop_limit = policy.max_hop_limit.filter(|max| {
+        options.and_then(|options| options.hop_limit).is_some_and(|limit| limit > i64::from(*max))
+    });
     match &resource.resource_type {
         ResourceType::Instance => {
-            let option = match (verdict.reason, policy.max_hop_limit) {
-                (Reason::HopLimit, Some(limit)) => format!("--http-put-response-hop-limit {limit}"),
-                _ => "--http-tokens required".to_owned(),
-            };
-            Some(format!("aws ec2 modify-instance-metadata-options{region} --instance-id {id} {option}"))
+            let tokens = if needs_tokens { " --http-tokens required" } else { "" };
+            let limit =
+                hop_limit.map_or_else(String::new, |limit| format!(" --http-put-response-hop-limit {limit}"));
+            Some(format!(
+                "aws ec2 modify-instance-metadata-options{region} --instance-id {id}{tokens}{limit}"
+            ))
         }
         ResourceType::LaunchTemplate => {
-            let options = match (verdict.reason, policy.max_hop_limit) {
-                (Reason::HopLimit, Some(limit)) => format!("\"HttpPutResponseHopLimit\":{limit}"),
-                _ => "\"HttpTokens\":\"required\"".to_owned(),
-            };
+            let tokens = needs_tokens.then(|| "\"HttpTokens\":\"required\"".to_owned());
+            let limit = hop_limit.map(|limit| format!("\"HttpPutResponseHopLimit\":{limit}"));
+            let options = tokens.into_iter().chain(limit).collect::<Vec<_>>().join(",");
             Some(format!(
                 "aws ec2 modify-launch-template{region} --launch-template-id {id} --default-version \
                  \"$(aws ec2 create-launch-template-version{region} --launch-template-id {id} \
@@ -47,7 +52,8 @@ pub fn cli_command(resource: &Resource<'_>, verdict: &Verdict, policy: &Policy) 
 }
 
 /// Quotes a text for a POSIX shell, unless it needs no quotes.
-fn quoted(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn shell_quoted(text: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         text.into()
@@ -69,7 +75,8 @@ mod tests {
         id: &'static str,
         tokens: &'static str,
     ) -> Option<String> {
-        let options = MetadataOptions::from_api(Some(tokens.into()), Some("enabled"), Some(3), None);
+        let limit = if id == "x-3" { 3 } else { 2 };
+        let options = MetadataOptions::from_api(Some(tokens.into()), Some("enabled"), Some(limit), None);
         let resource = Resource {
             region: Some("eu-west-1".into()),
             ..Resource::existing(resource_type, id.into(), Some(options))
@@ -80,33 +87,33 @@ mod tests {
 
     #[test]
     fn a_command_fixes_what_was_found() {
-        for (resource_type, tokens, expected) in [
+        let instance = "aws ec2 modify-instance-metadata-options --region eu-west-1 --instance-id";
+        for (id, tokens, expected) in [
+            ("x-2", "optional", format!("{instance} x-2 --http-tokens required")),
+            ("x-3", "required", format!("{instance} x-3 --http-put-response-hop-limit 2")),
             (
-                ResourceType::Instance,
+                "x-3",
                 "optional",
-                "aws ec2 modify-instance-metadata-options --region eu-west-1 --instance-id x-1 --http-tokens required",
-            ),
-            (
-                ResourceType::Instance,
-                "required",
-                "aws ec2 modify-instance-metadata-options --region eu-west-1 --instance-id x-1 \
-                 --http-put-response-hop-limit 2",
-            ),
-            (
-                ResourceType::LaunchTemplate,
-                "optional",
-                "aws ec2 modify-launch-template --region eu-west-1 --launch-template-id x-1 --default-version \
-                 \"$(aws ec2 create-launch-template-version --region eu-west-1 --launch-template-id x-1 \
-                 --source-version '$Default' --launch-template-data \
-                 '{\"MetadataOptions\":{\"HttpTokens\":\"required\"}}' --query \
-                 LaunchTemplateVersion.VersionNumber --output text)\"",
+                format!("{instance} x-3 --http-tokens required --http-put-response-hop-limit 2"),
             ),
         ] {
-            assert_eq!(command(resource_type, "x-1", tokens).as_deref(), Some(expected));
+            assert_eq!(command(ResourceType::Instance, id, tokens), Some(expected));
+        }
+        for (id, tokens, options) in [
+            ("x-2", "optional", "\"HttpTokens\":\"required\""),
+            ("x-3", "required", "\"HttpPutResponseHopLimit\":2"),
+            ("x-3", "optional", "\"HttpTokens\":\"required\",\"HttpPutResponseHopLimit\":2"),
+        ] {
+            let expected = format!(
+                "aws ec2 modify-launch-template --region eu-west-1 --launch-template-id {id} --default-version \
+                 \"$(aws ec2 create-launch-template-version --region eu-west-1 --launch-template-id {id} \
+                 --source-version '$Default' --launch-template-data '{{\"MetadataOptions\":{{{options}}}}}' \
+                 --query LaunchTemplateVersion.VersionNumber --output text)\""
+            );
+            assert_eq!(command(ResourceType::LaunchTemplate, id, tokens), Some(expected));
         }
         assert_eq!(command(ResourceType::LaunchConfiguration, "arn", "optional"), None);
-        let limit = command(ResourceType::LaunchTemplate, "lt-1", "required").expect("a command");
-        assert!(limit.contains(r#"'{"MetadataOptions":{"HttpPutResponseHopLimit":2}}'"#), "{limit}");
+        assert_eq!(command(ResourceType::Instance, "x-2", "required"), None);
     }
 
     #[test]
@@ -118,7 +125,7 @@ mod tests {
             ("a'; reboot '", "'a'\\''; reboot '\\'''"),
             ("a\nb", "'a\nb'"),
         ] {
-            assert_eq!(quoted(text), expected);
+            assert_eq!(shell_quoted(text), expected);
         }
     }
 }

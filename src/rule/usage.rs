@@ -84,7 +84,7 @@ pub struct Evidence {
 }
 
 /// Whether an instance uses IMDSv1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UsageState {
     /// The instance made this number of calls in the look-back period.
     InUse(u64),

@@ -42,7 +42,7 @@ pub enum Compliance {
 impl Compliance {
     /// Returns the value that AWS Config's API uses.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::NonCompliant => "NON_COMPLIANT",
             Self::Compliant => "COMPLIANT",

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::cloud::{Cloud, ec2, instances};
+use crate::cloud::{Cloud, denial, ec2, instances};
 use crate::harness::{evaluate, imdsv2, scratch, stderr, stdout};
 
 /// The ids in JSON output, sorted.
@@ -138,6 +138,8 @@ fn lists_are_read_from_standard_input() {
     let scan = cloud.imdsv2(&["scan", "--accounts-file", "-", "--region", "eu-west-1", "--quiet"]);
     scan.stdin(role).assert().code(0);
     assert_eq!(cloud.called("DescribeInstances"), [("222222222222".to_owned(), "eu-west-1".to_owned())]);
+    let twice = imdsv2(&["scan", "--accounts-file", "-", "--compare", "-"]).stdin(role).assert().code(2);
+    assert_eq!(stderr(&twice), "error: more than one input is standard input: pass files for the others\n");
     let missing = imdsv2(&["remediate", "--from", "-", "--dry-run"]).stdin("{}").assert().code(2);
     assert!(stderr(&missing).starts_with("error: -: not the output of `imdsv2 scan --format json`"));
 }
@@ -169,5 +171,93 @@ fn commands_do_nothing_until_their_first_line_is_removed() {
     assert!(calls.contains("create-launch-template-version"), "{calls}");
     assert!(
         script.contains("# no command: HttpTokens is optional: instances launched from this configuration")
+    );
+}
+
+#[test]
+fn what_a_file_does_not_contain_is_not_gone_and_each_resource_counts_once() {
+    let first = evaluate(&["--format", "json", "--exit-zero"]).stdin(input()).assert().code(0);
+    let earlier = scratch("compared-evaluation.json", stdout(&first).as_bytes());
+    // i-1 twice, at first open and then fixed; nothing of the others; and a new one.
+    let items = [
+        item("i-1", "web", "optional"),
+        item("i-1", "web", "required"),
+        item("i-4", "web", "optional"),
+        item("i-4", "web", "optional"),
+    ];
+    let now = serde_json::json!({"configurationItems": items}).to_string();
+    let assert = evaluate(&["--exit-zero", "--compare"]).arg(&earlier).stdin(now).assert().code(0);
+    let line = stdout(&assert).lines().last().unwrap().to_owned();
+    let expected =
+        format!("Compared with {}: 1 fixed, 1 new, 0 still open, 1 not scanned this time", earlier.display());
+    assert_eq!(line, expected);
+}
+
+#[test]
+fn a_scan_that_was_not_written_completely_is_no_basis_for_a_comparison() {
+    let limited =
+        evaluate(&["--format", "json", "--exit-zero", "--limit", "1", "--quiet"]).stdin(input()).assert();
+    let earlier = scratch("limited.json", stdout(&limited).as_bytes());
+    let assert = evaluate(&["--compare"]).arg(&earlier).stdin(input()).assert().code(2);
+    assert_eq!(
+        stderr(&assert),
+        format!(
+            "error: {} does not contain every non-compliant resource: write it without --limit and --only\n",
+            earlier.display()
+        )
+    );
+}
+
+#[test]
+fn a_report_of_some_resources_counts_all() {
+    let arguments = ["--format", "html", "--exit-zero", "--quiet", "--only", "compliant"];
+    let page = stdout(&evaluate(&arguments).stdin(input()).assert().code(0));
+    let (_, data) = page.split_once("id=\"data\">").unwrap();
+    let data: Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
+    assert_eq!(data["evaluations"].as_array().unwrap().len(), 1);
+    assert_eq!(data["summary"], serde_json::json!({"compliant": 1, "nonCompliant": 2, "notApplicable": 0}));
+    assert_eq!(data["leftOut"], 2);
+}
+
+#[test]
+fn a_resource_that_was_not_checked_for_calls_has_no_active_command() {
+    let cloud = Cloud::new(|call| match call.operation.as_str() {
+        "DescribeInstances" => Some(instances(&["i-1"], None)),
+        "GetMetricData" => Some(denial()),
+        _ => None,
+    });
+    let scan = |arguments: &[&str]| {
+        let scan = cloud.imdsv2(&["scan", "--format", "commands", "--region", "eu-west-1"]).args(arguments);
+        stdout(&scan.assert())
+    };
+    assert!(scan(&[]).contains("\n  aws ec2 modify-instance-metadata-options"));
+    let unknown = scan(&["--usage-days", "14"]);
+    assert!(unknown.contains("i-1: tokens optional; IMDSv1: not checked\n  # aws ec2 modify"), "{unknown}");
+}
+
+#[test]
+fn details_do_not_replace_an_input_or_the_journal() {
+    let scan = scratch("details-input.json", b"{\"evaluations\": []}");
+    let name = scan.display();
+    let details = format!("--details={name}");
+    let assert = imdsv2(&["remediate", "--dry-run", "--from"]).arg(&scan).arg(&details).assert().code(2);
+    let expected = format!(
+        "error: cannot write the output to {name}: it is the same file as {name}: pass another --output\n"
+    );
+    assert_eq!(stderr(&assert), expected);
+    let arguments = ["remediate", "--dry-run", "--journal", "target/no.jsonl", "--details=target/no.jsonl"];
+    let assert = imdsv2(&arguments).assert().code(2);
+    assert!(stderr(&assert).contains("it is the same file as target/no.jsonl"), "{}", stderr(&assert));
+}
+
+#[test]
+fn the_next_command_selects_the_same_instances() {
+    let cloud = Cloud::new(|call| (call.operation == "DescribeInstances").then(|| instances(&["i-1"], None)));
+    let scan = cloud.imdsv2(&["scan", "--region", "eu-west-1", "--exclude", "i-5", "--tag", "team!=my team"]);
+    let assert = scan.args(["--parameters", "{\"maxHopLimit\":\"2\"}"]).assert().code(1);
+    assert_eq!(
+        stderr(&assert),
+        "Next: imdsv2 scan --region eu-west-1 --tag 'team!=my team' --exclude i-5 --parameters \
+         '{\"maxHopLimit\":\"2\"}' --usage-days 14\n"
     );
 }

@@ -14,10 +14,11 @@ use crate::cli::filter::{Filter, FilterOptions};
 use crate::cli::input::detect::{InputRecord, RecordKind};
 use crate::cli::input::files::{self, Input};
 use crate::cli::input::split::{self, Position};
+use crate::cli::input::text;
 use crate::cli::output::{self, Basis, Conclusion, Finding, FindingContext, Output, OutputOptions};
 use crate::cli::terminal::messages;
 use crate::rule::policy::Policy;
-use crate::rule::resource::{Location, Resource};
+use crate::rule::resource::Resource;
 use crate::rule::verdict::{Summary, evaluate};
 use crate::sources::SourceError;
 use crate::sources::aws_cli::{Instance, Reservation};
@@ -70,7 +71,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
     let inputs = files::expand(&args.paths)?;
     let paths = inputs.iter().map(Input::path).chain(args.filter.files()).chain(args.compare.as_deref());
-    args.output.check_target(&paths.collect::<Vec<_>>())?;
+    let paths: Vec<_> = paths.collect();
+    text::check_stdin(&paths)?;
+    args.output.check_target(&paths)?;
     let filter = args.filter.filter()?;
     let comparison = args.compare.as_deref().map(Comparison::with).transpose()?;
     let default = Policy::default();
@@ -92,9 +95,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
     }
     let Evaluator { comparison, summary, records, unreadable, .. } = evaluator;
     let failures = unreadable_inputs(unreadable);
-    let is_complete = |_: &Location| unreadable == 0 && !args.filter.is_any();
-    let comparison = comparison.map(|comparison| comparison.conclude(is_complete));
-    let conclusion = Conclusion { summary, failures: &failures, comparison: comparison.as_ref() };
+    // What a file does not contain may still exist.
+    let comparison = comparison.map(|comparison| comparison.conclude(|_, _| false));
+    let conclusion =
+        Conclusion { summary, failures: &failures, comparison: comparison.as_ref(), left_out: 0 };
     output.finish(&conclusion).context("cannot write the output")?;
     if unreadable == 0 && summary.is_empty() && !args.allow_empty {
         messages::error(match records {

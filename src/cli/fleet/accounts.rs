@@ -18,6 +18,7 @@ use crate::aws::{ApiError, RoleArn};
 use crate::cli::clock::Clock;
 use crate::cli::input::text;
 use crate::cli::terminal::screen::Screen;
+use crate::rule::remedy::shell_quoted;
 use crate::rule::resource::{InstanceKey, Location};
 
 /// The Region to ask for Regions if none is configured: every account of the partition has it.
@@ -133,30 +134,41 @@ impl Selection {
 
     /// Returns the options that select the same accounts and Regions, for a command to run next.
     pub(crate) fn as_options(&self) -> String {
-        let file = self.accounts_file.as_ref().map(|file| format!(" --accounts-file {}", file.display()));
-        let profile = self.profile.as_ref().map(|profile| format!(" --profile {profile}"));
-        let roles = self.role_arns.iter().map(|role| format!(" --role-arn {role}"));
         let regions = (!self.regions.is_empty()).then(|| format!(" --region {}", self.regions.join(",")));
-        profile.into_iter().chain(roles).chain(file).chain(regions).collect()
+        self.credential_options() + &regions.unwrap_or_default()
     }
 
-    /// Enters the accounts, and finds their Regions.
+    /// Returns the options that select the same accounts.
+    pub(crate) fn credential_options(&self) -> String {
+        let option = |name: &str, value: &str| format!(" {name} {}", shell_quoted(value));
+        let profile = self.profile.iter().map(|profile| option("--profile", profile));
+        let roles = self.role_arns.iter().map(|role| option("--role-arn", &role.to_string()));
+        let file = self.accounts_file.iter();
+        let file = file.map(|file| option("--accounts-file", &file.display().to_string()));
+        profile.chain(roles).chain(file).collect()
+    }
+
+    /// Enters the accounts, and finds their Regions. `command` is the command that works in them.
     ///
     /// # Errors
     /// Returns an error if the profile does not exist, the accounts file cannot be read or contains no role, or an
     /// account has no Region of a name that was passed. Accounts that cannot be entered are in the result.
-    pub(crate) async fn fleet(&self) -> anyhow::Result<Fleet> {
-        self.enter(&self.regions, true).await
+    pub(crate) async fn fleet(&self, command: &'static str) -> anyhow::Result<Fleet> {
+        self.enter(&self.regions, true, command).await
     }
 
     /// Enters the accounts in `regions`, or in those of them that `--region` names.
     ///
     /// # Errors
     /// As for [`Self::fleet`].
-    pub(crate) async fn fleet_in(&self, regions: BTreeSet<String>) -> anyhow::Result<Fleet> {
+    pub(crate) async fn fleet_in(
+        &self,
+        regions: BTreeSet<String>,
+        command: &'static str,
+    ) -> anyhow::Result<Fleet> {
         let is_selected = |region: &String| self.regions.is_empty() || self.regions.contains(region);
         let regions: Vec<_> = regions.into_iter().filter(is_selected).collect();
-        if regions.is_empty() { Ok(Fleet::default()) } else { self.enter(&regions, false).await }
+        if regions.is_empty() { Ok(Fleet::default()) } else { self.enter(&regions, false, command).await }
     }
 
     /// Returns whether the selection includes a Region.
@@ -164,7 +176,12 @@ impl Selection {
         self.regions.is_empty() || self.regions.iter().any(|selected| selected == region)
     }
 
-    async fn enter(&self, regions: &[String], is_checked: bool) -> anyhow::Result<Fleet> {
+    async fn enter(
+        &self,
+        regions: &[String],
+        is_checked: bool,
+        command: &'static str,
+    ) -> anyhow::Result<Fleet> {
         let screen = &self.environment.screen;
         let status = screen.status("Reading AWS credentials");
         let roles = without_repetitions(&self.roles()?, "role", screen);
@@ -179,7 +196,7 @@ impl Selection {
         let region = own.region().cloned().unwrap_or(Region::from_static(FALLBACK_REGION));
         let own = own.to_builder().region(region).build();
 
-        let wanted = WantedRegions { names: &regions, is_checked };
+        let wanted = WantedRegions { names: &regions, is_checked, command };
         let (mut fleet, environment) = (Fleet::default(), &self.environment);
         if roles.is_empty() {
             status.set_status("Finding the Regions of the account");
@@ -248,6 +265,8 @@ struct WantedRegions<'a> {
     names: &'a [String],
     /// Whether the account must have them.
     is_checked: bool,
+    /// The command that works in them.
+    command: &'static str,
 }
 
 impl WantedRegions<'_> {
@@ -294,7 +313,7 @@ impl Fleet {
         let account_id = match account_of(sdk).await {
             Ok(account_id) => account_id,
             Err(error) => {
-                self.unreachable.push(cannot_enter(name, role, &error));
+                self.unreachable.push(cannot_enter(name, role, &error, wanted.command));
                 return Ok(());
             }
         };
@@ -312,14 +331,14 @@ impl Fleet {
                 self.unreachable
                     .extend(problems.iter().map(|problem| format!("account {account_id}: {problem}")));
             }
-            Err(error) => self.unreachable.push(cannot_enter(name, None, &error)),
+            Err(error) => self.unreachable.push(cannot_enter(name, None, &error, wanted.command)),
         }
         Ok(())
     }
 }
 
 /// Describes why an account cannot be entered, and what to do about it.
-fn cannot_enter(name: &str, role: Option<&RoleArn>, error: &ApiError) -> String {
+fn cannot_enter(name: &str, role: Option<&RoleArn>, error: &ApiError, command: &str) -> String {
     match (role, error.credentials_failure()) {
         (Some(role), Some(reason)) => {
             let advice = if reason.contains("AccessDenied") {
@@ -335,7 +354,7 @@ fn cannot_enter(name: &str, role: Option<&RoleArn>, error: &ApiError) -> String 
         }
         _ if error.is_without_credentials() && name == OWN_ACCOUNT => error.message.clone(),
         _ if error.is_without_credentials() => format!("{name}: {}", error.message),
-        _ => format!("{name}: {}", failures::with_advice(error, "scan")),
+        _ => format!("{name}: {}", failures::with_advice(error, command)),
     }
 }
 

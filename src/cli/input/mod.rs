@@ -7,11 +7,13 @@
 //! - `scan`: the members of a JSON object, without building it.
 //! - `detect`: what a record is, by its keys.
 //! - `text`: small text files, such as lists of ids.
+//! - `scan_output`: the JSON output of a scan, read again.
 
 pub(crate) mod detect;
 pub(crate) mod files;
 mod read_ahead;
 mod scan;
+pub(crate) mod scan_output;
 pub(crate) mod split;
 pub(crate) mod text;
 mod window;

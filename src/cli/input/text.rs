@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 /// Reads a text file, or standard input if `path` is `-`. Windows programs begin text with a byte order mark, and
 /// some write UTF-16; both are read.
@@ -25,6 +25,19 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
         Some(text) => Ok(text),
         None => bail!("{name} is not text: expected UTF-8 or UTF-16"),
     }
+}
+
+/// Checks that at most one of the inputs is standard input.
+///
+/// # Errors
+/// Returns an error if there are more: each would take what the others need.
+pub(crate) fn check_stdin(inputs: &[&Path]) -> anyhow::Result<()> {
+    let is_stdin = |path: &&&Path| ["-", "/dev/stdin"].iter().any(|name| path.as_os_str() == *name);
+    ensure!(
+        inputs.iter().filter(is_stdin).count() <= 1,
+        "more than one input is standard input: pass files for the others"
+    );
+    Ok(())
 }
 
 fn decode(bytes: &[u8]) -> Option<String> {

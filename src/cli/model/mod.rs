@@ -129,7 +129,7 @@ fn remediate(server: &Arc<Server>, history: &History, files: &Files) -> Ended {
     let mut args = remediate::Args::try_parse_from(arguments).expect("valid options");
     run(server, |environment| async move {
         args.selection.environment = environment;
-        remediate::run(&args).await
+        Box::pin(remediate::run(&args)).await
     })
 }
 

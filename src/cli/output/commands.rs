@@ -6,6 +6,8 @@ use std::io::{self, Write};
 
 use super::{Conclusion, Finding, Output};
 use crate::cli::terminal::printable::printable;
+use crate::rule::reason::Reason;
+use crate::rule::usage::UsageState;
 use crate::rule::verdict::Compliance;
 
 const HEADER: &str = "\
@@ -18,13 +20,15 @@ account=$(aws sts get-caller-identity --query Account --output text)
 
 pub(super) struct Commands<W> {
     writer: W,
+    /// Whether CloudWatch was asked for IMDSv1 calls.
+    with_usage: bool,
     /// The lines for each account.
     accounts: BTreeMap<String, Vec<String>>,
 }
 
 impl<W> Commands<W> {
-    pub(super) fn new(writer: W) -> Self {
-        Self { writer, accounts: BTreeMap::new() }
+    pub(super) fn new(writer: W, with_usage: bool) -> Self {
+        Self { writer, with_usage, accounts: BTreeMap::new() }
     }
 }
 
@@ -32,7 +36,7 @@ impl<W: Write> Output for Commands<W> {
     fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
         if finding.compliance == Compliance::NonCompliant && finding.is_judged_type {
             let account = finding.account_id.as_deref().unwrap_or_default();
-            self.accounts.entry(account.to_owned()).or_default().push(lines(finding));
+            self.accounts.entry(account.to_owned()).or_default().push(lines(finding, self.with_usage));
         }
         Ok(())
     }
@@ -57,17 +61,24 @@ impl<W: Write> Output for Commands<W> {
     }
 }
 
-/// Returns the lines for a finding: a comment, and the command, commented out if the instance uses IMDSv1.
-fn lines(finding: &Finding<'_>) -> String {
+/// Returns the lines for a finding: a comment, and the command. It is commented out if the instance uses IMDSv1, or if
+/// CloudWatch was asked whether it does, and did not say.
+fn lines(finding: &Finding<'_>, with_usage: bool) -> String {
     let name = finding.name.as_deref().map_or_else(String::new, |name| format!(" ({name})"));
     let region = finding.region.as_deref().unwrap_or("unknown Region");
+    let is_instance = finding.resource_type == "AWS::EC2::Instance";
+    let needs_usage = with_usage && is_instance && finding.reason != Reason::HopLimit;
     let usage = match (finding.imdsv1_use, finding.imdsv1_calls) {
+        (None, _) if needs_usage => "; IMDSv1: not checked".to_owned(),
         (None, _) => String::new(),
         (Some(usage), None) => format!("; IMDSv1: {usage}"),
         (Some(usage), Some(calls)) => format!("; IMDSv1: {usage}, {calls} calls"),
     };
     let comment = format!("{region}: {}{name}: {}{usage}", finding.short_id(), finding.reason);
-    let is_safe = finding.imdsv1_use.is_none_or(|usage| usage == "safe to enforce");
+    let is_safe = match finding.usage {
+        None => !needs_usage,
+        Some(usage) => usage == UsageState::NotInUse,
+    };
     let command = match finding.command.as_deref() {
         None => format!("# no command: {}", printable(&finding.annotation)),
         Some(command) if is_safe => command.to_owned(),

@@ -146,6 +146,11 @@ fn follow_links(path: &Path) -> io::Result<Followed> {
     Err(io::Error::other("too many symbolic links"))
 }
 
+/// Returns the file that `--output` names; `None` is standard output, as `-` is.
+pub(crate) fn output_file(argument: Option<&Path>) -> Option<&Path> {
+    argument.filter(|path| path.as_os_str() != "-")
+}
+
 /// Checks that the output file is not one of the inputs, under any name.
 ///
 /// # Errors

@@ -9,7 +9,6 @@ use crate::rule::policy::Policy;
 use crate::rule::reason::Reason;
 use crate::rule::remedy::cli_command;
 use crate::rule::resource::{Location, Resource, ResourceType};
-#[cfg(feature = "live")]
 use crate::rule::usage::UsageState;
 use crate::rule::verdict::{Compliance, Verdict};
 
@@ -61,6 +60,9 @@ pub(crate) struct Finding<'a> {
     /// Whether the rule evaluates resources of this type at all.
     #[serde(skip)]
     pub(crate) is_judged_type: bool,
+    /// How the instance uses IMDSv1, if CloudWatch was asked.
+    #[serde(skip)]
+    pub(crate) usage: Option<UsageState>,
 }
 
 impl<'a> Finding<'a> {
@@ -83,6 +85,7 @@ impl<'a> Finding<'a> {
             launch_template: TemplateVersion::of(resource),
             since: None,
             command: cli_command(resource, verdict, context.policy).map(Cow::from),
+            usage: None,
             is_judged_type: !matches!(resource.resource_type, ResourceType::Other(_))
                 || resource.resource_type == ResourceType::ACCOUNT,
         }
@@ -115,6 +118,7 @@ impl<'a> Finding<'a> {
             imdsv1_use: Some(usage_name(usage)),
             imdsv1_calls: usage.calls(),
             imdsv1_unknown_because: because,
+            usage: Some(usage),
             ..self
         }
     }
@@ -140,6 +144,7 @@ impl<'a> Finding<'a> {
             reason: self.reason,
             since: self.since,
             is_judged_type: self.is_judged_type,
+            usage: self.usage,
         }
     }
 

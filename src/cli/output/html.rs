@@ -17,18 +17,21 @@ const MARKER: &str = "<!-- DATA -->";
 
 pub(crate) struct Html<W> {
     json: JsonList<ScriptEscaped<W>>,
-    /// The findings in the page: those of types that the rule evaluates.
-    shown: Summary,
+    /// The number of resources of types that the rule does not evaluate.
     others: u64,
 }
 
 /// The fields that end the data.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Rest<'a> {
     /// The number of resources of types that the rule does not evaluate.
     others: u64,
+    /// The number of resources that are not shown.
+    left_out: u64,
     failures: &'a [String],
-    summary: &'a Summary,
+    /// The verdicts on resources of types that the rule evaluates, whether they are shown or not.
+    summary: Summary,
     /// What changed since an earlier scan, if there is one to compare with.
     comparison: Option<&'a ComparisonSummary>,
 }
@@ -45,7 +48,7 @@ impl<W: Write> Html<W> {
             "generated": now, "parameters": policy.rule_parameters(), "usageDays": usage_days,
         });
         let json = JsonList::new(ScriptEscaped(writer), &head, "evaluations")?;
-        Ok(Self { json, shown: Summary::default(), others: 0 })
+        Ok(Self { json, others: 0 })
     }
 }
 
@@ -55,13 +58,13 @@ impl<W: Write> Output for Html<W> {
             self.others += 1;
             return Ok(());
         }
-        self.shown.count(finding.compliance);
         self.json.element(finding)
     }
 
     fn finish(&mut self, conclusion: &Conclusion<'_>) -> io::Result<()> {
-        let Conclusion { failures, comparison, .. } = *conclusion;
-        self.json.end(&Rest { others: self.others, failures, summary: &self.shown, comparison })?;
+        let Conclusion { mut summary, failures, comparison, left_out } = *conclusion;
+        summary.not_applicable = summary.not_applicable.saturating_sub(self.others);
+        self.json.end(&Rest { others: self.others, left_out, failures, summary, comparison })?;
         let (_, after) = parts();
         let writer = &mut self.json.writer.0;
         write!(writer, "</script>{after}")?;

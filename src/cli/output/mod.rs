@@ -26,7 +26,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-pub(crate) use self::destination::check_target;
+pub(crate) use self::destination::{check_target, output_file};
 pub(crate) use self::finding::{Finding, FindingContext};
 
 use self::asff::{Asff, Target};
@@ -97,7 +97,7 @@ impl OutputOptions {
 
     /// Returns the output file; `None` is standard output.
     pub(crate) fn file(&self) -> Option<&Path> {
-        self.output.as_deref().filter(|path| path.as_os_str() != "-")
+        output_file(self.output.as_deref())
     }
 }
 
@@ -108,6 +108,8 @@ pub(crate) struct Conclusion<'a> {
     pub(crate) failures: &'a [String],
     /// What changed since an earlier scan, if there is one to compare with.
     pub(crate) comparison: Option<&'a ComparisonSummary>,
+    /// The number of resources that `--only` and `--limit` leave out.
+    pub(crate) left_out: u64,
 }
 
 /// Receives findings one by one, and writes them in a format.
@@ -163,7 +165,7 @@ fn open_format(options: &OutputOptions, basis: Basis<'_>) -> anyhow::Result<Box<
         Format::Json => Box::new(json::JsonList::new(writer, &json!({}), "evaluations")?),
         Format::Asff => Box::new(Asff::new(Target::Lines(writer))),
         Format::Csv => Box::new(csv::Csv::new(writer, with_usage)),
-        Format::Commands => Box::new(commands::Commands::new(writer)),
+        Format::Commands => Box::new(commands::Commands::new(writer, with_usage)),
         Format::Html => Box::new(html::Html::begin(writer, basis).context("cannot write the output")?),
     };
     Ok(match replacement {

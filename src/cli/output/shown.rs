@@ -66,7 +66,7 @@ impl Output for Shown {
         for finding in std::mem::take(&mut self.held).into_values() {
             self.output.finding(&finding)?;
         }
-        self.output.finish(conclusion)?;
+        self.output.finish(&Conclusion { left_out: self.left_out, ..*conclusion })?;
         if self.left_out > 0 && !self.quiet {
             let shown = self.all - self.left_out;
             messages::note(&format!("{shown} of {} resources are shown (--only, --limit)", self.all));

@@ -4,7 +4,9 @@
 use std::io::stderr;
 
 #[cfg(unix)]
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use rustix::process::getpgrp;
+#[cfg(unix)]
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcgetpgrp, tcsetattr};
 
 /// Turns the echo of control characters off, until it is dropped.
 #[derive(Debug)]
@@ -37,7 +39,12 @@ impl Drop for NoControlEcho {
 /// clean screen.
 #[cfg(unix)]
 fn set(is_on: bool) -> bool {
+    // A process in the background that changes its terminal is stopped.
+    let is_in_foreground = tcgetpgrp(stderr()).is_ok_and(|group| group == getpgrp());
     let Ok(mut modes) = tcgetattr(stderr()) else { return false };
+    if !is_in_foreground {
+        return false;
+    }
     let was_on = modes.local_modes.contains(LocalModes::ECHOCTL);
     modes.local_modes.set(LocalModes::ECHOCTL, is_on);
     let _ = tcsetattr(stderr(), OptionalActions::Now, &modes);

@@ -9,25 +9,15 @@ import pytest
 
 from support import loopback
 from support.command_line import cloud  # noqa: F401
+from support.operations import recording
 from support.recorded_calls import called
-from support.repository import CALLS
 
 
 @pytest.fixture(scope="package", autouse=True)
 def record_of_calls(request):
-    """Writes the calls that each command made, if all tests of the suite ran and passed.
-
-    A test of the templates compares them with what `imdsv2 permissions` prints.
-    """
-    session, folder = request.session, Path(__file__).parent
-    failed_before = session.testsfailed
-    yield
-    selected = session.config.option.keyword or any("::" in argument for argument in session.config.args)
-    complete = {item.path for item in session.items} >= set(folder.glob("test_*.py"))
-    if complete and not selected and session.testsfailed == failed_before:
-        CALLS.mkdir(parents=True, exist_ok=True)
-        for command, actions in called.items():
-            (CALLS / f"imdsv2-{command}.txt").write_text("".join(f"{each}\n" for each in sorted(actions)))
+    """Records the calls of each command. A test compares them with what `imdsv2 permissions` prints."""
+    with recording(request.session, Path(__file__).parent, called):
+        yield
 
 
 @pytest.fixture

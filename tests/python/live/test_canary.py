@@ -72,7 +72,7 @@ def test_canary_with_rejected_calls_stops_the_others(cloud, journal):
     run = cloud.remediate(journal, *CANARY)
     assert run.returncode == 2
     assert "was rejected 40 IMDSv1 calls since its change\n" in run.stderr
-    assert f"To undo: imdsv2 restore {journal}." in run.stderr
+    assert f"To undo: imdsv2 restore {journal}" in run.stderr
     assert (summary(run)["changed"], summary(run)["notStarted"]) == (2, 4)
     assert len(cloud.requiring()) == 2
 

@@ -56,7 +56,7 @@ def test_closed_output_does_not_interrupt_a_change(cloud, journal):
     stderr = process.stderr.read()
     assert process.wait(timeout=60) == 141, stderr
     assert f"Journal: {journal}\n" in stderr
-    assert f"To undo: imdsv2 restore {journal}." in stderr
+    assert f"To undo: imdsv2 restore {journal}" in stderr
     steps = [entry["step"] for entry in entries(journal)]
     assert steps.count("intended") == steps.count("changed") == len(cloud.requiring()) < 30
 

@@ -79,6 +79,20 @@ def test_instances_are_selected_by_tag_exclusion_and_limit(cloud, journal, tmp_p
     assert len(cloud.requiring()) == 1
 
 
+def test_instance_that_the_filter_leaves_out_is_not_reported_as_gone(cloud, tmp_path):
+    kept, changed = cloud.instances(2)
+    scan = tmp_path / "scan.json"
+    scan.write_text(cloud.imdsv2("scan", *HERE, "--format", "json").stdout)
+    common = ("--dry-run", "--usage-days", "0", "--exclude", kept)
+    run = cloud.imdsv2("remediate", "--from", str(scan), *common)
+    assert run.returncode == 1
+    assert plan(run)["No change"] == "1 instance: not selected"
+    assert kept not in run.stdout
+    run = cloud.imdsv2("remediate", *HERE, "--instance-id", kept, "--instance-id", changed, *common)
+    assert "was not found" not in run.stderr
+    assert plan(run)["Change"] == "1 instance: set HttpTokens=required"
+
+
 def test_type_that_is_never_changed_is_an_error(cloud):
     run = cloud.imdsv2("remediate", *HERE, "--type", "launch-template", "--dry-run")
     assert run.returncode == 2
@@ -110,7 +124,7 @@ def test_details_are_listed_or_written(cloud, tmp_path):
     )
     file = tmp_path / "plan.csv"
     cloud.imdsv2("remediate", *HERE, "--dry-run", f"--details={file}")
-    rows = {row["instanceId"]: row["outcome"] for row in csv.DictReader(file.open())}
+    rows = {row["instanceId"]: row["outcome"] for row in csv.DictReader(file.read_text().splitlines())}
     assert rows == {quiet: "notStarted", used: "skipped"}
 
 
@@ -130,13 +144,13 @@ def test_sources_that_launch_more_instances_are_named(cloud, journal):
     ec2.create_tags(Resources=ids[3:], Tags=[{"Key": GROUP, "Value": "old"}])
     run = cloud.remediate(journal, *HERE, "--usage-days", "0")
     assert run.returncode == 0, run.stderr
-    place = f"(account {OWN}, us-east-1; "
+    here, place = "--region us-east-1 --launch-template-id", f"(account {OWN}, us-east-1; "
     _, _, end = run.stderr.partition("These launch more instances that accept IMDSv1:\n")
     assert end.splitlines() == [
-        f"- launch template {template} of Auto Scaling group web {place}2 of these instances): tokens optional; "
-        "run the runbook EnforceImdsv2LaunchTemplate, or:",
-        f"aws ec2 modify-launch-template --region us-east-1 --launch-template-id {template} "
-        f'--default-version "$(aws ec2 create-launch-template-version --region us-east-1 --launch-template-id {template} '
+        f"- launch template {template} of Auto Scaling group web {place}2 of these instances): tokens "
+        "optional; run the runbook EnforceImdsv2LaunchTemplate, or:",
+        f"aws ec2 modify-launch-template {here} {template} --default-version "
+        f'"$(aws ec2 create-launch-template-version {here} {template} '
         "--source-version '$Default' --launch-template-data "
         '\'{"MetadataOptions":{"HttpTokens":"required"}}\' --query LaunchTemplateVersion.VersionNumber '
         '--output text)"',
@@ -155,6 +169,6 @@ def test_permission_that_is_missing_for_the_plan_is_named_with_its_policy(cloud,
     run = cloud.remediate(journal, *HERE, endpoint=endpoint)
     assert run.returncode == 2
     assert (
-        f"error: account {OWN}, us-east-1: cannot list instances: DescribeInstances: UnauthorizedOperation: no: "
-        "allow ec2:DescribeInstances; `imdsv2 permissions remediate` prints a policy\n"
+        f"error: account {OWN}, us-east-1: cannot list instances: DescribeInstances: UnauthorizedOperation: "
+        "no: allow ec2:DescribeInstances; `imdsv2 permissions remediate` prints a policy\n"
     ) in run.stderr

@@ -24,7 +24,7 @@ def test_all_regions_and_accounts_are_changed_and_restored(cloud, journal):
     run = cloud.remediate(journal, "--usage-days", "0", *roles, *regions)
     assert run.returncode == 0, run.stderr
     assert "  Change       60 instances: set HttpTokens=required\n" in run.stderr
-    assert f"60 changed, 0 failed, 0 not started. To undo: imdsv2 restore {journal}." in run.stderr
+    assert f"60 changed, 0 failed, 0 not started.\nTo undo: imdsv2 restore {journal}" in run.stderr
     found, _ = cloud.scan(*roles, *regions, "--exit-zero")
     instances = [each for each in found.values() if each["resourceType"] == "AWS::EC2::Instance"]
     assert len(instances) == 66
@@ -202,7 +202,7 @@ def test_ignored_change_is_a_failure(cloud, journal):
         "EC2 accepted the change, but it is not verified: the instance has HttpTokens=optional" in run.stderr
     )
     assert "expected HttpTokens=required" in run.stderr
-    assert f"To undo: imdsv2 restore {journal}." in run.stderr
+    assert f"To undo: imdsv2 restore {journal}" in run.stderr
 
 
 def test_nothing_is_changed_without_cloudwatch(cloud, journal):
@@ -287,7 +287,7 @@ def test_interrupted_run_leaves_a_complete_journal(cloud, journal, interrupt):
     if interrupt == signal.SIGINT:
         assert process.returncode == 1, stderr
         assert {tuple(each) for each in steps(journal).values()} == {("intended", "changed")}
-        assert f"To undo: imdsv2 restore {journal}." in stderr
+        assert f"To undo: imdsv2 restore {journal}" in stderr
 
     rest = journal.with_name("rest.jsonl")
     run = cloud.remediate(rest, *HERE, "--usage-days", "0")

@@ -55,6 +55,25 @@ def test_runbook_changes_every_instance_and_the_journal_restores_it(cloud, autom
 
 
 @pytest.mark.usefixtures("automation")
+def test_usage_is_checked_and_the_template_is_named(cloud, journal):
+    quiet, used = cloud.instances(2)
+    cloud.no_imdsv1_calls(quiet)
+    cloud.imdsv1_calls(used, 7)
+    template = cloud.client("ec2").create_launch_template(
+        LaunchTemplateName="web", LaunchTemplateData={"InstanceType": "t3.micro"}
+    )["LaunchTemplate"]["LaunchTemplateId"]
+    tags = [{"Key": "aws:ec2launchtemplate:id", "Value": template}]
+    cloud.client("ec2").create_tags(Resources=[quiet], Tags=tags)
+    run, report = remediate(cloud, journal)
+    assert run.returncode == 1, run.stderr
+    assert {each["instanceId"]: each["outcome"] for each in report["changes"]} == {
+        quiet: "changed",
+        used: "skipped",
+    }
+    assert f"- launch template {template} (account {OWN}, us-east-1; 1 of these instances)" in run.stderr
+
+
+@pytest.mark.usefixtures("automation")
 def test_failure_ends_the_run_and_the_rest_is_not_started(cloud, journal):
     ids = sorted(cloud.instances(3))
     cloud.simulate(error=("UnauthorizedOperation", "no"), error_only_for=ids[1])

@@ -63,6 +63,24 @@ def test_launch_settings_of_the_selected_region_are_evaluated(cloud):
     assert {each["resourceType"] for each in templates.values()} == {"AWS::EC2::LaunchTemplate"}
 
 
+def test_resources_are_selected_by_their_tags(cloud):
+    web, _ = cloud.instances(2)
+    ec2 = cloud.client("ec2")
+    ec2.create_tags(Resources=[web], Tags=[{"Key": "team", "Value": "web"}])
+    templates = {}
+    for team in ("web", "data"):
+        tags = [{"ResourceType": "launch-template", "Tags": [{"Key": "team", "Value": team}]}]
+        answer = ec2.create_launch_template(
+            LaunchTemplateName=team,
+            LaunchTemplateData={"InstanceType": "t3.micro"},
+            TagSpecifications=tags,
+        )
+        templates[team] = answer["LaunchTemplate"]["LaunchTemplateId"]
+    found, _ = cloud.scan(*HERE, "--tag", "team=web", "--owner-tag", "team")
+    assert {key[2]: each["owner"] for key, each in found.items()} == {web: "web", templates["web"]: "web"}
+    assert found[OWN, "us-east-1", templates["web"]]["name"] == "web"
+
+
 def test_usage_shows_what_is_safe_to_enforce(cloud):
     used, quiet, unknown, stopped = cloud.instances(4)
     (compliant,) = cloud.instances(1, tokens="required")

@@ -6,24 +6,14 @@ import pytest
 
 from runbooks.cloud import RunbookCloud, operations
 from runbooks.safety import assert_safe
-from support.repository import CALLS
+from support.operations import recording
 
 
 @pytest.fixture(scope="package", autouse=True)
 def record_of_operations(request):
-    """Writes the operations that each runbook called, if all tests of the suite ran and passed.
-
-    A test of the templates compares them with the permissions of the roles.
-    """
-    session, folder = request.session, Path(__file__).parent
-    failed_before = session.testsfailed
-    yield
-    selected = session.config.option.keyword or any("::" in argument for argument in session.config.args)
-    complete = {item.path for item in session.items} >= set(folder.glob("test_*.py"))
-    if complete and not selected and session.testsfailed == failed_before:
-        CALLS.mkdir(parents=True, exist_ok=True)
-        for runbook, called in operations.items():
-            (CALLS / f"{runbook}.txt").write_text("".join(f"{each}\n" for each in sorted(called)))
+    """Records the operations of each runbook. A test compares them with the permissions of the roles."""
+    with recording(request.session, Path(__file__).parent, operations):
+        yield
 
 
 @pytest.fixture

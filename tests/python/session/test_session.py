@@ -55,7 +55,20 @@ class Session:
         self.screens[name] = shown + "\n"
 
     def run(self, name, command):
+        """Runs a command, and returns its status."""
+        status, lines = self.start(*command.split()).finish()
+        self.keep(name, command, lines)
+        return status
+
+    def ask(self, command, answer):
+        """Starts a command, and answers its question."""
         terminal = self.start(*command.split())
+        terminal.wait_for("[y/N]")
+        terminal.type(f"{answer}\r")
+        return terminal
+
+    def conclude(self, name, command, terminal):
+        """Waits until a command ends, and returns its status."""
         status, lines = terminal.finish()
         self.keep(name, command, lines)
         return status
@@ -78,35 +91,21 @@ def play(session):
     assert session.run("1-scan", f"scan --region {REGION} --usage-days 14 --owner-tag team") == 1
     command = f"remediate --region {REGION} --canary 2 --soak 75s --concurrency 1 --journal monday.jsonl"
     before = session.requiring()
-    terminal = session.start(*command.split())
-    terminal.wait_for("[y/N]")
-    terminal.type("n\r")
-    status, lines = terminal.finish()
-    assert status == 1
-    session.keep("2-plan", command, lines)
-    terminal = session.start(*command.split())
-    terminal.wait_for("[y/N]")
-    terminal.type("y\r")
+    assert session.conclude("2-plan", command, session.ask(command, "n")) == 1
+    assert session.requiring() == before
+    terminal = session.ask(command, "y")
     terminal.wait_for("Watching for 1m 15s")
     canary = session.requiring() - before
     assert len(canary) == 2
-    time.sleep(0.5)
-    session.keep("3-soak", command, terminal.lines)
+    session.keep("3-soak", command, terminal.wait_for("Canary: waiting for data"))
     session.report_to_cloudwatch(canary)
-    status, lines = terminal.finish()
-    assert status == 1
-    session.keep("4-widen", command, lines)
+    assert session.conclude("4-widen", command, terminal) == 1
     assert len(session.requiring() - before) == 4
     report = f"scan --region {REGION} --usage-days 14 --format html --output report.html"
     assert session.run("5-report", report) == 1
     undone = session.ids["web-1"]
     command = f"restore --instance-id {undone} monday.jsonl"
-    terminal = session.start(*command.split())
-    terminal.wait_for("[y/N]")
-    terminal.type("y\r")
-    status, lines = terminal.finish()
-    assert status == 0
-    session.keep("6-undo", command, lines)
+    assert session.conclude("6-undo", command, session.ask(command, "y")) == 0
     assert undone not in session.requiring()
 
 
@@ -154,9 +153,14 @@ def silence():
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_something_is_on_the_screen_before_aws_answers_and_nothing_after_an_interrupt(
-    cloud, silence, tmp_path
-):
+def test_command_in_the_background_is_not_stopped(cloud, tmp_path):
+    """A process in the background that changes its terminal would be."""
+    script = f"set -m; {IMDSV2} scan --region us-east-1 --format json > scan.json & wait $!; echo ended: $?"
+    terminal = Terminal(["/bin/bash", "-c", script], 80, cloud.surroundings()["env"], tmp_path)
+    assert terminal.wait_for("ended: ")[-1] == "ended: 0"
+
+
+def test_screen_shows_something_at_once_and_is_clean_after_an_interrupt(cloud, silence, tmp_path):
     env = cloud.surroundings(endpoint=silence)["env"] | {"TERM": "xterm"}
     terminal = Terminal([str(IMDSV2), "scan"], 80, env, tmp_path)
     terminal.wait_for("Finding the Regions of the account")

@@ -13,6 +13,8 @@ from support.recorded_calls import record
 from support.runbook_executor import Execution, Runbook, StartError
 
 PAGE = 2
+# The number of steps above which an execution is returned without all of them.
+SHOWN_STEPS = 3
 
 
 class Automation:
@@ -97,7 +99,13 @@ class Automation:
     def get_automation_execution(self, _region, request):
         execution = dict(self.executions[request["AutomationExecutionId"]])
         del execution["Parent"]
+        if len(execution.get("StepExecutions", [])) > SHOWN_STEPS:
+            execution["StepExecutions"] = execution["StepExecutions"][:SHOWN_STEPS]
+            execution["StepExecutionsTruncated"] = True
         return {"AutomationExecution": execution}
+
+    def describe_automation_step_executions(self, _region, request):
+        return {"StepExecutions": self.executions[request["AutomationExecutionId"]]["StepExecutions"]}
 
     def describe_automation_executions(self, _region, request):
         (criterion,) = request["Filters"]

@@ -9,9 +9,9 @@ from collections import defaultdict
 
 from moto.core.responses import BaseResponse
 
-# The IAM actions that each command needed, such as ec2:DescribeInstances.
+# The IAM actions that each command needed, such as ec2:DescribeInstances, by the name of its requests.
 called = defaultdict(set)
-APPLICATION = re.compile(r"app/imdsv2-([a-z-]+)")
+APPLICATION = re.compile(r"app/(imdsv2-[a-z-]+)")
 
 
 def application(command, arguments):

@@ -8,9 +8,10 @@ use clap::builder::PossibleValue;
 use clap::{Parser, ValueEnum};
 
 use super::canary::CanarySize;
-use crate::cli::filter::{Filter, FilterOptions};
+use crate::cli::filter::{Filter, FilterOptions, parameters_option};
 use crate::cli::fleet::accounts::Selection;
 use crate::cli::output::changes::ChangeFormat;
+use crate::cli::output::output_file;
 use crate::rule::enforcement::{EnforcementPolicy, OnConcern};
 use crate::rule::policy::Policy;
 use crate::rule::resource::ResourceType;
@@ -178,7 +179,13 @@ impl Args {
 
     /// Returns the output file; `None` is standard output.
     pub(super) fn output_file(&self) -> Option<&Path> {
-        self.output.as_deref().filter(|path| path.as_os_str() != "-")
+        output_file(self.output.as_deref())
+    }
+
+    /// Returns the options that select the same instances, for the next command.
+    pub(super) fn options_for_next(&self) -> String {
+        let parameters = parameters_option(self.parameters.as_ref());
+        format!("{}{}{parameters}", self.selection.as_options(), self.filter.as_options())
     }
 
     /// Returns the filter of instances.

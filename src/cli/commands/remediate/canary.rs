@@ -13,7 +13,7 @@ use crate::rule::enforcement::{EnforcementPolicy, OnConcern};
 use crate::rule::resource::Location;
 
 /// How often to ask CloudWatch for rejected calls while the canary is watched.
-const POLL_INTERVAL: Duration = Duration::from_mins(1);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The size of the canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

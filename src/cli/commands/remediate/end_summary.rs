@@ -8,12 +8,12 @@ use super::plan_summary::counts;
 use super::sources::OpenSource;
 use crate::cli::output::changes::{ChangeReport, ChangeStatus};
 use crate::cli::terminal::messages;
+use crate::rule::remedy::shell_quoted;
 
 /// What is said at the end.
 pub(super) struct EndSummary<'a> {
     pub(super) args: &'a Args,
     pub(super) report: &'a ChangeReport,
-    pub(super) applied: &'a Applied,
     /// The number of instances that the plan skipped, by reason.
     pub(super) skipped: &'a BTreeMap<&'static str, usize>,
     /// The sources that launch more such instances.
@@ -27,8 +27,6 @@ impl EndSummary<'_> {
             let (allowed, failed) = (self.count(ChangeStatus::Allowed), self.count(ChangeStatus::Failed));
             let changes = if allowed == 1 { "change" } else { "changes" };
             messages::note(&format!("Dry run: {allowed} {changes} would be allowed, {failed} would fail."));
-        } else {
-            print_counts(self.report, self.applied);
         }
         if !self.skipped.is_empty() {
             messages::note(&format!("Skipped: {}.", counts(self.skipped)));
@@ -43,7 +41,7 @@ impl EndSummary<'_> {
             }
         }
         if let Some(next) = self.next() {
-            messages::note(&format!("Next: {next}"));
+            messages::command(&format!("Next: {next}"));
         }
     }
 
@@ -53,7 +51,7 @@ impl EndSummary<'_> {
 
     /// Returns what to do next, if anything remains.
     fn next(&self) -> Option<String> {
-        let options = self.args.selection.as_options();
+        let options = self.args.options_for_next();
         if self.args.dry_run {
             let is_allowed = self.count(ChangeStatus::Allowed) > 0;
             return is_allowed.then(|| "the same command without --dry-run".to_owned());
@@ -72,18 +70,22 @@ impl EndSummary<'_> {
 }
 
 /// Prints how many instances were changed, and how to undo that.
-pub(super) fn print_counts(report: &ChangeReport, applied: &Applied) {
+pub(super) fn print_counts(args: &Args, report: &ChangeReport, applied: &Applied) {
     let (changed, failed) = (report.count(ChangeStatus::Changed), report.count(ChangeStatus::Failed));
     let not_started = report.count(ChangeStatus::NotStarted);
     let mut summary = vec![format!("{changed} changed, {failed} failed, {not_started} not started.")];
     if applied.uncertain > 0 {
         summary.push(format!("{} may have been changed without a response of EC2.", applied.uncertain));
     }
-    if let Some(journal) = applied.journal.as_ref().filter(|_| applied.has_effect) {
-        summary.push(format!("To undo: imdsv2 restore {}.", journal.display()));
-    }
     if not_started > 0 {
         summary.push("To continue: run the same command with another --journal.".to_owned());
     }
     messages::note(&summary.join(" "));
+    if let Some(journal) = applied.journal.as_ref().filter(|_| applied.has_effect) {
+        let journal = shell_quoted(&journal.display().to_string()).into_owned();
+        messages::command(&format!(
+            "To undo: imdsv2 restore {journal}{}",
+            args.selection.credential_options()
+        ));
+    }
 }

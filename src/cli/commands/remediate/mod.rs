@@ -48,6 +48,7 @@ use crate::cli::clock::Clock;
 use crate::cli::concurrency::Concurrency;
 use crate::cli::exit::Completion;
 use crate::cli::fleet::accounts::Environment;
+use crate::cli::input::text;
 use crate::cli::journal::Journal;
 use crate::cli::output;
 use crate::cli::output::changes::{Change, ChangeFormat, ChangeReport, ChangeStatus};
@@ -58,7 +59,10 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let clock = &args.selection.environment.clock;
     let inputs = [args.journal.as_deref(), args.from.as_deref(), args.selection.accounts_file()];
     let inputs: Vec<&Path> = inputs.into_iter().flatten().chain(args.filter.files()).collect();
+    text::check_stdin(&inputs)?;
     output::check_target(args.output_file(), &inputs)?;
+    let details = args.details.as_deref().filter(|path| path.as_os_str() != "-");
+    output::check_target(details, &inputs.iter().copied().chain(args.output_file()).collect::<Vec<_>>())?;
     let filter = args.instance_filter()?;
     if let Some(journal) = &args.journal {
         check_journal(journal)?;
@@ -77,16 +81,24 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     left.iter().try_for_each(|change| report.add(change)).context("cannot write the output")?;
     let mut applied = Applied::default();
     if args.dry_run {
-        check(args, changes, &mut report, shutdown).await?;
+        check(args, changes, &mut report, shutdown.clone()).await?;
     } else if !changes.is_empty() {
-        applied = apply(args, changes, &journal, &mut report, shutdown).await?;
+        applied = apply(args, changes, &journal, &mut report, shutdown.clone()).await?;
     }
-    if applied.is_confirmed || args.dry_run {
-        let sources = sources.open(&args.rule_policy(), clock.now().date()).await;
-        EndSummary { args, report: &report, applied: &applied, skipped: &facts.skipped, sources }.print();
+    if applied.is_confirmed {
+        end_summary::print_counts(args, &report, &applied);
     }
     let undo = applied.has_effect.then_some(journal.as_path());
     report.finish(undo).context("cannot write the output")?;
+    if applied.is_confirmed || args.dry_run {
+        let sources = if shutdown.is_requested() {
+            Vec::new()
+        } else {
+            let _status = args.selection.environment.screen.status("Checking what launched the instances");
+            sources.open(&args.rule_policy(), clock.now().date()).await
+        };
+        EndSummary { args, report: &report, skipped: &facts.skipped, sources }.print();
+    }
     let errors = failures + report.count(ChangeStatus::Failed) + usize::from(applied.canary_failed);
     let open = [ChangeStatus::Skipped, ChangeStatus::NotStarted, ChangeStatus::Allowed];
     Ok(Completion::of(errors, open.into_iter().map(|status| report.count(status)).sum()))
@@ -207,7 +219,7 @@ async fn apply(
     let applied = Applied { is_confirmed, has_effect, journal, uncertain, canary_failed };
     if let Err(error) = written {
         // The results are lost, but not what was changed.
-        end_summary::print_counts(report, &applied);
+        end_summary::print_counts(args, report, &applied);
         return Err(error).context("cannot write the output");
     }
     Ok(applied)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::args::Args;
-use super::canary::Split;
+use super::canary::{POLL_INTERVAL, Split};
 use super::change::PlannedChange;
 use crate::cli::fleet::usage::metrics_requested;
 use crate::rule::resource::{HttpEndpoint, InstanceState};
@@ -13,8 +13,6 @@ use crate::rule::resource::{HttpEndpoint, InstanceState};
 const NAMED: usize = 3;
 /// How long a change takes, as a rule: EC2 applies it within seconds, and it is described before and after.
 const TYPICAL_CHANGE: Duration = Duration::from_secs(5);
-/// How often the canary is asked for, as in `canary`.
-const POLLS: Duration = Duration::from_mins(1);
 /// The price of 1,000 metrics that are requested from CloudWatch, in US cents
 /// (<https://aws.amazon.com/cloudwatch/pricing/>).
 const CENTS: usize = 1;
@@ -173,7 +171,7 @@ fn duration_line(args: &Args, changes: usize) -> String {
 /// the canary.
 fn cost_line(args: &Args, metrics: usize, changes: usize) -> String {
     let checks = if args.policy().lookback_days > 0 { metrics_requested(changes) } else { 0 };
-    let polls = usize::try_from(args.soak.as_secs() / POLLS.as_secs()).unwrap_or(usize::MAX);
+    let polls = usize::try_from(args.soak.as_secs() / POLL_INTERVAL.as_secs()).unwrap_or(usize::MAX);
     let watched = args.canary.map_or(0, |size| metrics_requested(size.of(changes)).saturating_mul(polls + 1));
     let all = metrics.saturating_add(checks).saturating_add(watched);
     match all.saturating_mul(CENTS).div_ceil(1_000) {

@@ -34,6 +34,8 @@ pub(super) struct Plan {
     unchanged: Vec<UnchangedInstance>,
     /// What could not be listed or found.
     pub(super) failures: Vec<String>,
+    /// The instances that the filter leaves out, if instances are selected one by one.
+    left_out: BTreeSet<InstanceKey>,
     facts: PlanFacts,
 }
 
@@ -68,8 +70,8 @@ pub(super) async fn plan(args: &Args, filter: Filter, clock: &Clock) -> anyhow::
         None => InstanceSelection::ids(&args.instance_ids),
     };
     let fleet = match selection.regions() {
-        Some(regions) => args.selection.fleet_in(regions).await?,
-        None => args.selection.fleet().await?,
+        Some(regions) => args.selection.fleet_in(regions, "remediate").await?,
+        None => args.selection.fleet("remediate").await?,
     };
     let mut plan = Plan { failures: fleet.unreachable, ..Plan::default() };
     let entered: BTreeSet<_> =
@@ -134,6 +136,7 @@ impl Plan {
         self.instances.extend(region.instances);
         self.unchanged.extend(region.unchanged);
         self.facts.metrics += region.metrics;
+        self.left_out.extend(region.left_out);
         for (reason, count) in region.unchanged_counts {
             *self.facts.unchanged.entry(reason).or_default() += count;
         }
@@ -143,8 +146,10 @@ impl Plan {
     /// since; an id that was passed may be misspelled.
     fn add_missing(&mut self, selection: &InstanceSelection, listed: &BTreeSet<Location>) {
         let planned = self.instances.iter().map(|planned| &planned.target.instance);
-        let found: BTreeSet<&InstanceKey> =
-            planned.chain(self.unchanged.iter().map(|unchanged| &unchanged.instance)).collect();
+        let found: BTreeSet<&InstanceKey> = planned
+            .chain(self.unchanged.iter().map(|unchanged| &unchanged.instance))
+            .chain(&self.left_out)
+            .collect();
         let ids: BTreeSet<&str> = found.iter().map(|key| key.instance_id.as_str()).collect();
         let (mut gone, mut unknown) = (Vec::new(), Vec::new());
         match selection {
@@ -159,6 +164,9 @@ impl Plan {
                 let is_gone = |key: &&InstanceKey| listed.contains(&key.location) && !found.contains(key);
                 gone.extend(wanted.iter().filter(is_gone).cloned());
             }
+        }
+        if !self.left_out.is_empty() {
+            self.facts.unchanged.insert("not selected", self.left_out.len());
         }
         if !gone.is_empty() {
             *self.facts.unchanged.entry(NoChangeReason::NotFound.label()).or_default() += gone.len();
@@ -240,6 +248,8 @@ struct RegionPlan {
     unchanged: Vec<UnchangedInstance>,
     /// The number of instances that need no change, by reason.
     unchanged_counts: BTreeMap<&'static str, usize>,
+    /// The instances that the filter leaves out.
+    left_out: Vec<InstanceKey>,
     /// The number of metrics that were requested.
     metrics: usize,
 }
@@ -281,8 +291,9 @@ impl Planner {
             *unchanged_counts.entry(unchanged.reason.label()).or_default() += 1;
         }
         let is_named = !matches!(self.selection, InstanceSelection::All);
-        let unchanged = if is_named { listed.unchanged } else { Vec::new() };
+        let (unchanged, left_out) =
+            if is_named { (listed.unchanged, listed.left_out) } else { (Vec::new(), Vec::new()) };
         let location = region.location.clone();
-        Ok(RegionPlan { location, instances, unchanged, unchanged_counts, metrics })
+        Ok(RegionPlan { location, instances, unchanged, unchanged_counts, left_out, metrics })
     }
 }

@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context, bail};
-use serde::Deserialize;
+use anyhow::bail;
 
-use crate::cli::input::text;
+use crate::cli::input::scan_output::{Evaluation, ScanOutput};
 use crate::rule::resource::{InstanceKey, Location, ResourceType};
-use crate::rule::verdict::Compliance;
 
 /// The selected instances.
 #[derive(Clone, Debug)]
@@ -32,17 +30,13 @@ impl InstanceSelection {
     /// # Errors
     /// Returns an error if the file cannot be read, or is not the output of a scan.
     pub(super) fn found_in(scan: &Path) -> anyhow::Result<Self> {
-        let text = text::read(scan)?;
-        let scanned: ScanOutput = serde_json::from_str(&text)
-            .with_context(|| format!("{}: not the output of `imdsv2 scan --format json`", scan.display()))?;
         let mut found = BTreeSet::new();
-        for finding in scanned.evaluations.into_iter().filter(FindingRow::is_open_instance) {
-            let FindingRow { resource_id, account_id, region, .. } = finding;
-            let (Some(account_id), Some(region)) = (account_id, region) else {
-                bail!("{}: {resource_id} has no accountId or region", scan.display());
+        let is_instance = |each: &Evaluation| each.resource_type == ResourceType::Instance.name();
+        for each in ScanOutput::read(scan)?.into_non_compliant().filter(is_instance) {
+            let Some(location) = each.location() else {
+                bail!("{}: {} has no accountId or region", scan.display(), each.resource_id);
             };
-            let location = Location { account_id, region };
-            found.insert(InstanceKey { location, instance_id: resource_id });
+            found.insert(InstanceKey { location, instance_id: each.resource_id });
         }
         Ok(Self::Found(found))
     }
@@ -81,28 +75,5 @@ impl InstanceSelection {
             Self::Ids(ids) => ids.contains(&instance.instance_id),
             Self::Found(found) => found.contains(instance),
         }
-    }
-}
-
-/// The JSON output of a scan, as far as it is read.
-#[derive(Deserialize)]
-struct ScanOutput {
-    evaluations: Vec<FindingRow>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FindingRow {
-    resource_type: String,
-    resource_id: String,
-    account_id: Option<String>,
-    region: Option<String>,
-    compliance: String,
-}
-
-impl FindingRow {
-    fn is_open_instance(&self) -> bool {
-        self.resource_type == ResourceType::Instance.name()
-            && self.compliance == Compliance::NonCompliant.as_str()
     }
 }

@@ -1,7 +1,7 @@
 //! What launched the instances: as long as it launches instances that accept IMDSv1, they come back.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::target::Target;
@@ -27,8 +27,10 @@ pub(super) struct Sources {
 /// A launch template.
 struct Source {
     region: Arc<AccountRegion>,
-    /// What launches from it, if that is known.
-    launcher: Option<String>,
+    /// What launches from it, as far as that is known.
+    launchers: BTreeSet<String>,
+    /// The versions that the instances were launched from, as far as they are known.
+    versions: BTreeSet<String>,
     instances: usize,
 }
 
@@ -42,8 +44,9 @@ impl Sources {
             (Some(template), launcher) => {
                 let key = (location.clone(), template.id.into_owned());
                 let region = Arc::clone(&target.region);
-                let source =
-                    self.templates.entry(key).or_insert_with(|| Source { region, launcher, instances: 0 });
+                let source = self.templates.entry(key).or_insert_with(|| Source::new(region));
+                source.launchers.extend(launcher);
+                source.versions.extend(template.version.map(Cow::into_owned));
                 source.instances += 1;
             }
             (None, Some(launcher)) => {
@@ -89,7 +92,11 @@ impl OpenSource {
 }
 
 impl Source {
-    /// Judges the launch template; `None` if it requires IMDSv2.
+    fn new(region: Arc<AccountRegion>) -> Self {
+        Self { region, launchers: BTreeSet::new(), versions: BTreeSet::new(), instances: 0 }
+    }
+
+    /// Judges the default version of the launch template; `None` if nothing is known to launch such instances.
     async fn check(
         &self,
         location: &Location,
@@ -97,7 +104,9 @@ impl Source {
         rule: &Policy,
         today: time::Date,
     ) -> Option<OpenSource> {
-        let launcher = self.launcher.as_ref().map_or_else(String::new, |launcher| format!(" of {launcher}"));
+        let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+        let launcher =
+            if self.launchers.is_empty() { String::new() } else { format!(" of {}", list(&self.launchers)) };
         let name =
             format!("launch template {id}{launcher} ({location}; {} of these instances)", self.instances);
         let template = Resource {
@@ -110,7 +119,13 @@ impl Source {
         };
         let verdict = evaluate(&template, rule, today);
         if verdict.compliance != Compliance::NonCompliant {
-            return None;
+            return (!self.versions.is_empty()).then(|| {
+                OpenSource::new(format!(
+                    "{name}: its default version requires IMDSv2; check that nothing is pinned to version {}, which \
+                     launched these instances",
+                    list(&self.versions)
+                ))
+            });
         }
         let context = FindingContext { policy: rule, owner_tag: None };
         let finding = Finding::listed(location, &template, &verdict, context);

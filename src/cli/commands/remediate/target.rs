@@ -57,6 +57,8 @@ pub(super) struct UnchangedInstance {
 pub(super) struct Listed {
     pub(super) targets: Vec<Target>,
     pub(super) unchanged: Vec<UnchangedInstance>,
+    /// The instances that the filter leaves out.
+    pub(super) left_out: Vec<InstanceKey>,
 }
 
 /// Lists the selected instances of an account and Region. `today` is the date in UTC.
@@ -89,7 +91,11 @@ impl Visitor for Lister<'_> {
 
     async fn instance(&mut self, facts: InstanceFacts<'_>) -> Result<(), Ec2Error> {
         let instance = self.region.key(&facts.resource.resource_id);
-        if !self.selection.contains(&instance) || !self.filter.includes(&facts.resource) {
+        if !self.selection.contains(&instance) {
+            return Ok(());
+        }
+        if !self.filter.includes(&facts.resource) {
+            self.listed.left_out.push(instance);
             return Ok(());
         }
         match needs_no_change(&facts, self.rule, self.today) {

@@ -74,7 +74,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = ChangeFormat::Table)]
     format: ChangeFormat,
 
-    /// The output file [default: standard output]
+    /// The output file; - is standard output [default: standard output]
     #[arg(help_heading = "Output")]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -83,7 +83,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let inputs: Vec<&Path> =
         std::iter::once(args.journal.as_path()).chain(args.selection.accounts_file()).collect();
-    output::check_target(args.output.as_deref(), &inputs)?;
+    let output = output::output_file(args.output.as_deref());
+    output::check_target(output, &inputs)?;
     let contents = journal::read(&args.journal)?;
     for problem in &contents.problems {
         messages::error(problem);
@@ -96,7 +97,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     }
     let shutdown = Shutdown::listen(&args.selection.environment.screen);
     let regions = restorations.keys().map(|key| key.location.region.clone()).collect();
-    let fleet = args.selection.fleet_in(regions).await?;
+    let fleet = args.selection.fleet_in(regions, "restore").await?;
     for failure in &fleet.unreachable {
         messages::error(failure);
     }
@@ -107,7 +108,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let visible_from = contents.written_at.map(|at| at + instance::CONSISTENCY_DELAY);
     print_plan(&restorations);
     let is_confirmed = args.dry_run || args.yes || prompt::confirm("Restore", restorations.len())?;
-    let mut report = ChangeReport::open(args.format, args.output.as_deref())?;
+    let mut report = ChangeReport::open(args.format, output)?;
     let written = if !is_confirmed {
         messages::note("Nothing was restored.");
         add_not_started(restorations, &mut report)

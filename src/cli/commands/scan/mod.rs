@@ -23,15 +23,16 @@ use self::region_scan::{Message, RegionScan};
 use self::usage_summary::UsageSummary;
 use crate::cli::comparison::Comparison;
 use crate::cli::exit::Completion;
-use crate::cli::filter::FilterOptions;
+use crate::cli::filter::{FilterOptions, parameters_option};
 use crate::cli::fleet::accounts::Selection;
 use crate::cli::fleet::failures::{self, Failure};
+use crate::cli::input::text;
 use crate::cli::output::{self, Basis, Conclusion, Output, OutputOptions};
 use crate::cli::terminal::messages;
 use crate::cli::terminal::screen::Progress;
 use crate::cli::terminal::shutdown::Shutdown;
 use crate::rule::policy::Policy;
-use crate::rule::resource::Location;
+use crate::rule::resource::{Location, ResourceType};
 use crate::rule::verdict::Summary;
 
 /// The number of Regions that are listed concurrently, over all accounts. EC2 throttles each account and
@@ -89,14 +90,24 @@ pub(crate) struct Args {
     exit_zero: bool,
 }
 
+impl Args {
+    /// Returns the options that select the same instances, for the next command.
+    fn options_for_next(&self) -> String {
+        let parameters = parameters_option(self.parameters.as_ref());
+        format!("{}{}{parameters}", self.selection.as_options(), self.filter.as_options())
+    }
+}
+
 pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let inputs = args.selection.accounts_file().into_iter().chain(args.compare.as_deref());
-    args.output.check_target(&inputs.chain(args.filter.files()).collect::<Vec<&Path>>())?;
+    let inputs: Vec<&Path> = inputs.chain(args.filter.files()).collect();
+    text::check_stdin(&inputs)?;
+    args.output.check_target(&inputs)?;
     let filter = args.filter.filter()?;
     let comparison = args.compare.as_deref().map(Comparison::with).transpose()?;
     let screen = &args.selection.environment.screen;
     let shutdown = Shutdown::listen(screen);
-    let fleet = args.selection.fleet().await?;
+    let fleet = args.selection.fleet("scan").await?;
     if fleet.regions.is_empty() && !fleet.unreachable.is_empty() {
         // There is nothing to report, so an older report is kept.
         fleet.unreachable.iter().for_each(|failure| messages::error(failure));
@@ -143,9 +154,16 @@ fn conclude(args: &Args, unreachable: Vec<String>, results: Results<'_>) -> anyh
     let mut failures = failures::lines(&failures, "scan");
     failures.extend(unreachable);
     failures.sort();
-    let is_complete = |place: &Location| complete.contains(place) && !args.filter.is_any();
-    let comparison = comparison.map(|comparison| comparison.conclude(is_complete));
-    let conclusion = Conclusion { summary, failures: &failures, comparison: comparison.as_ref() };
+    let policy = args.parameters.clone().unwrap_or_default();
+    let is_listed = |place: &Location, resource_type: &str| {
+        let resource_type = ResourceType::from_name(resource_type.into());
+        let is_judged = policy.judges(&resource_type)
+            || (resource_type == ResourceType::ACCOUNT && policy.judges_account_defaults());
+        complete.contains(place) && is_judged && !args.filter.is_any()
+    };
+    let comparison = comparison.map(|comparison| comparison.conclude(is_listed));
+    let conclusion =
+        Conclusion { summary, failures: &failures, comparison: comparison.as_ref(), left_out: 0 };
     output.finish(&conclusion).context("cannot write the output")?;
     for failure in &failures {
         messages::error(failure);
@@ -154,7 +172,7 @@ fn conclude(args: &Args, unreachable: Vec<String>, results: Results<'_>) -> anyh
         if let Some(comparison) = comparison.filter(|_| !args.output.is_table()) {
             messages::note(&comparison.to_string());
         }
-        let options = args.selection.as_options();
+        let options = args.options_for_next();
         match args.usage_days {
             Some(days) => usage.print(days, &options),
             None if args.output.is_table() && usage.instances > 0 => {

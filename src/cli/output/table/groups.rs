@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::Row;
 use super::layout::{Column, ColumnKind, Style, fit, render as render_columns};
+use crate::rule::usage::UsageState;
 use crate::rule::verdict::Compliance;
 
 /// The most groups that are shown.
@@ -65,16 +66,16 @@ struct Counts {
 impl Counts {
     fn add(&mut self, row: &Row) {
         match row.compliance {
-            Compliance::NonCompliant => self.non_compliant += 1,
-            Compliance::Compliant => self.compliant += 1,
-            Compliance::NotApplicable => self.not_applicable += 1,
+            Compliance::NonCompliant => self.non_compliant += row.count,
+            Compliance::Compliant => self.compliant += row.count,
+            Compliance::NotApplicable => self.not_applicable += row.count,
         }
-        let count = match row.imdsv1_use.name {
-            "safe to enforce" => &mut self.safe,
-            "still in use" => &mut self.in_use,
-            "boot-time calls" => &mut self.at_boot,
-            "unknown" => &mut self.unknown,
-            _ => return,
+        let count = match row.imdsv1_use.state {
+            Some(UsageState::NotInUse) => &mut self.safe,
+            Some(UsageState::InUse(_)) => &mut self.in_use,
+            Some(UsageState::BootCalls(_)) => &mut self.at_boot,
+            Some(UsageState::Unknown(_)) => &mut self.unknown,
+            None => return,
         };
         *count += 1;
         self.is_usage_known = true;

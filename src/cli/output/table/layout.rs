@@ -160,11 +160,12 @@ fn cut(text: &str, width: usize) -> Cow<'_, str> {
 
 /// Returns the width of each column: what is left is shared by those that may be cut.
 fn widths(columns: &[Column], width: usize) -> Vec<usize> {
+    let wanted: Vec<_> = columns.iter().map(Column::width).collect();
     let mut widths: Vec<_> = columns.iter().map(Column::least_width).collect();
     let gaps = GAP * columns.len().saturating_sub(1);
     let mut left = width.saturating_sub(widths.iter().sum::<usize>() + gaps);
     while left > 0 {
-        let narrow = columns.iter().zip(&mut widths).filter(|(column, width)| **width < column.width());
+        let narrow = wanted.iter().zip(&mut widths).filter(|(wanted, width)| **width < **wanted);
         let Some((_, narrowest)) = narrow.min_by_key(|(_, width)| **width) else { break };
         *narrowest += 1;
         left -= 1;

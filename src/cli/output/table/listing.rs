@@ -20,7 +20,8 @@ pub(super) fn render(rows: &[Row], width: usize, wide: bool, style: Style) -> St
     }
     for section in rows.chunk_by(|a, b| a.compliance == b.compliance) {
         let Some(first) = section.first() else { continue };
-        let _ = writeln!(text, "{} ({})", first.compliance, section.len());
+        let count: u64 = section.iter().map(|row| row.count).sum();
+        let _ = writeln!(text, "{} ({count})", first.compliance);
         let columns = columns(section, rows, wide);
         let width = if wide { usize::MAX } else { width };
         let colors = vec![Some(color(first.compliance)); section.len()];
@@ -58,15 +59,12 @@ fn columns(section: &[Row], all: &[Row], wide: bool) -> Vec<Column> {
         let is_hidden = !wide && is_shared(all, field);
         move |row: &Row| if is_hidden { String::new() } else { field(row).clone() }
     };
+    let is_type_shared = !wide && is_shared(all, |row| &row.resource_type);
     let mut columns = vec![
         column("NAME", 3, ColumnKind::Cut, &|row| row.name.clone()),
         column("RESOURCE", 0, ColumnKind::Whole, &|row| row.resource.clone()),
         column("TYPE", 6, ColumnKind::Whole, &|row| {
-            if is_shared(all, |row| &row.resource_type) && !wide {
-                String::new()
-            } else {
-                type_noun(&row.resource_type).to_owned()
-            }
+            if is_type_shared { String::new() } else { type_noun(&row.resource_type).to_owned() }
         }),
         column("ACCOUNT", 2, ColumnKind::Whole, &unless_shared(|row| &row.account)),
         column("REGION", 2, ColumnKind::Whole, &unless_shared(|row| &row.region)),

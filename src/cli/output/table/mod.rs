@@ -20,6 +20,7 @@ use self::groups::GroupKey;
 use super::{Conclusion, Finding, Output, in_words};
 use crate::cli::terminal::printable::printable;
 use crate::rule::reason::Reason;
+use crate::rule::usage::UsageState;
 use crate::rule::verdict::Compliance;
 
 /// The number of resources above which a table on a terminal shows groups.
@@ -68,19 +69,21 @@ struct Row {
     owner: String,
     source: String,
     since: String,
+    /// The number of resources that the row stands for.
+    count: u64,
 }
 
-/// How an instance uses IMDSv1.
+/// How an instance uses IMDSv1, if CloudWatch was asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Imdsv1Use {
     name: &'static str,
-    calls: Option<u64>,
+    state: Option<UsageState>,
 }
 
 impl Imdsv1Use {
     /// Returns the use as a phrase.
     fn phrase(&self) -> String {
-        match (self.name, self.calls) {
+        match (self.name, self.state.and_then(UsageState::calls)) {
             (name, None) => name.to_owned(),
             (name, Some(1)) => format!("{name} (1 call)"),
             (name, Some(calls)) => format!("{name} ({calls} calls)"),
@@ -89,12 +92,13 @@ impl Imdsv1Use {
 
     /// Returns the use in at most two words.
     fn short(&self) -> String {
-        match (self.name, self.calls) {
-            ("safe to enforce", _) => "safe".to_owned(),
-            ("still in use", Some(1)) => "1 call".to_owned(),
-            ("still in use", Some(calls)) => format!("{calls} calls"),
-            ("boot-time calls", Some(calls)) => format!("{calls} at boot"),
-            (name, _) => name.to_owned(),
+        match self.state {
+            None => String::new(),
+            Some(UsageState::NotInUse) => "safe".to_owned(),
+            Some(UsageState::InUse(1)) => "1 call".to_owned(),
+            Some(UsageState::InUse(calls)) => format!("{calls} calls"),
+            Some(UsageState::BootCalls(calls)) => format!("{calls} at boot"),
+            Some(UsageState::Unknown(_)) => "unknown".to_owned(),
         }
     }
 }
@@ -132,6 +136,7 @@ impl<W> Table<W> {
                     region: String::new(),
                     name: String::new(),
                     owner: String::new(),
+                    count,
                     resource: format!("({count} resources)"),
                     ..row
                 }
@@ -168,13 +173,11 @@ impl<W: Write> Output for Table<W> {
             name: text(finding.name.as_deref()),
             reason: finding.reason,
             annotation: text(Some(&finding.annotation)),
-            imdsv1_use: Imdsv1Use {
-                name: finding.imdsv1_use.unwrap_or_default(),
-                calls: finding.imdsv1_calls,
-            },
+            imdsv1_use: Imdsv1Use { name: finding.imdsv1_use.unwrap_or_default(), state: finding.usage },
             owner: text(finding.owner.as_deref()),
             source: source(finding),
             since: text(finding.since),
+            count: 1,
         };
         if finding.is_judged_type {
             self.rows.push(row);
@@ -231,7 +234,7 @@ mod tests {
     use super::*;
 
     fn row(number: usize) -> Row {
-        let is_open = number % 3 == 0;
+        let is_open = number.is_multiple_of(3);
         Row {
             compliance: if is_open { Compliance::NonCompliant } else { Compliance::Compliant },
             account: format!("{:012}", number % 2),
@@ -243,11 +246,12 @@ mod tests {
             annotation: "HttpTokens is as it is.".to_owned(),
             imdsv1_use: Imdsv1Use {
                 name: if is_open { ["safe to enforce", "still in use"][number % 2] } else { "" },
-                calls: (is_open && number % 2 == 1).then_some(7),
+                state: is_open.then_some([UsageState::NotInUse, UsageState::InUse(7)][number % 2]),
             },
             owner: "team".to_owned(),
             source: String::new(),
             since: String::new(),
+            count: 1,
         }
     }
 
@@ -268,7 +272,9 @@ mod tests {
         let listed = TableOptions { group_by: Some(GroupBy::None), ..default };
         let by_owner = TableOptions { group_by: Some(GroupBy::Owner), ..default };
         let mut one_account = rows(60);
-        one_account.iter_mut().for_each(|row| row.account = String::new());
+        for row in &mut one_account {
+            row.account = String::new();
+        }
         for (options, is_terminal, rows, expected) in [
             (default, true, rows(50), None),
             (default, true, rows(51), Some(GroupKey::Account)),
