@@ -4,6 +4,8 @@
 //! - `input`: files and standard input, split into records.
 //! - `fleet`: accounts, Regions and instances in AWS.
 //! - `journal`: the log of changes, from which they are undone.
+//! - `filter`: the resources that options select.
+//! - `comparison`: what changed since an earlier scan.
 //! - `output`: one file for each output format.
 //! - `terminal`: messages, progress, signals.
 //! - `exit`: exit statuses.

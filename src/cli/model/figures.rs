@@ -33,10 +33,10 @@ impl Figures {
         sum.restorations += counts.restorations;
     }
 
-    /// Checks that the histories are eventful: on average, every second one changes and restores something.
+    /// Checks that the histories are eventful: on average, every third one changes and restores something.
     pub(super) fn check(&self) {
         let (histories, sum) = *self.0.lock().expect("no thread panics with the figures");
-        let eventful = sum.changes.min(sum.restorations) * 2 >= histories;
+        let eventful = sum.changes.min(sum.restorations) * 3 >= histories;
         assert!(eventful && sum.faults > 0 && sum.kills > 0 && sum.happenings > 0, "{self}");
     }
 }
