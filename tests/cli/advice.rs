@@ -66,13 +66,15 @@ fn a_role_that_cannot_be_assumed() {
 fn a_region_that_does_not_respond() {
     let cloud = Cloud::new(|_| None);
     let scan = cloud.imdsv2(&["scan", "--region", "eu-west-1", "--type", "instance", "--format", "json"]);
-    let text = failed(scan.env("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:9"));
-    let start = format!(
-        "error: account {OWN}, eu-west-1: cannot list instances: DescribeInstances: tcp connect error"
+    // The number of the error is that of Linux.
+    assert_eq!(
+        failed(scan.env("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:9"))
+            .replace("(os error 61)", "(os error 111)"),
+        format!(
+            "error: account {OWN}, eu-west-1: cannot list instances: DescribeInstances: tcp connect error: Connection \
+             refused (os error 111): check the network, or select other Regions with --region\n"
+        )
     );
-    assert!(text.starts_with(&start), "{text}");
-    assert!(text.ends_with(": check the network, or select other Regions with --region\n"), "{text}");
-    assert_eq!((text.lines().count(), text.contains('{')), (1, false), "{text}");
 }
 
 #[test]

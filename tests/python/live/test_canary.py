@@ -59,6 +59,7 @@ def test_others_follow_a_canary_without_rejected_calls_unless_they_use_imdsv1_by
     assert "1 changed in the canary. Watching for 1m 10s." in run.stderr
     assert (summary(run)["changed"], summary(run)["skipped"]) == (3, 1)
     assert "IMDSv1 is still in use: 9 calls in the last 14 days" in run.stdout
+    assert "Skipped: 1 for what was found right before the change.\n" in run.stderr
 
 
 def test_canary_with_rejected_calls_stops_the_others(cloud, journal):

@@ -182,6 +182,11 @@ impl Args {
         output_file(self.output.as_deref())
     }
 
+    /// Returns the file for what is planned for each instance, if it goes to one.
+    pub(super) fn details_file(&self) -> Option<&Path> {
+        output_file(self.details.as_deref())
+    }
+
     /// Returns the options that select the same instances, for the next command.
     pub(super) fn options_for_next(&self) -> String {
         let parameters = parameters_option(self.parameters.as_ref());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Applied;
 use super::args::Args;
-use super::plan_summary::counts;
+use super::plan_summary::{BEYOND_LIMIT, counts};
 use super::sources::OpenSource;
 use crate::cli::output::changes::{ChangeReport, ChangeStatus};
 use crate::cli::terminal::messages;
@@ -28,8 +28,8 @@ impl EndSummary<'_> {
             let changes = if allowed == 1 { "change" } else { "changes" };
             messages::note(&format!("Dry run: {allowed} {changes} would be allowed, {failed} would fail."));
         }
-        if !self.skipped.is_empty() {
-            messages::note(&format!("Skipped: {}.", counts(self.skipped)));
+        if let Some(skipped) = self.skipped() {
+            messages::note(&skipped);
         }
         if !self.sources.is_empty() {
             messages::note("These launch more instances that accept IMDSv1:");
@@ -43,6 +43,16 @@ impl EndSummary<'_> {
         if let Some(next) = self.next() {
             messages::command(&format!("Next: {next}"));
         }
+    }
+
+    /// Says how many instances were skipped, and why: by the plan, or by what was found right before their change.
+    fn skipped(&self) -> Option<String> {
+        let planned = self.skipped.iter().filter(|(reason, _)| **reason != BEYOND_LIMIT);
+        let later = self.count(ChangeStatus::Skipped).saturating_sub(planned.map(|(_, count)| count).sum());
+        let later = (later > 0).then(|| format!("{later} for what was found right before the change"));
+        let reasons: Vec<_> =
+            (!self.skipped.is_empty()).then(|| counts(self.skipped)).into_iter().chain(later).collect();
+        (!reasons.is_empty()).then(|| format!("Skipped: {}.", reasons.join(", ")))
     }
 
     fn count(&self, status: ChangeStatus) -> usize {

@@ -44,6 +44,7 @@ use self::end_summary::EndSummary;
 use self::planning::Prepared;
 use self::recheck::Recheck;
 use self::runbook::Runbook;
+use self::sources::{OpenSource, Sources};
 use crate::cli::clock::Clock;
 use crate::cli::concurrency::Concurrency;
 use crate::cli::exit::Completion;
@@ -51,23 +52,15 @@ use crate::cli::fleet::accounts::Environment;
 use crate::cli::input::text;
 use crate::cli::journal::Journal;
 use crate::cli::output;
-use crate::cli::output::changes::{Change, ChangeFormat, ChangeReport, ChangeStatus};
+use crate::cli::output::changes::{Change, ChangeReport, ChangeStatus};
 use crate::cli::terminal::messages;
 use crate::cli::terminal::shutdown::Shutdown;
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
-    let clock = &args.selection.environment.clock;
-    let inputs = [args.journal.as_deref(), args.from.as_deref(), args.selection.accounts_file()];
-    let inputs: Vec<&Path> = inputs.into_iter().flatten().chain(args.filter.files()).collect();
-    text::check_stdin(&inputs)?;
-    output::check_target(args.output_file(), &inputs)?;
-    let details = args.details.as_deref().filter(|path| path.as_os_str() != "-");
-    output::check_target(details, &inputs.iter().copied().chain(args.output_file()).collect::<Vec<_>>())?;
+    check_files(args)?;
     let filter = args.instance_filter()?;
-    if let Some(journal) = &args.journal {
-        check_journal(journal)?;
-    }
-    let shutdown = Shutdown::listen(&args.selection.environment.screen);
+    let Environment { clock, screen, .. } = &args.selection.environment;
+    let shutdown = Shutdown::listen(screen);
     let plan = planning::plan(args, filter, clock).await?;
     let failures = plan.failures.len();
     for failure in &plan.failures {
@@ -76,7 +69,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let mut report = ChangeReport::open(args.format, args.output_file())?;
     let prepared = plan.prepare(args.limit);
     let journal = args.journal.clone().map_or_else(|| default_journal(clock), Ok)?;
-    print_plan(args, &prepared, &journal)?;
+    plan_summary::print(args, &prepared, &journal)?;
     let Prepared { changes, facts, sources, left, .. } = prepared;
     left.iter().try_for_each(|change| report.add(change)).context("cannot write the output")?;
     let mut applied = Applied::default();
@@ -91,12 +84,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let undo = applied.has_effect.then_some(journal.as_path());
     report.finish(undo).context("cannot write the output")?;
     if applied.is_confirmed || args.dry_run {
-        let sources = if shutdown.is_requested() {
-            Vec::new()
-        } else {
-            let _status = args.selection.environment.screen.status("Checking what launched the instances");
-            sources.open(&args.rule_policy(), clock.now().date()).await
-        };
+        let sources = open_sources(args, &sources, &shutdown).await;
         EndSummary { args, report: &report, skipped: &facts.skipped, sources }.print();
     }
     let errors = failures + report.count(ChangeStatus::Failed) + usize::from(applied.canary_failed);
@@ -104,33 +92,25 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     Ok(Completion::of(errors, open.into_iter().map(|status| report.count(status)).sum()))
 }
 
-/// Prints the plan, and what is planned for each instance where `--details` says.
-fn print_plan(args: &Args, prepared: &Prepared, journal: &Path) -> anyhow::Result<()> {
-    let Prepared { changes, facts, planned, left, .. } = prepared;
-    let mut details = planned.iter().chain(left);
-    let shown = (!args.dry_run).then(|| journal.display().to_string());
-    messages::note("Plan");
-    for (label, value) in plan_summary::entries(args, facts, changes, shown.as_deref()) {
-        messages::entry(label, &value);
+/// Checks that no file is read or written twice, and that the journal can be created.
+fn check_files(args: &Args) -> anyhow::Result<()> {
+    let inputs = [args.journal.as_deref(), args.from.as_deref(), args.selection.accounts_file()];
+    let mut files: Vec<&Path> = inputs.into_iter().flatten().chain(args.filter.files()).collect();
+    text::check_stdin(&files)?;
+    output::check_target(args.output_file(), &files)?;
+    files.extend(args.output_file());
+    output::check_target(args.details_file(), &files)?;
+    args.journal.as_deref().map_or(Ok(()), check_journal)
+}
+
+/// Returns the sources that launch more such instances. It only looks if nobody wants the command to end.
+async fn open_sources(args: &Args, sources: &Sources, shutdown: &Shutdown) -> Vec<OpenSource> {
+    if shutdown.is_requested() {
+        return Vec::new();
     }
-    for warning in plan_summary::warnings(args, facts) {
-        messages::warning(&warning);
-    }
-    match args.details.as_deref() {
-        None => {}
-        Some(path) if path.as_os_str() == "-" => {
-            for change in details {
-                messages::note(&change.line());
-            }
-        }
-        Some(path) => {
-            let mut report = ChangeReport::open(ChangeFormat::Csv, Some(path))?;
-            let written = details.try_for_each(|change| report.add(change));
-            written.and_then(|()| report.finish(None)).context("cannot write the details")?;
-            messages::note(&format!("{}: what is planned for each instance", path.display()));
-        }
-    }
-    Ok(())
+    let Environment { clock, screen, .. } = &args.selection.environment;
+    let _status = screen.status("Checking what launched the instances");
+    sources.open(&args.rule_policy(), clock.now().date()).await
 }
 
 /// Checks that a journal can be created, before anything else is done.

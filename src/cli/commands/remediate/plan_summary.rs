@@ -1,12 +1,18 @@
 //! The plan in a few lines: what a person has to know to agree to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
+
+use anyhow::Context;
 
 use super::args::Args;
 use super::canary::{POLL_INTERVAL, Split};
 use super::change::PlannedChange;
+use super::planning::Prepared;
 use crate::cli::fleet::usage::metrics_requested;
+use crate::cli::output::changes::{ChangeFormat, ChangeReport};
+use crate::cli::terminal::messages;
 use crate::rule::resource::{HttpEndpoint, InstanceState};
 
 /// The most Regions, accounts or instances that a line names.
@@ -16,6 +22,9 @@ const TYPICAL_CHANGE: Duration = Duration::from_secs(5);
 /// The price of 1,000 metrics that are requested from CloudWatch, in US cents
 /// (<https://aws.amazon.com/cloudwatch/pricing/>).
 const CENTS: usize = 1;
+
+/// Why an instance is not changed that could be.
+pub(super) const BEYOND_LIMIT: &str = "beyond --limit";
 
 /// What the plan says, beside the changes.
 #[derive(Default)]
@@ -62,8 +71,36 @@ pub(super) fn instances(count: usize) -> String {
     if count == 1 { "1 instance".to_owned() } else { format!("{count} instances") }
 }
 
+/// Prints the plan, and where `--details` says, what is planned for each instance.
+///
+/// # Errors
+/// Returns an error if the details cannot be written.
+pub(super) fn print(args: &Args, prepared: &Prepared, journal: &Path) -> anyhow::Result<()> {
+    let Prepared { changes, facts, planned, left, .. } = prepared;
+    let journal = (!args.dry_run).then(|| journal.display().to_string());
+    messages::note("Plan");
+    for (label, value) in entries(args, facts, changes, journal.as_deref()) {
+        messages::entry(label, &value);
+    }
+    for warning in warnings(args, facts) {
+        messages::warning(&warning);
+    }
+    let mut details = planned.iter().chain(left);
+    let Some(file) = args.details_file() else {
+        for change in details.filter(|_| args.details.is_some()) {
+            messages::note(&change.line());
+        }
+        return Ok(());
+    };
+    let mut report = ChangeReport::open(ChangeFormat::Csv, Some(file))?;
+    let written = details.try_for_each(|change| report.add(change));
+    written.and_then(|()| report.finish(None)).context("cannot write the details")?;
+    messages::note(&format!("{}: what is planned for each instance", file.display()));
+    Ok(())
+}
+
 /// Returns the plan as labels and values. `journal` is where the changes will be written.
-pub(super) fn entries(
+fn entries(
     args: &Args,
     facts: &PlanFacts,
     changes: &[PlannedChange],
@@ -99,7 +136,7 @@ pub(super) fn entries(
 }
 
 /// Returns what the plan does not check, if anything.
-pub(super) fn warnings(args: &Args, facts: &PlanFacts) -> Vec<String> {
+fn warnings(args: &Args, facts: &PlanFacts) -> Vec<String> {
     let policy = args.policy();
     let mut warnings = Vec::new();
     if policy.lookback_days == 0 {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::args::Args;
 use super::change::PlannedChange;
-use super::plan_summary::PlanFacts;
+use super::plan_summary::{BEYOND_LIMIT, PlanFacts};
 use super::selection::InstanceSelection;
 use super::sources::Sources;
 use super::target::{self, Target, UnchangedInstance};
@@ -207,8 +207,8 @@ impl Prepared {
             Decision::Enforce { raise_hop_limit_to } => {
                 let change = PlannedChange { target, raise_hop_limit_to, usage, usage_at };
                 if self.changes.len() >= limit {
-                    *self.facts.skipped.entry("beyond --limit").or_default() += 1;
-                    let detail = format!("beyond --limit {limit}");
+                    *self.facts.skipped.entry(BEYOND_LIMIT).or_default() += 1;
+                    let detail = format!("{BEYOND_LIMIT} {limit}");
                     return self.left.push(Change { detail, ..change.planned() });
                 }
                 if let Some(reason) = forced {
