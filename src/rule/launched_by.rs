@@ -43,6 +43,29 @@ const TAGS: [(&str, &str); 6] = [
     ("aws:autoscaling:groupName", "AWS::AutoScaling::AutoScalingGroup"),
 ];
 
+/// The tags of nodes of container clusters, or what these tags begin with.
+const CLUSTER_TAGS: [&str; 5] = [
+    // https://docs.aws.amazon.com/eks/latest/userguide/eks-using-tags.html
+    "eks:cluster-name",
+    "aws:eks:cluster-name",
+    // https://kubernetes.io/docs/reference/labels-annotations-taints/
+    "kubernetes.io/cluster/",
+    "karpenter.sh/nodepool",
+    // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html
+    "aws:ecs:clusterName",
+];
+
+/// Returns whether an instance is a node of a container cluster, by its tags. Containers are a network hop away from
+/// the instance, so that a hop limit of 1 keeps them from IMDSv2
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>).
+#[must_use]
+pub fn is_cluster_node(resource: &Resource<'_>) -> bool {
+    let is_cluster_tag = |key: &str| {
+        CLUSTER_TAGS.iter().any(|tag| if tag.ends_with('/') { key.starts_with(tag) } else { key == *tag })
+    };
+    resource.tags.iter().any(|tag| is_cluster_tag(&tag.key))
+}
+
 impl<'a> LaunchedBy<'a> {
     /// Returns what launched an instance, if its tags say so.
     #[must_use]
@@ -120,6 +143,22 @@ mod tests {
             let found = LaunchedBy::of(&instance).map(LaunchedBy::into_owned);
             let found = found.as_ref().map(|launcher| (launcher.noun(), launcher.id.as_ref()));
             assert_eq!(found, expected, "{tags:?}");
+        }
+    }
+
+    #[test]
+    fn nodes_of_container_clusters_have_tags() {
+        for (key, expected) in [
+            ("eks:cluster-name", true),
+            ("aws:eks:cluster-name", true),
+            ("kubernetes.io/cluster/prod", true),
+            ("karpenter.sh/nodepool", true),
+            ("aws:ecs:clusterName", true),
+            ("kubernetes.io/cluster", false),
+            ("eks:cluster-name-of-others", false),
+            ("Name", false),
+        ] {
+            assert_eq!(is_cluster_node(&instance(&[("team", "web"), (key, "x")])), expected, "{key}");
         }
     }
 

@@ -49,6 +49,17 @@ def test_plan_says_what_is_changed_and_why_others_are_not(cloud, journal):
     assert not journal.exists()
 
 
+def test_nodes_of_a_cluster_with_hop_limit_1_are_counted(cloud):
+    node, _ = cloud.instances(2)
+    tag(cloud, [node], **{"eks:cluster-name": "prod"})
+    common = ("remediate", *HERE, "--dry-run", "--usage-days", "0")
+    assert plan(cloud.imdsv2(*common))["Hop limit"] == (
+        "1 on 2 instances, and 1 of them are nodes of a container cluster, whose containers lose access: pass "
+        "--hop-limit 2"
+    )
+    assert plan(cloud.imdsv2(*common, "--hop-limit", "2"))["Hop limit"] == "raised to 2 on 2 instances"
+
+
 def test_what_is_not_checked_is_said(cloud):
     used, _ = cloud.instances(2)
     cloud.imdsv1_calls(used, 9)

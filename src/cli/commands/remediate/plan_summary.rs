@@ -13,6 +13,7 @@ use super::planning::Prepared;
 use crate::cli::fleet::usage::metrics_requested;
 use crate::cli::output::changes::{ChangeFormat, ChangeReport};
 use crate::cli::terminal::messages;
+use crate::rule::launched_by::is_cluster_node;
 use crate::rule::resource::{HttpEndpoint, InstanceState};
 
 /// The most Regions, accounts or instances that a line names.
@@ -177,9 +178,16 @@ fn hop_limit_line(args: &Args, changes: &[PlannedChange]) -> Option<String> {
         let options = change.target.facts.resource.metadata_options.as_ref();
         options.is_some_and(|o| o.hop_limit == Some(1) && o.http_endpoint != HttpEndpoint::Disabled)
     };
-    match changes.iter().filter(has_one).count() {
-        0 => None,
-        ones => Some(format!("1 on {}: if they run containers, pass --hop-limit 2", instances(ones))),
+    let ones: Vec<_> = changes.iter().filter(has_one).collect();
+    let nodes = ones.iter().filter(|change| is_cluster_node(&change.target.facts.resource)).count();
+    match (ones.len(), nodes) {
+        (0, _) => None,
+        (all, 0) => Some(format!("1 on {}: if they run containers, pass --hop-limit 2", instances(all))),
+        (all, nodes) => Some(format!(
+            "1 on {}, and {nodes} of them are nodes of a container cluster, whose containers lose access: pass \
+             --hop-limit 2",
+            instances(all)
+        )),
     }
 }
 
