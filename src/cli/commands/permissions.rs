@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use clap::{Parser, ValueEnum};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::exit::Completion;
@@ -66,37 +67,56 @@ const AUTOMATION: &[&str] = &[
     "ssm:StopAutomationExecution",
 ];
 
+/// An IAM policy
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PolicyDocument<'a> {
+    version: &'static str,
+    statement: Vec<Statement<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement<'a> {
+    sid: &'static str,
+    effect: &'static str,
+    action: &'a [&'a str],
+    resource: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<Value>,
+}
+
+impl<'a> Statement<'a> {
+    fn allow(sid: &'static str, action: &'a [&'a str]) -> Self {
+        Self { sid, effect: "Allow", action, resource: "*", condition: None }
+    }
+}
+
 pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
-    let mut out = io::stdout();
-    writeln!(out, "{:#}", policy(args))?;
+    writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&policy(args))?)?;
     Ok(Completion::Clean)
 }
 
-/// Returns the policy
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>).
-fn policy(args: &Args) -> Value {
-    let mut statements = match args.command {
-        CommandName::Scan => vec![statement("Read", SCAN)],
-        CommandName::Remediate => vec![statement("Read", PLAN)],
-        CommandName::Restore => vec![statement("Read", UNDO)],
-    };
+fn policy(args: &Args) -> PolicyDocument<'_> {
+    let mut statement = vec![match args.command {
+        CommandName::Scan => Statement::allow("Read", SCAN),
+        CommandName::Remediate => Statement::allow("Read", PLAN),
+        CommandName::Restore => Statement::allow("Read", UNDO),
+    }];
     match (args.command, &args.automation_role) {
         (CommandName::Scan, _) => {}
         (CommandName::Remediate, Some(role)) => {
-            statements.push(statement("RunTheRunbook", AUTOMATION));
-            statements.push(json!({
-                "Sid": "PassItsRole",
-                "Effect": "Allow",
-                "Action": "iam:PassRole",
-                "Resource": role,
-                "Condition": {"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}},
-            }));
+            statement.push(Statement::allow("RunTheRunbook", AUTOMATION));
+            statement.push(Statement {
+                resource: role,
+                condition: Some(json!({"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}})),
+                ..Statement::allow("PassItsRole", &["iam:PassRole"])
+            });
         }
-        (CommandName::Remediate | CommandName::Restore, _) => statements.push(statement("Change", CHANGE)),
+        (CommandName::Remediate | CommandName::Restore, _) => {
+            statement.push(Statement::allow("Change", CHANGE));
+        }
     }
-    json!({"Version": "2012-10-17", "Statement": statements})
-}
-
-fn statement(id: &str, actions: &[&str]) -> Value {
-    json!({"Sid": id, "Effect": "Allow", "Action": actions, "Resource": "*"})
+    PolicyDocument { version: "2012-10-17", statement }
 }
