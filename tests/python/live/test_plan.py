@@ -54,8 +54,7 @@ def test_nodes_of_a_cluster_with_hop_limit_1_are_counted(cloud):
     tag(cloud, [node], **{"eks:cluster-name": "prod"})
     common = ("remediate", *HERE, "--dry-run", "--usage-days", "0")
     assert plan(cloud.imdsv2(*common))["Hop limit"] == (
-        "1 on 2 instances, and 1 of them are nodes of a container cluster, whose containers lose access: pass "
-        "--hop-limit 2"
+        "1 on 2 instances, 1 of which in a container cluster: its containers lose access; pass --hop-limit 2"
     )
     assert plan(cloud.imdsv2(*common, "--hop-limit", "2"))["Hop limit"] == "raised to 2 on 2 instances"
 

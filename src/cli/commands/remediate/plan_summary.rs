@@ -184,8 +184,7 @@ fn hop_limit_line(args: &Args, changes: &[PlannedChange]) -> Option<String> {
         (0, _) => None,
         (all, 0) => Some(format!("1 on {}: if they run containers, pass --hop-limit 2", instances(all))),
         (all, nodes) => Some(format!(
-            "1 on {}, and {nodes} of them are nodes of a container cluster, whose containers lose access: pass \
-             --hop-limit 2",
+            "1 on {}, {nodes} of which in a container cluster: its containers lose access; pass --hop-limit 2",
             instances(all)
         )),
     }
