@@ -4,10 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::aws::{ApiError, iam};
+use crate::cli::terminal::names::some;
 use crate::rule::resource::Location;
-
-/// The most Regions that a line names.
-const NAMED: usize = 3;
 
 /// Something that failed in an account and Region.
 #[derive(Clone, Debug)]
@@ -86,12 +84,8 @@ pub(crate) fn lines(failures: &[Failure], command: &str) -> Vec<String> {
 
 /// Describes Regions: one by its name, several by their number and the first names.
 fn places(regions: &BTreeSet<&str>) -> String {
-    let first: Vec<_> = regions.iter().take(NAMED).copied().collect();
-    match (regions.len(), regions.len().saturating_sub(NAMED)) {
-        (1, _) => first.join(""),
-        (all, 0) => format!("{all} Regions ({})", first.join(", ")),
-        (all, others) => format!("{all} Regions ({} and {others} others)", first.join(", ")),
-    }
+    let names = some(&regions.iter().collect::<Vec<_>>());
+    if regions.len() == 1 { names } else { format!("{} Regions ({names})", regions.len()) }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ pub(crate) mod debug;
 #[cfg(feature = "live")]
 mod echo;
 pub(crate) mod messages;
+#[cfg(feature = "live")]
+pub(crate) mod names;
 pub(crate) mod printable;
 #[cfg(feature = "live")]
 pub(crate) mod screen;

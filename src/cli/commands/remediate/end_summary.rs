@@ -1,6 +1,7 @@
 //! What was changed, what remains, and what to do next.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::Applied;
 use super::args::Args;
@@ -79,8 +80,8 @@ impl EndSummary<'_> {
     }
 }
 
-/// Prints how many instances were changed, and how to undo that.
-pub(super) fn print_counts(args: &Args, report: &ChangeReport, applied: &Applied) {
+/// Prints how many instances were changed, and how to undo that with the journal.
+pub(super) fn print_counts(args: &Args, report: &ChangeReport, applied: &Applied, journal: &Path) {
     let (changed, failed) = (report.count(ChangeStatus::Changed), report.count(ChangeStatus::Failed));
     let not_started = report.count(ChangeStatus::NotStarted);
     let mut summary = vec![format!("{changed} changed, {failed} failed, {not_started} not started.")];
@@ -91,7 +92,7 @@ pub(super) fn print_counts(args: &Args, report: &ChangeReport, applied: &Applied
         summary.push("To continue: run the same command with another --journal.".to_owned());
     }
     messages::note(&summary.join(" "));
-    if let Some(journal) = applied.journal.as_ref().filter(|_| applied.has_effect) {
+    if applied.has_effect {
         let journal = shell_quoted(&journal.display().to_string()).into_owned();
         messages::command(&format!(
             "To undo: imdsv2 restore {journal}{}",

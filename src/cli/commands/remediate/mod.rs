@@ -79,7 +79,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         applied = apply(args, changes, &journal, &mut report, shutdown.clone()).await?;
     }
     if applied.is_confirmed {
-        end_summary::print_counts(args, &report, &applied);
+        end_summary::print_counts(args, &report, &applied, &journal);
     }
     let undo = applied.has_effect.then_some(journal.as_path());
     report.finish(undo).context("cannot write the output")?;
@@ -153,8 +153,6 @@ struct Applied {
     is_confirmed: bool,
     /// Whether there is anything in the journal to undo.
     has_effect: bool,
-    /// The journal, once it was created.
-    journal: Option<PathBuf>,
     /// The number of instances that EC2 may have changed without a response.
     uncertain: usize,
     /// Whether the canary kept the others from being changed.
@@ -195,11 +193,10 @@ async fn apply(
         messages::error(&format!("the other instances were not changed: {reason}"));
     }
     let canary_failed = canary_failure.is_some() && !shutdown.is_requested();
-    let journal = Some(path.to_owned());
-    let applied = Applied { is_confirmed, has_effect, journal, uncertain, canary_failed };
+    let applied = Applied { is_confirmed, has_effect, uncertain, canary_failed };
     if let Err(error) = written {
         // The results are lost, but not what was changed.
-        end_summary::print_counts(args, report, &applied);
+        end_summary::print_counts(args, report, &applied, path);
         return Err(error).context("cannot write the output");
     }
     Ok(applied)

@@ -13,11 +13,10 @@ use super::planning::Prepared;
 use crate::cli::fleet::usage::metrics_requested;
 use crate::cli::output::changes::{ChangeFormat, ChangeReport};
 use crate::cli::terminal::messages;
+use crate::cli::terminal::names::some;
 use crate::rule::launched_by::is_cluster_node;
 use crate::rule::resource::{HttpEndpoint, InstanceState};
 
-/// The most Regions, accounts or instances that a line names.
-const NAMED: usize = 3;
 /// How long a change takes, as a rule: EC2 applies it within seconds, and it is described before and after.
 const TYPICAL_CHANGE: Duration = Duration::from_secs(5);
 /// The price of 1,000 metrics that are requested from CloudWatch, in US cents
@@ -58,17 +57,8 @@ fn all(reasons: &BTreeMap<&'static str, usize>) -> String {
     }
 }
 
-/// Returns the first names, and the number of others.
-pub(super) fn some<S: AsRef<str>>(names: &[S]) -> String {
-    let first: Vec<_> = names.iter().take(NAMED).map(AsRef::as_ref).collect();
-    match names.len().saturating_sub(NAMED) {
-        0 => first.join(", "),
-        others => format!("{} and {others} others", first.join(", ")),
-    }
-}
-
 /// Returns a number with its noun.
-pub(super) fn instances(count: usize) -> String {
+fn instances(count: usize) -> String {
     if count == 1 { "1 instance".to_owned() } else { format!("{count} instances") }
 }
 

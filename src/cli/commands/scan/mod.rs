@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 
-use self::region_scan::{Message, RegionScan};
+use self::region_scan::{Message, RegionScan, judges};
 use self::usage_summary::UsageSummary;
 use crate::cli::comparison::Comparison;
 use crate::cli::exit::Completion;
@@ -156,9 +156,7 @@ fn conclude(args: &Args, unreachable: Vec<String>, results: Results<'_>) -> anyh
     failures.sort();
     let policy = args.parameters.clone().unwrap_or_default();
     let is_listed = |place: &Location, resource_type: &str| {
-        let resource_type = ResourceType::from_name(resource_type.into());
-        let is_judged = policy.judges(&resource_type)
-            || (resource_type == ResourceType::ACCOUNT && policy.judges_account_defaults());
+        let is_judged = judges(&policy, &ResourceType::from_name(resource_type.into()));
         complete.contains(place) && is_judged && !args.filter.is_any()
     };
     let comparison = comparison.map(|comparison| comparison.conclude(is_listed));

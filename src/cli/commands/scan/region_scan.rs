@@ -72,6 +72,15 @@ enum Part {
     AccountDefaults,
 }
 
+/// Returns whether a scan with this policy judges resources of a type; for accounts, their account-level defaults.
+pub(super) fn judges(policy: &Policy, resource_type: &ResourceType<'_>) -> bool {
+    if *resource_type == ResourceType::ACCOUNT {
+        policy.judges_account_defaults()
+    } else {
+        policy.judges(resource_type)
+    }
+}
+
 /// All parts, in the order in which they are listed.
 const PARTS: [Part; 4] =
     [Part::Instances, Part::LaunchTemplates, Part::LaunchConfigurations, Part::AccountDefaults];
@@ -83,11 +92,9 @@ impl Part {
             Self::Instances => ResourceType::Instance,
             Self::LaunchTemplates => ResourceType::LaunchTemplate,
             Self::LaunchConfigurations => ResourceType::LaunchConfiguration,
-            Self::AccountDefaults => {
-                return policy.judges_account_defaults() && filter.includes_type(&ResourceType::ACCOUNT);
-            }
+            Self::AccountDefaults => ResourceType::ACCOUNT,
         };
-        policy.judges(&resource_type) && filter.includes_type(&resource_type)
+        judges(policy, &resource_type) && filter.includes_type(&resource_type)
     }
 
     /// Describes what ended the scan of the part; `None` without a receiver for the description.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::region_scan::Scanned;
 use crate::cli::output::table::layout::{Column, ColumnKind, Style, fit, render};
+use crate::cli::output::table::usage_counts::UsageCounts;
 use crate::cli::terminal::messages;
 use crate::rule::reason::Reason;
 use crate::rule::resource::Location;
@@ -14,33 +15,13 @@ const MAX_PLACES: usize = 20;
 /// The width of the table.
 const WIDTH: usize = 80;
 
-/// The number of instances by their use of IMDSv1.
-#[derive(Clone, Copy, Default)]
-struct Counts {
-    safe: u64,
-    in_use: u64,
-    at_boot: u64,
-    unknown: u64,
-}
-
-impl Counts {
-    fn and(self, other: Self) -> Self {
-        Self {
-            safe: self.safe + other.safe,
-            in_use: self.in_use + other.in_use,
-            at_boot: self.at_boot + other.at_boot,
-            unknown: self.unknown + other.unknown,
-        }
-    }
-}
-
 /// How non-compliant instances use IMDSv1, by account and Region.
 #[derive(Default)]
 pub(super) struct UsageSummary {
     /// The number of instances that accept IMDSv1.
     pub(super) instances: u64,
-    places: BTreeMap<Location, Counts>,
-    all: Counts,
+    places: BTreeMap<Location, UsageCounts>,
+    all: UsageCounts,
     unknown: BTreeMap<UnknownReason, u64>,
     /// The number of safe instances that cannot call IMDS as they are.
     silent: u64,
@@ -61,14 +42,8 @@ impl UsageSummary {
             _ => {}
         }
         let (Some(usage), Some(location)) = (scanned.usage, scanned.finding.location()) else { return };
-        for counts in [self.places.entry(location).or_default(), &mut self.all] {
-            *match usage {
-                UsageState::NotInUse => &mut counts.safe,
-                UsageState::InUse(_) => &mut counts.in_use,
-                UsageState::BootCalls(_) => &mut counts.at_boot,
-                UsageState::Unknown(_) => &mut counts.unknown,
-            } += 1;
-        }
+        self.places.entry(location).or_default().add(usage);
+        self.all.add(usage);
         match usage {
             UsageState::Unknown(reason) => *self.unknown.entry(reason).or_default() += 1,
             UsageState::NotInUse if !scanned.may_call => self.silent += 1,
@@ -89,10 +64,10 @@ impl UsageSummary {
     }
 
     fn lines(&self, days: u16, options: &str) -> Vec<String> {
-        let Counts { safe, in_use, at_boot, unknown } = self.all;
-        if safe + in_use + at_boot + unknown == 0 {
+        if self.all.is_empty() {
             return Vec::new();
         }
+        let UsageCounts { safe, unknown, .. } = self.all;
         let mut lines = vec![format!("IMDSv1 use of non-compliant instances in the last {days} days:")];
         lines.extend(self.table().lines().map(str::to_owned));
         if unknown > 0 {
@@ -116,31 +91,25 @@ impl UsageSummary {
     }
 
     fn table(&self) -> String {
-        let place = |(place, counts): (&'_ Location, &Counts)| {
+        let place = |(place, counts): (&Location, &UsageCounts)| {
             (place.account_id.clone(), place.region.clone(), *counts)
         };
         let mut places: Vec<_> = self.places.iter().take(MAX_PLACES).map(place).collect();
         if self.places.len() > MAX_PLACES {
-            let others = self.places.values().skip(MAX_PLACES).copied().reduce(Counts::and);
+            let others = self.places.values().skip(MAX_PLACES).copied().reduce(UsageCounts::and);
             let name = format!("{} others", self.places.len() - MAX_PLACES);
             places.push((name, String::new(), others.unwrap_or_default()));
         }
         places.push(("all".to_owned(), String::new(), self.all));
-        let text = |title, cell: fn(&(String, String, Counts)) -> String| {
+        let text = |title, cell: fn(&(String, String, UsageCounts)) -> String| {
             Column::new(title, 0, ColumnKind::Whole, places.iter().map(cell).collect())
         };
-        let number = |title, count: fn(Counts) -> u64| {
-            let cells = places.iter().map(|(_, _, counts)| count(*counts).to_string()).collect();
-            Column::new(title, 0, ColumnKind::Number, cells)
-        };
-        let columns = vec![
+        let mut columns = vec![
             text("ACCOUNT", |(account, _, _)| account.clone()),
             text("REGION", |(_, region, _)| region.clone()),
-            number("SAFE", |counts| counts.safe),
-            number("IN USE", |counts| counts.in_use),
-            number("BOOT-TIME", |counts| counts.at_boot),
-            number("UNKNOWN", |counts| counts.unknown),
         ];
+        let counts: Vec<_> = places.iter().map(|(_, _, counts)| *counts).collect();
+        columns.extend(UsageCounts::columns(&counts, 0));
         render(&fit(columns, WIDTH), WIDTH, Style::Plain, &[])
     }
 }

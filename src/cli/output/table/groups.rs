@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::Row;
 use super::layout::{Column, ColumnKind, Style, fit, render as render_columns};
-use crate::rule::usage::UsageState;
+use super::usage_counts::UsageCounts;
 use crate::rule::verdict::Compliance;
 
 /// The most groups that are shown.
@@ -56,11 +56,7 @@ struct Counts {
     non_compliant: u64,
     compliant: u64,
     not_applicable: u64,
-    safe: u64,
-    in_use: u64,
-    at_boot: u64,
-    unknown: u64,
-    is_usage_known: bool,
+    usage: UsageCounts,
 }
 
 impl Counts {
@@ -70,15 +66,9 @@ impl Counts {
             Compliance::Compliant => self.compliant += row.count,
             Compliance::NotApplicable => self.not_applicable += row.count,
         }
-        let count = match row.imdsv1_use.state {
-            Some(UsageState::NotInUse) => &mut self.safe,
-            Some(UsageState::InUse(_)) => &mut self.in_use,
-            Some(UsageState::BootCalls(_)) => &mut self.at_boot,
-            Some(UsageState::Unknown(_)) => &mut self.unknown,
-            None => return,
-        };
-        *count += 1;
-        self.is_usage_known = true;
+        if let Some(usage) = row.imdsv1_use.state {
+            self.usage.add(usage);
+        }
     }
 }
 
@@ -109,24 +99,17 @@ fn columns(groups: &[([&str; 2], Counts)], key: GroupKey) -> Vec<Column> {
         let cells = groups.iter().map(|(_, counts)| count(counts).to_string()).collect();
         Column::new(title, priority, ColumnKind::Number, cells)
     };
-    let usage = |title, count: fn(&Counts) -> u64| {
-        let is_known = groups.iter().any(|(_, counts)| counts.is_usage_known);
-        let cell = |counts: &Counts| if is_known { count(counts).to_string() } else { String::new() };
-        let cells = groups.iter().map(|(_, counts)| cell(counts)).collect();
-        Column::new(title, 1, ColumnKind::Number, cells)
-    };
     let first_kind =
         if matches!(key, GroupKey::Account | GroupKey::Region) { ColumnKind::Whole } else { ColumnKind::Cut };
     let second_cells = groups.iter().map(|([_, name], _)| (*name).to_owned()).collect();
-    vec![
+    let usage: Vec<_> = groups.iter().map(|(_, counts)| counts.usage).collect();
+    let mut columns = vec![
         Column::new(title, 0, first_kind, groups.iter().map(|([name, _], _)| named(name)).collect()),
         Column::new(second, 0, ColumnKind::Whole, second_cells),
         number("NON_COMPLIANT", 0, |counts| counts.non_compliant),
-        usage("SAFE", |counts| counts.safe),
-        usage("IN USE", |counts| counts.in_use),
-        usage("BOOT-TIME", |counts| counts.at_boot),
-        usage("UNKNOWN", |counts| counts.unknown),
-        number("COMPLIANT", 2, |counts| counts.compliant),
-        number("NOT_APPLICABLE", 3, |counts| counts.not_applicable),
-    ]
+    ];
+    columns.extend(UsageCounts::columns(&usage, 1));
+    columns.push(number("COMPLIANT", 2, |counts| counts.compliant));
+    columns.push(number("NOT_APPLICABLE", 3, |counts| counts.not_applicable));
+    columns
 }

@@ -3,12 +3,14 @@
 //! - `layout`: which columns fit into a width, and how wide they are.
 //! - `listing`: a row for each resource on a terminal, and what the reasons mean.
 //! - `groups`: a row for each group of resources.
+//! - `usage_counts`: the number of instances by their use of IMDSv1.
 //! - `plain`: a line for each resource in a pipe or a file, with everything.
 
 mod groups;
 pub(crate) mod layout;
 mod listing;
 mod plain;
+pub(crate) mod usage_counts;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
