@@ -2,8 +2,9 @@
 //! (<https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>).
 
 /// The operations whose IAM action is of another service than EC2, by that service.
-const ACTIONS: [(&str, &str); 11] = [
+const ACTIONS: [(&str, &str); 12] = [
     ("AssumeRole", "sts:AssumeRole"),
+    ("DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingGroups"),
     ("DescribeAutomationExecutions", "ssm:DescribeAutomationExecutions"),
     ("DescribeAutomationStepExecutions", "ssm:DescribeAutomationStepExecutions"),
     ("DescribeDocument", "ssm:DescribeDocument"),

@@ -75,6 +75,7 @@ pub(crate) enum TypeName {
     Instance,
     LaunchTemplate,
     LaunchConfiguration,
+    AutoScalingGroup,
     Account,
 }
 
@@ -84,6 +85,7 @@ impl TypeName {
             Self::Instance => ResourceType::Instance,
             Self::LaunchTemplate => ResourceType::LaunchTemplate,
             Self::LaunchConfiguration => ResourceType::LaunchConfiguration,
+            Self::AutoScalingGroup => ResourceType::AutoScalingGroup,
             Self::Account => ResourceType::ACCOUNT,
         }
     }
@@ -91,7 +93,13 @@ impl TypeName {
 
 impl ValueEnum for TypeName {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Instance, Self::LaunchTemplate, Self::LaunchConfiguration, Self::Account]
+        &[
+            Self::Instance,
+            Self::LaunchTemplate,
+            Self::LaunchConfiguration,
+            Self::AutoScalingGroup,
+            Self::Account,
+        ]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -100,6 +108,9 @@ impl ValueEnum for TypeName {
             Self::LaunchTemplate => PossibleValue::new("launch-template").alias("AWS::EC2::LaunchTemplate"),
             Self::LaunchConfiguration => {
                 PossibleValue::new("launch-configuration").alias("AWS::AutoScaling::LaunchConfiguration")
+            }
+            Self::AutoScalingGroup => {
+                PossibleValue::new("auto-scaling-group").alias("AWS::AutoScaling::AutoScalingGroup")
             }
             Self::Account => PossibleValue::new("account").alias("AWS::::Account"),
         })

@@ -17,6 +17,7 @@ use crate::rule::resource::Resource;
 use crate::rule::verdict::{Summary, Verdict, evaluate};
 use crate::sources::SourceError;
 use crate::sources::config::event::{ConfigEvent, EventError, Trigger};
+use crate::sources::ec2::launch_facts::LaunchFacts;
 use crate::sources::ec2::{Ec2Error, lookup};
 
 /// What Lambda knows about an invocation.
@@ -69,7 +70,8 @@ async fn evaluate_event(
                 today: invocation.now.date(),
                 until: invocation.until,
             };
-            return Ok(scheduled::evaluate_region(clients, run).await?);
+            // On the heap: the future of a whole run is large, and a change event does not need it.
+            return Ok(Box::pin(scheduled::evaluate_region(clients, run)).await?);
         }
     };
     let captured = item.capture_time()?;
@@ -85,7 +87,8 @@ async fn evaluate_event(
     } else {
         resource
     };
-    let resource = in_time(invocation, lookup::fill_gap(&clients.resources.ec2, resource)).await??;
+    let mut facts = LaunchFacts::new(&clients.resources, &policy);
+    let resource = in_time(invocation, Box::pin(lookup::fill_gap(&mut facts, resource))).await??;
 
     let verdict = evaluate(&resource, &policy, invocation.now.date());
     let (resource_type, resource_id) = (resource.resource_type.name(), resource.resource_id.as_ref());

@@ -22,6 +22,7 @@ use crate::rule::policy::Policy;
 use crate::rule::resource::{InstanceFacts, Lifecycle, Resource, ResourceType};
 use crate::rule::verdict::{Summary, Verdict, evaluate, evaluate_account_defaults};
 use crate::sources::ec2::Ec2Error;
+use crate::sources::ec2::launch_facts::LaunchFacts;
 use crate::sources::ec2::region::{self, Visitor};
 
 /// The part of the time limit that is kept for a page being decoded, since the clock is not checked
@@ -118,19 +119,23 @@ impl RegionEvaluator<'_> {
 
     async fn list(&mut self, clients: &AccountClients, stale: &Mutex<StaleResults>) -> Result<(), Reason> {
         let (policy, resources) = (self.run.policy, &clients.resources);
+        let mut facts = LaunchFacts::new(resources, policy);
         let mut lister = Lister { evaluator: self, stale };
         if policy.judges(&ResourceType::Instance) {
             region::each_instance(resources, &mut lister).await?;
         }
         if policy.judges(&ResourceType::LaunchTemplate) {
             let keys: Vec<_> = policy.exemption_tag_key.as_deref().into_iter().collect();
-            region::each_launch_template(resources, &keys, &mut lister).await?;
+            region::each_launch_template(&mut facts, &keys, &mut lister).await?;
         }
         if policy.judges(&ResourceType::LaunchConfiguration) {
-            region::each_launch_configuration(resources, &mut lister).await?;
+            region::each_launch_configuration(&mut facts, &mut lister).await?;
+        }
+        if policy.judges(&ResourceType::AutoScalingGroup) {
+            region::each_auto_scaling_group(&mut facts, &mut lister).await?;
         }
         if policy.judges_account_defaults() {
-            let verdict = evaluate_account_defaults(&region::account_defaults(resources).await?);
+            let verdict = evaluate_account_defaults(&facts.account_defaults().await?);
             let (resource_type, account_id) = (ResourceType::ACCOUNT, self.run.account_id);
             lock(stale).resource_exists(resource_type.name(), account_id);
             self.judged += 1;

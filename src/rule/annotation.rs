@@ -7,16 +7,19 @@ use std::borrow::Cow;
 
 use time::Date;
 
-use super::resource::{
-    AccountDefaults, DefaultsManager, HttpTokens, Lifecycle, OptionsState, Resource, ResourceType,
+use super::launch::{
+    AccountDefaults, DefaultsManager, Effective, EffectiveOptions, Image, LaunchOrigin, SetBy,
 };
+use super::launched_by::{LaunchedBy, TemplateVersion};
+use super::resource::{HttpTokens, Lifecycle, OptionsState, Resource, ResourceType};
 
 /// The longest annotation, in UTF-16 code units.
 const MAX_UNITS: usize = 256;
 /// The longest quotation of a value from outside, in characters.
 const MAX_EXCERPT: usize = 40;
 
-pub(super) const ENDPOINT_DISABLED: &str = "The IMDS endpoint is disabled, so no metadata is served.";
+pub(super) const NO_SOURCE: &str =
+    "The record does not contain the launch template or launch configuration of this group.";
 pub(super) const UNKNOWN_VERSION: &str =
     "The configuration item may describe a version other than the default version.";
 
@@ -55,70 +58,230 @@ pub(super) fn invalid_exemption(value: &str) -> String {
     format!("The exemption tag value \"{}\" is not a YYYY-MM-DD date.", excerpt(value))
 }
 
-/// Explains that IMDSv1 is, or may be, accepted.
+/// What a sentence is about.
+pub(super) enum Subject<'a> {
+    Instance,
+    Template,
+    Configuration,
+    /// An Auto Scaling group, and what it launches instances from.
+    Group(&'a LaunchOrigin<'a>),
+}
+
+impl Subject<'_> {
+    fn noun(&self) -> &'static str {
+        match self {
+            Self::Instance => "instance",
+            Self::Template => "template",
+            Self::Configuration => "configuration",
+            Self::Group(_) => "group",
+        }
+    }
+
+    /// What to do if it accepts IMDSv1.
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Instance => "Set HttpTokens=required.",
+            Self::Template => "Make a version with HttpTokens=required the default version.",
+            Self::Configuration => "Replace it with a launch template that sets HttpTokens=required.",
+            Self::Group(LaunchOrigin::TemplateVersion { .. }) => "Use a version with HttpTokens=required.",
+            Self::Group(LaunchOrigin::LaunchConfiguration(_)) => {
+                "Use a launch template that sets HttpTokens=required."
+            }
+        }
+    }
+}
+
+/// Begins a sentence on what an Auto Scaling group launches instances from.
+fn launched_from(origin: &LaunchOrigin<'_>) -> String {
+    format!("Instances are launched from {}, ", origin_excerpt(origin))
+}
+
+fn origin_excerpt(origin: &LaunchOrigin<'_>) -> String {
+    let short = |text: &str| Cow::Owned(excerpt(text));
+    match origin {
+        LaunchOrigin::TemplateVersion { template, version, number } => LaunchOrigin::TemplateVersion {
+            template: short(template),
+            version: short(version),
+            number: *number,
+        },
+        LaunchOrigin::LaunchConfiguration(name) => LaunchOrigin::LaunchConfiguration(short(name)),
+    }
+    .to_string()
+}
+
+/// Explains that no metadata is served.
+pub(super) fn endpoint_disabled(subject: &Subject<'_>) -> Cow<'static, str> {
+    match subject {
+        Subject::Group(origin) => {
+            format!("{}where the IMDS endpoint is disabled.", launched_from(origin)).into()
+        }
+        _ => "The IMDS endpoint is disabled, so no metadata is served.".into(),
+    }
+}
+
+/// Explains that new instances serve no metadata.
+pub(super) fn endpoint_disabled_by_default(subject: &Subject<'_>) -> Cow<'static, str> {
+    let found = "the account-level default disables the IMDS endpoint";
+    match subject {
+        Subject::Group(origin) => format!("{}and {found}.", launched_from(origin)).into(),
+        _ => format!("HttpEndpoint is not set, and {found}.").into(),
+    }
+}
+
+/// Explains that new instances require tokens although what launches them does not say so.
+pub(super) fn required_by_default(
+    subject: &Subject<'_>,
+    effective: EffectiveOptions,
+    image: &Image<'_>,
+) -> Cow<'static, str> {
+    let found = match effective.requires_tokens {
+        Effective::Set(_, SetBy::Image) => format!("{} requires tokens", image_name(image)),
+        _ => "the account-level default requires tokens".to_owned(),
+    };
+    match subject {
+        Subject::Group(origin) => {
+            format!("{}where HttpTokens is not set, and {found}.", launched_from(origin)).into()
+        }
+        _ => format!("HttpTokens is not set in this {}, and {found}.", subject.noun()).into(),
+    }
+}
+
+fn image_name(image: &Image<'_>) -> String {
+    match image {
+        Image::Id(id) | Image::RequiresTokens(id) | Image::NoPreference(id) => {
+            format!("the AMI {}", excerpt(id))
+        }
+        Image::Unknown => "the AMI".to_owned(),
+    }
+}
+
+/// What decides on tokens where what launches instances does not set them.
+pub(super) struct DefaultTokens<'a> {
+    pub(super) requires_tokens: Effective<bool>,
+    pub(super) image: &'a Image<'a>,
+    /// EC2 refuses launches that allow IMDSv1.
+    pub(super) is_enforced: bool,
+}
+
+impl DefaultTokens<'_> {
+    /// Returns the rest of a sentence that begins with "`HttpTokens` is not set"; `None` if it is not known what an
+    /// instance would get.
+    fn clause(&self) -> Option<String> {
+        let clause = match self.requires_tokens {
+            Effective::Unknown => return None,
+            Effective::Set(true, SetBy::Image) => {
+                format!("; today {} requires tokens.", image_name(self.image))
+            }
+            Effective::Set(true, _) => "; today the account-level default requires tokens.".to_owned(),
+            Effective::Set(false, SetBy::AccountDefaults) => {
+                ", and the account-level default allows IMDSv1.".to_owned()
+            }
+            Effective::Set(false, _) => ", and no default requires tokens.".to_owned(),
+        };
+        let is_refused = self.is_enforced && self.requires_tokens.is(&false);
+        Some(if is_refused {
+            format!("{clause} EC2 refuses the launch (HttpTokensEnforced).")
+        } else {
+            clause
+        })
+    }
+}
+
+/// Explains that IMDSv1 is, or may be, accepted. `default` is what decides if `HttpTokens` is not set.
 pub(super) fn tokens_not_required(
     http_tokens: &HttpTokens<'_>,
-    resource_type: &ResourceType<'_>,
+    subject: &Subject<'_>,
+    default: Option<&DefaultTokens<'_>>,
 ) -> Cow<'static, str> {
-    let finding = match (http_tokens, resource_type) {
+    let default = default.and_then(DefaultTokens::clause);
+    let noun = subject.noun();
+    let finding = match (http_tokens, subject) {
+        (HttpTokens::Other(value), Subject::Group(origin)) => format!(
+            "{}where HttpTokens is \"{}\" instead of \"required\".",
+            launched_from(origin),
+            excerpt(value)
+        ),
         (HttpTokens::Other(value), _) => {
             format!("HttpTokens is \"{}\" instead of \"required\".", excerpt(value))
         }
-        (HttpTokens::Optional, ResourceType::Instance | ResourceType::Other(_)) => {
+        (HttpTokens::Optional, Subject::Instance) => {
             "HttpTokens is optional: the instance accepts IMDSv1 requests.".to_owned()
         }
-        (_, ResourceType::Instance | ResourceType::Other(_)) => {
+        (HttpTokens::Optional, Subject::Group(origin)) => {
+            format!("{}where HttpTokens is optional: they accept IMDSv1 requests.", launched_from(origin))
+        }
+        (HttpTokens::Optional, _) => {
+            format!("HttpTokens is optional: instances launched from this {noun} accept IMDSv1 requests.")
+        }
+        (_, Subject::Instance) => {
             "HttpTokens is not recorded, so the instance may accept IMDSv1 requests.".to_owned()
         }
-        (HttpTokens::Optional, source) => {
-            format!(
-                "HttpTokens is optional: instances launched from this {} accept IMDSv1 requests.",
-                noun(source)
-            )
+        (_, Subject::Group(origin)) => {
+            let rest = default.unwrap_or_else(|| ": they may accept IMDSv1 requests.".to_owned());
+            format!("{}where HttpTokens is not set{rest}", launched_from(origin))
         }
-        (_, source) => format!(
-            "HttpTokens is not set: instances launched from this {} may accept IMDSv1 requests.",
-            noun(source)
-        ),
+        (_, _) => match default {
+            Some(rest) => format!("HttpTokens is not set in this {noun}{rest}"),
+            None => format!(
+                "HttpTokens is not set: instances launched from this {noun} may accept IMDSv1 requests."
+            ),
+        },
     };
-    format!("{finding} {}", remedy(resource_type)).into()
-}
-
-fn noun(launch_source: &ResourceType<'_>) -> &'static str {
-    match launch_source {
-        ResourceType::LaunchTemplate => "template",
-        _ => "configuration",
-    }
-}
-
-/// What to do about a resource that accepts IMDSv1.
-fn remedy(resource_type: &ResourceType<'_>) -> &'static str {
-    match resource_type {
-        ResourceType::Instance | ResourceType::Other(_) => "Set HttpTokens=required.",
-        ResourceType::LaunchTemplate => "Make a version with HttpTokens=required the default version.",
-        ResourceType::LaunchConfiguration => {
-            "Replace it with a launch template that sets HttpTokens=required."
-        }
-    }
+    format!("{finding} {}", subject.remedy()).into()
 }
 
 /// Explains that the hop limit is higher than the policy allows.
-pub(super) fn hop_limit_exceeded(limit: i64, max: u8) -> Cow<'static, str> {
+pub(super) fn hop_limit_exceeded(limit: i64, max: u8, subject: &Subject<'_>) -> Cow<'static, str> {
+    let finding = match subject {
+        Subject::Group(origin) => format!("{}where ", launched_from(origin)),
+        _ => "HttpTokens is required, but ".to_owned(),
+    };
     format!(
-        "HttpTokens is required, but the hop limit {limit} exceeds the maximum of {max}. \
+        "{finding}the hop limit {limit} exceeds the maximum of {max}. \
          Set HttpPutResponseHopLimit to {max} or less."
     )
     .into()
 }
 
 /// Explains that IMDSv1 is refused.
-pub(super) fn tokens_required(state: OptionsState) -> Cow<'static, str> {
-    match state {
-        OptionsState::Applied => "HttpTokens is required: only IMDSv2 is accepted.".into(),
-        OptionsState::Pending => "HttpTokens is required, and the change is pending: it takes effect within \
-                                  seconds, or at the next start of a stopped instance."
-            .into(),
+pub(super) fn tokens_required(state: OptionsState, subject: &Subject<'_>) -> Cow<'static, str> {
+    match (state, subject) {
+        (_, Subject::Group(origin)) => {
+            format!("{}where HttpTokens is required.", launched_from(origin)).into()
+        }
+        (OptionsState::Applied, _) => "HttpTokens is required: only IMDSv2 is accepted.".into(),
+        (OptionsState::Pending, _) => {
+            "HttpTokens is required, and the change is pending: it takes effect within \
+             seconds, or at the next start of a stopped instance."
+                .into()
+        }
     }
+}
+
+/// Explains that it is not known what an Auto Scaling group launches.
+pub(super) fn source_unknown(origin: &LaunchOrigin<'_>) -> Cow<'static, str> {
+    format!("{}which the input does not contain.", launched_from(origin)).into()
+}
+
+/// Explains that an Auto Scaling group cannot launch instances.
+pub(super) fn source_gone(origin: &LaunchOrigin<'_>) -> Cow<'static, str> {
+    format!("This group launches nothing: {} does not exist.", origin_excerpt(origin)).into()
+}
+
+/// Names what launched an instance, since that also launches the next one; `None` if it is not known, or if the
+/// resource is not an instance.
+pub(super) fn origin(resource: &Resource<'_>) -> Option<String> {
+    if resource.resource_type != ResourceType::Instance {
+        return None;
+    }
+    let launcher = LaunchedBy::of(resource).map(|by| format!("by {} {}", by.noun(), excerpt(&by.id)));
+    let template = TemplateVersion::of(resource).map(|template| {
+        let version =
+            template.version.map_or_else(String::new, |version| format!(" version {}", excerpt(&version)));
+        format!("from {}{version}", excerpt(&template.id))
+    });
+    let parts: Vec<_> = launcher.into_iter().chain(template).collect();
+    (!parts.is_empty()).then(|| format!("Launched {}.", parts.join(" ")))
 }
 
 /// Explains that new instances require IMDSv2 by default.
@@ -168,9 +331,20 @@ fn excerpt(text: &str) -> String {
     excerpt
 }
 
+/// Appends what launched an instance to an annotation. Returns the annotation, shortened to what AWS Config accepts, and
+/// its length without what launched the instance.
+pub(super) fn with_origin(annotation: String, origin: Option<String>) -> (String, usize) {
+    let meaning = fit(annotation);
+    let length = meaning.len();
+    match origin {
+        None => (meaning, length),
+        Some(origin) => (fit(format!("{meaning} {origin}")), length),
+    }
+}
+
 /// Shortens an annotation to what AWS Config accepts. The limit is counted in UTF-16 code units, as AWS
 /// services count: that is never fewer than characters, so the limit holds however it is counted.
-pub(super) fn fit(mut annotation: String) -> String {
+fn fit(mut annotation: String) -> String {
     let mut units = 0;
     let cut = annotation.char_indices().find_map(|(start, c)| {
         units += c.len_utf16();
@@ -188,6 +362,7 @@ pub(super) fn fit(mut annotation: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rule::resource::Tag;
 
     #[test]
     fn annotation_is_cut_at_256_utf16_units() {
@@ -197,40 +372,169 @@ mod tests {
         assert_eq!(fit("🦀".repeat(200)), format!("{}…", "🦀".repeat(127)));
     }
 
+    const VERSION: LaunchOrigin<'static> = LaunchOrigin::TemplateVersion {
+        template: Cow::Borrowed("lt-0123456789abcdef0"),
+        version: Cow::Borrowed("$Latest"),
+        number: Some(12),
+    };
+
     #[test]
-    fn tokens_are_explained_for_each_resource_type() {
-        for (http_tokens, resource_type, expected) in [
+    fn tokens_are_explained_for_each_subject() {
+        let configuration = LaunchOrigin::LaunchConfiguration("web".into());
+        for (http_tokens, subject, expected) in [
             (
                 HttpTokens::Optional,
-                ResourceType::Instance,
+                Subject::Instance,
                 "HttpTokens is optional: the instance accepts IMDSv1 requests. Set HttpTokens=required.",
             ),
             (
                 HttpTokens::Unset,
-                ResourceType::Instance,
+                Subject::Instance,
                 "HttpTokens is not recorded, so the instance may accept IMDSv1 requests. \
                  Set HttpTokens=required.",
             ),
             (
                 HttpTokens::Optional,
-                ResourceType::LaunchTemplate,
+                Subject::Template,
                 "HttpTokens is optional: instances launched from this template accept IMDSv1 requests. \
                  Make a version with HttpTokens=required the default version.",
             ),
             (
                 HttpTokens::Unset,
-                ResourceType::LaunchConfiguration,
+                Subject::Configuration,
                 "HttpTokens is not set: instances launched from this configuration may accept IMDSv1 \
                  requests. Replace it with a launch template that sets HttpTokens=required.",
             ),
             (
                 HttpTokens::Other("Required".into()),
-                ResourceType::Instance,
+                Subject::Instance,
                 "HttpTokens is \"Required\" instead of \"required\". Set HttpTokens=required.",
             ),
+            (
+                HttpTokens::Optional,
+                Subject::Group(&VERSION),
+                "Instances are launched from launch template lt-0123456789abcdef0 version 12 ($Latest), where \
+                 HttpTokens is optional: they accept IMDSv1 requests. Use a version with HttpTokens=required.",
+            ),
+            (
+                HttpTokens::Unset,
+                Subject::Group(&configuration),
+                "Instances are launched from launch configuration web, where HttpTokens is not set: they may \
+                 accept IMDSv1 requests. Use a launch template that sets HttpTokens=required.",
+            ),
+            (
+                HttpTokens::Other("odd".into()),
+                Subject::Group(&configuration),
+                "Instances are launched from launch configuration web, where HttpTokens is \"odd\" instead of \
+                 \"required\". Use a launch template that sets HttpTokens=required.",
+            ),
         ] {
-            assert_eq!(tokens_not_required(&http_tokens, &resource_type), expected);
+            assert_eq!(tokens_not_required(&http_tokens, &subject, None), expected);
         }
+    }
+
+    #[test]
+    fn what_an_instance_would_get_today_is_explained() {
+        let image = Image::RequiresTokens("ami-1".into());
+        let default =
+            |requires_tokens, is_enforced| DefaultTokens { requires_tokens, image: &image, is_enforced };
+        let set = |value, by| Effective::Set(value, by);
+        for (default, expected) in [
+            (
+                default(Effective::Unknown, true),
+                ": instances launched from this template may accept IMDSv1 requests.",
+            ),
+            (
+                default(set(true, SetBy::Image), false),
+                " in this template; today the AMI ami-1 requires tokens.",
+            ),
+            (
+                default(set(true, SetBy::AccountDefaults), true),
+                " in this template; today the account-level default requires tokens.",
+            ),
+            (
+                default(set(false, SetBy::AccountDefaults), false),
+                " in this template, and the account-level default allows IMDSv1.",
+            ),
+            (
+                default(set(false, SetBy::Nothing), true),
+                " in this template, and no default requires tokens. EC2 refuses the launch (HttpTokensEnforced).",
+            ),
+        ] {
+            let sentence = tokens_not_required(&HttpTokens::Unset, &Subject::Template, Some(&default));
+            let remedy = "Make a version with HttpTokens=required the default version.";
+            assert_eq!(sentence, format!("HttpTokens is not set{expected} {remedy}"));
+        }
+        // The longest sentence fits with real ids.
+        let default = default(set(false, SetBy::Nothing), true);
+        let longest = tokens_not_required(&HttpTokens::Unset, &Subject::Group(&VERSION), Some(&default));
+        assert!(longest.len() <= MAX_UNITS, "{}: {longest}", longest.len());
+    }
+
+    #[test]
+    fn a_compliant_launch_is_explained() {
+        let image = Image::RequiresTokens("ami-1".into());
+        let effective = |by| EffectiveOptions {
+            requires_tokens: Effective::Set(true, by),
+            endpoint_enabled: Effective::Unknown,
+            hop_limit: Effective::Unknown,
+        };
+        let from = "Instances are launched from launch template lt-0123456789abcdef0 version 12 ($Latest), ";
+        let group = Subject::Group(&VERSION);
+        for (sentence, expected) in [
+            (
+                required_by_default(&Subject::Template, effective(SetBy::AccountDefaults), &image),
+                "HttpTokens is not set in this template, and the account-level default requires tokens."
+                    .to_owned(),
+            ),
+            (
+                required_by_default(&group, effective(SetBy::Image), &image),
+                format!("{from}where HttpTokens is not set, and the AMI ami-1 requires tokens."),
+            ),
+            (tokens_required(OptionsState::Applied, &group), format!("{from}where HttpTokens is required.")),
+            (endpoint_disabled(&group), format!("{from}where the IMDS endpoint is disabled.")),
+            (
+                endpoint_disabled_by_default(&group),
+                format!("{from}and the account-level default disables the IMDS endpoint."),
+            ),
+            (
+                endpoint_disabled_by_default(&Subject::Configuration),
+                "HttpEndpoint is not set, and the account-level default disables the IMDS endpoint."
+                    .to_owned(),
+            ),
+            (source_unknown(&VERSION), format!("{from}which the input does not contain.")),
+            (
+                source_gone(&LaunchOrigin::LaunchConfiguration("x".repeat(50).into())),
+                format!(
+                    "This group launches nothing: launch configuration {}… does not exist.",
+                    "x".repeat(40)
+                ),
+            ),
+        ] {
+            assert_eq!(sentence, expected);
+        }
+    }
+
+    #[test]
+    fn what_launched_an_instance_follows_the_finding() {
+        let tag = |key: &'static str, value: &'static str| Tag { key: key.into(), value: value.into() };
+        let with = |tags: Vec<Tag<'static>>| Resource {
+            tags,
+            ..Resource::existing(ResourceType::Instance, "i-1".into(), None)
+        };
+        let group = tag("aws:autoscaling:groupName", "web");
+        let template = tag("aws:ec2launchtemplate:id", "lt-1");
+        let version = tag("aws:ec2launchtemplate:version", "3");
+        for (tags, expected) in [
+            (vec![], None),
+            (vec![group.clone()], Some("Launched by Auto Scaling group web.")),
+            (vec![template.clone()], Some("Launched from lt-1.")),
+            (vec![group, template, version], Some("Launched by Auto Scaling group web from lt-1 version 3.")),
+        ] {
+            assert_eq!(origin(&with(tags)).as_deref(), expected);
+        }
+        let (annotation, meaning) = with_origin("Found.".to_owned(), Some("Launched.".to_owned()));
+        assert_eq!((annotation.as_str(), meaning), ("Found. Launched.", 6));
     }
 
     #[test]
@@ -255,17 +559,7 @@ mod tests {
             (ResourceType::Instance, Lifecycle::NotFound, "The instance is terminated or no longer exists."),
             (ResourceType::LaunchTemplate, Lifecycle::NotFound, "The resource no longer exists."),
         ] {
-            let resource = Resource {
-                name: None,
-                resource_type,
-                resource_id: "i-1".into(),
-                account_id: None,
-                region: None,
-                lifecycle,
-                tags: Vec::new(),
-                metadata_options: None,
-                gap: None,
-            };
+            let resource = Resource { lifecycle, ..Resource::existing(resource_type, "i-1".into(), None) };
             assert_eq!(not_applicable(&resource), expected);
         }
     }
@@ -277,13 +571,16 @@ mod tests {
             (exempt(last), "Exempt by tag through 2027-01-31 (UTC)."),
             (expired_exemption(last).into(), "The exemption ended on 2027-01-31."),
             (
-                hop_limit_exceeded(3, 2),
+                hop_limit_exceeded(3, 2, &Subject::Instance),
                 "HttpTokens is required, but the hop limit 3 exceeds the maximum of 2. \
                  Set HttpPutResponseHopLimit to 2 or less.",
             ),
-            (tokens_required(OptionsState::Applied), "HttpTokens is required: only IMDSv2 is accepted."),
             (
-                tokens_required(OptionsState::Pending),
+                tokens_required(OptionsState::Applied, &Subject::Instance),
+                "HttpTokens is required: only IMDSv2 is accepted.",
+            ),
+            (
+                tokens_required(OptionsState::Pending, &Subject::Instance),
                 "HttpTokens is required, and the change is pending: it takes effect within seconds, or at the \
                  next start of a stopped instance.",
             ),

@@ -212,7 +212,7 @@ pub fn needs_no_change(instance: &InstanceFacts<'_>, rule: &Policy, today: Date)
     if let Exemption::Until(last) = Exemption::of(resource, rule, today) {
         return Some(NoChangeReason::Exempt(last));
     }
-    if let Some(principal) = &instance.managed_by {
+    if let Some(principal) = &resource.managed_by {
         return Some(NoChangeReason::Managed(principal.to_string()));
     }
     let verdict = evaluate(resource, rule, today);
@@ -341,13 +341,13 @@ mod tests {
             let resource = Resource {
                 lifecycle: Lifecycle::from_instance_state(self.state.as_str().into()),
                 tags: self.tags.iter().map(tag).collect(),
+                managed_by: self.operator.as_deref().map(Into::into),
                 ..Resource::existing(ResourceType::Instance, "i-0123456789abcdef0".into(), Some(options))
             };
             InstanceFacts {
                 resource,
                 state: InstanceState::from_api(Some(&self.state)),
                 launched_at: Some(NOW - Duration::hours(self.launched_hours_ago)),
-                managed_by: self.operator.as_deref().map(Into::into),
             }
         }
     }
@@ -462,7 +462,6 @@ mod tests {
             resource: Resource::existing(ResourceType::Instance, "i-0123456789abcdef0".into(), Some(options)),
             state: InstanceState::Running,
             launched_at: None,
-            managed_by: None,
         }
     }
 

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::resource::Resource;
+use super::launch::LaunchOrigin;
+use super::resource::{Resource, ResourceType};
 
 /// What launched an instance.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -16,7 +17,7 @@ pub struct LaunchedBy<'a> {
     pub id: Cow<'a, str>,
 }
 
-/// The version of a launch template that an instance was launched from.
+/// The version of a launch template that an instance was launched from, or the next one will be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct TemplateVersion<'a> {
     /// The id of the launch template.
@@ -28,7 +29,7 @@ pub struct TemplateVersion<'a> {
 
 /// The tags that name what launched an instance, and its type. The most specific one comes first: the instances of
 /// an EKS node group also belong to an Auto Scaling group, which follows the node group.
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 8] = [
     // https://docs.aws.amazon.com/eks/latest/userguide/eks-using-tags.html
     ("eks:nodegroup-name", "AWS::EKS::Nodegroup"),
     // https://karpenter.sh/docs/concepts/nodeclasses/#spectags
@@ -37,6 +38,10 @@ const TAGS: [(&str, &str); 6] = [
     ("elasticbeanstalk:environment-name", "AWS::ElasticBeanstalk::Environment"),
     // https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-tags.html
     ("aws:elasticmapreduce:job-flow-id", "AWS::EMR::Cluster"),
+    // https://docs.aws.amazon.com/batch/latest/userguide/using-tags.html
+    ("AWSBatchServiceTag", "AWS::Batch::ComputeEnvironment"),
+    // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html
+    ("aws:ecs:clusterName", "AWS::ECS::Cluster"),
     // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-fleet-tagging.html
     ("aws:ec2:fleet-id", "AWS::EC2::EC2Fleet"),
     // https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html
@@ -88,6 +93,8 @@ impl<'a> LaunchedBy<'a> {
             "Karpenter::NodePool" => "Karpenter node pool",
             "AWS::ElasticBeanstalk::Environment" => "Elastic Beanstalk environment",
             "AWS::EMR::Cluster" => "EMR cluster",
+            "AWS::Batch::ComputeEnvironment" => "AWS Batch",
+            "AWS::ECS::Cluster" => "ECS cluster",
             "AWS::EC2::EC2Fleet" => "EC2 Fleet",
             _ => "Auto Scaling group",
         }
@@ -95,10 +102,20 @@ impl<'a> LaunchedBy<'a> {
 }
 
 impl<'a> TemplateVersion<'a> {
-    /// Returns the version that an instance was launched from, if its tags say so
+    /// Returns the version that an instance was launched from, if its tags say so, or that an Auto Scaling group uses: the
+    /// first one of a mixed instances policy
     /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/launch-instances-from-launch-template.html>).
     #[must_use]
     pub fn of(resource: &'a Resource<'_>) -> Option<Self> {
+        if resource.resource_type == ResourceType::AutoScalingGroup {
+            return resource.launch_sources.iter().find_map(|source| match &source.origin {
+                LaunchOrigin::TemplateVersion { template, version, number } => Some(Self {
+                    id: template.as_ref().into(),
+                    version: Some(number.map_or(version.as_ref().into(), |number| number.to_string().into())),
+                }),
+                LaunchOrigin::LaunchConfiguration(_) => None,
+            });
+        }
         Some(Self {
             id: resource.tag("aws:ec2launchtemplate:id")?.into(),
             version: resource.tag("aws:ec2launchtemplate:version").map(Cow::from),
@@ -116,7 +133,8 @@ impl<'a> TemplateVersion<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::resource::{ResourceType, Tag};
+    use crate::rule::launch::LaunchSource;
+    use crate::rule::resource::Tag;
 
     fn instance(tags: &[(&'static str, &'static str)]) -> Resource<'static> {
         let tags = tags.iter().map(|(key, value)| Tag { key: (*key).into(), value: (*value).into() });
@@ -138,6 +156,8 @@ mod tests {
             ),
             (&[("aws:elasticmapreduce:job-flow-id", "j-1")], Some(("EMR cluster", "j-1"))),
             (&[("aws:ec2:fleet-id", "fleet-1")], Some(("EC2 Fleet", "fleet-1"))),
+            (&[("AWSBatchServiceTag", "batch")], Some(("AWS Batch", "batch"))),
+            (&[group, ("aws:ecs:clusterName", "shop")], Some(("ECS cluster", "shop"))),
         ] {
             let instance = instance(tags);
             let found = LaunchedBy::of(&instance).map(LaunchedBy::into_owned);
@@ -169,5 +189,16 @@ mod tests {
         let version = TemplateVersion::of(&instance).map(TemplateVersion::into_owned).expect("a template");
         assert_eq!(version, TemplateVersion { id: "lt-1".into(), version: Some("3".into()) });
         assert_eq!(TemplateVersion::of(&self::instance(&[])), None);
+        for (number, expected) in [(None, "$Latest"), (Some(7), "7")] {
+            let (template, version) = ("lt-1".into(), "$Latest".into());
+            let origin = LaunchOrigin::TemplateVersion { template, version, number };
+            let configuration = LaunchOrigin::LaunchConfiguration("old".into());
+            let group = Resource {
+                launch_sources: LaunchSource::unread([configuration, origin]),
+                ..Resource::existing(ResourceType::AutoScalingGroup, "arn".into(), None)
+            };
+            let version = TemplateVersion::of(&group).expect("a template");
+            assert_eq!(version, TemplateVersion { id: "lt-1".into(), version: Some(expected.into()) });
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! - [`resource`]: what a verdict depends on, whatever it was read from.
 //! - [`verdict`]: [`verdict::evaluate`], the one function that judges a resource.
 //! - [`reason`]: the reason of a verdict, in a few words.
+//! - [`launch`]: what the next launch would get, from its own options, the account-level defaults and the AMI.
 //! - [`launched_by`]: what launched an instance, by its tags.
 //! - [`remedy`]: the AWS CLI command that makes a resource compliant.
 //! - [`usage`]: what CloudWatch's data proves about an instance's use of IMDSv1.
@@ -12,6 +13,7 @@
 mod annotation;
 pub mod enforcement;
 mod exemption;
+pub mod launch;
 pub mod launched_by;
 pub mod policy;
 pub mod reason;

@@ -24,6 +24,9 @@ pub struct Policy {
     pub exemption_tag_key: Option<String>,
     /// `accountDefaults`: whether scheduled runs evaluate the account-level defaults of the Region.
     pub account_defaults: AccountDefaultsScope,
+    /// `defaultsCompliant`: what launches instances and leaves `HttpTokens` unset complies if the account-level default
+    /// or the AMI requires tokens.
+    pub defaults_compliant: bool,
     /// `resourceTypes`: the types that are evaluated; a scheduled run lists these.
     pub resource_types: Vec<ResourceType<'static>>,
 }
@@ -35,10 +38,12 @@ impl Default for Policy {
             disabled_endpoint_compliant: true,
             exemption_tag_key: None,
             account_defaults: AccountDefaultsScope::Excluded,
+            defaults_compliant: false,
             resource_types: vec![
                 ResourceType::Instance,
                 ResourceType::LaunchTemplate,
                 ResourceType::LaunchConfiguration,
+                ResourceType::AutoScalingGroup,
             ],
         }
     }
@@ -78,7 +83,7 @@ struct Parameter {
     get: fn(&Policy) -> Option<String>,
 }
 
-const PARAMETERS: [Parameter; 5] = [
+const PARAMETERS: [Parameter; 6] = [
     Parameter {
         name: "maxHopLimit",
         expected: "a whole number from \"1\" to \"64\"",
@@ -117,9 +122,18 @@ const PARAMETERS: [Parameter; 5] = [
         get: |policy| Some(policy.account_defaults.as_str().to_owned()),
     },
     Parameter {
+        name: "defaultsCompliant",
+        expected: "\"true\" or \"false\"",
+        set: |policy, value| {
+            policy.defaults_compliant = value.parse().ok()?;
+            Some(())
+        },
+        get: |policy| Some(policy.defaults_compliant.to_string()),
+    },
+    Parameter {
         name: "resourceTypes",
-        expected: "a comma-separated list of AWS::EC2::Instance, AWS::EC2::LaunchTemplate and \
-                   AWS::AutoScaling::LaunchConfiguration",
+        expected: "a comma-separated list of AWS::EC2::Instance, AWS::EC2::LaunchTemplate, \
+                   AWS::AutoScaling::LaunchConfiguration and AWS::AutoScaling::AutoScalingGroup",
         set: |policy, value| {
             policy.resource_types = value.split(',').map(judged_type).collect::<Option<_>>()?;
             Some(())
@@ -229,7 +243,7 @@ pub enum PolicyError {
     NotAnObject(String),
     /// A key is not a parameter of this rule.
     #[error(
-        "unknown rule parameter \"{name}\"; did you mean \"{nearest}\"? Valid names are maxHopLimit, disabledEndpointCompliant, exemptionTagKey, accountDefaults and resourceTypes"
+        "unknown rule parameter \"{name}\"; did you mean \"{nearest}\"? Valid names are maxHopLimit, disabledEndpointCompliant, exemptionTagKey, accountDefaults, defaultsCompliant and resourceTypes"
     )]
     UnknownKey {
         /// The key, shortened.
@@ -266,12 +280,13 @@ mod tests {
 
     #[test]
     fn every_parameter_is_read() {
-        let json = r#"{"maxHopLimit":"2","disabledEndpointCompliant":"false","exemptionTagKey":"imdsv1-until","accountDefaults":"true","resourceTypes":"AWS::EC2::LaunchTemplate, AWS::EC2::Instance"}"#;
+        let json = r#"{"maxHopLimit":"2","disabledEndpointCompliant":"false","exemptionTagKey":"imdsv1-until","accountDefaults":"true","defaultsCompliant":"true","resourceTypes":"AWS::EC2::LaunchTemplate, AWS::EC2::Instance"}"#;
         let expected = Policy {
             max_hop_limit: Some(2),
             disabled_endpoint_compliant: false,
             exemption_tag_key: Some("imdsv1-until".into()),
             account_defaults: AccountDefaultsScope::Included,
+            defaults_compliant: true,
             resource_types: vec![ResourceType::LaunchTemplate, ResourceType::Instance],
         };
         assert_eq!(Policy::from_rule_parameters(json).expect("valid"), expected);
@@ -348,6 +363,7 @@ mod tests {
             ("endpointDisabledCompliant", "disabledEndpointCompliant"),
             ("accountDefault", "accountDefaults"),
             ("resourceType", "resourceTypes"),
+            ("defaultCompliant", "defaultsCompliant"),
         ] {
             let message = error(&format!(r#"{{"{key}":"1"}}"#));
             assert!(

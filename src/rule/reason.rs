@@ -21,6 +21,8 @@ pub enum Reason {
     TokensRequired,
     /// `HttpTokens` is `required`, and the change is not in effect yet.
     ChangePending,
+    /// `HttpTokens` is not set, and the account-level default or the AMI requires tokens.
+    RequiredByDefault,
     /// The IMDS endpoint is disabled.
     EndpointDisabled,
     /// EC2 refuses launches that allow IMDSv1.
@@ -35,6 +37,10 @@ pub enum Reason {
     NotRecorded,
     /// The resource left the scope of the rule.
     LeftScope,
+    /// What an Auto Scaling group launches instances from was not read.
+    SourceUnknown,
+    /// What an Auto Scaling group launches instances from no longer exists.
+    SourceGone,
     /// The rule does not evaluate resources of this type.
     TypeNotEvaluated,
 }
@@ -47,14 +53,18 @@ impl Reason {
             Self::TokensOptional | Self::TokensNotSet | Self::TokensUnknown | Self::HopLimit => {
                 Compliance::NonCompliant
             }
-            Self::TokensRequired | Self::ChangePending | Self::EndpointDisabled | Self::TokensEnforced => {
-                Compliance::Compliant
-            }
+            Self::TokensRequired
+            | Self::ChangePending
+            | Self::RequiredByDefault
+            | Self::EndpointDisabled
+            | Self::TokensEnforced => Compliance::Compliant,
             Self::Exempt
             | Self::Gone
             | Self::Terminated
             | Self::NotRecorded
             | Self::LeftScope
+            | Self::SourceUnknown
+            | Self::SourceGone
             | Self::TypeNotEvaluated => Compliance::NotApplicable,
         }
     }
@@ -69,6 +79,7 @@ impl Reason {
             Self::HopLimit => "hop limit",
             Self::TokensRequired => "tokens required",
             Self::ChangePending => "change pending",
+            Self::RequiredByDefault => "required by default",
             Self::EndpointDisabled => "IMDS disabled",
             Self::TokensEnforced => "tokens enforced",
             Self::Exempt => "exempt",
@@ -76,6 +87,8 @@ impl Reason {
             Self::Terminated => "terminated",
             Self::NotRecorded => "not recorded",
             Self::LeftScope => "left scope",
+            Self::SourceUnknown => "source unknown",
+            Self::SourceGone => "source gone",
             Self::TypeNotEvaluated => "other type",
         }
     }
@@ -106,6 +119,7 @@ mod tests {
             (Reason::HopLimit, Compliance::NonCompliant, "hop limit"),
             (Reason::TokensRequired, Compliance::Compliant, "tokens required"),
             (Reason::ChangePending, Compliance::Compliant, "change pending"),
+            (Reason::RequiredByDefault, Compliance::Compliant, "required by default"),
             (Reason::EndpointDisabled, Compliance::Compliant, "IMDS disabled"),
             (Reason::TokensEnforced, Compliance::Compliant, "tokens enforced"),
             (Reason::Exempt, Compliance::NotApplicable, "exempt"),
@@ -113,6 +127,8 @@ mod tests {
             (Reason::Terminated, Compliance::NotApplicable, "terminated"),
             (Reason::NotRecorded, Compliance::NotApplicable, "not recorded"),
             (Reason::LeftScope, Compliance::NotApplicable, "left scope"),
+            (Reason::SourceUnknown, Compliance::NotApplicable, "source unknown"),
+            (Reason::SourceGone, Compliance::NotApplicable, "source gone"),
             (Reason::TypeNotEvaluated, Compliance::NotApplicable, "other type"),
         ] {
             assert_eq!((reason.compliance(), reason.as_str()), (compliance, words));

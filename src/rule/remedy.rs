@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
+use super::launch::{LaunchOrigin, SourceSettings, is_template_id};
 use super::policy::Policy;
 use super::reason::Reason;
-use super::resource::{Resource, ResourceType};
+use super::resource::{MetadataOptions, Resource, ResourceType};
 use super::verdict::{Compliance, Verdict};
 
 /// Returns the AWS CLI command that makes a non-compliant resource compliant; `None` if there is none: a launch
 /// configuration cannot be changed (<https://docs.aws.amazon.com/autoscaling/ec2/userguide/launch-configurations.html>),
-/// only replaced. The command is one line for a POSIX shell.
+/// only replaced, and a mixed instances policy has to be written as a whole. The command is one line for a POSIX shell.
 #[must_use]
 pub fn cli_command(resource: &Resource<'_>, verdict: &Verdict, policy: &Policy) -> Option<String> {
     if verdict.compliance != Compliance::NonCompliant {
@@ -17,38 +18,100 @@ pub fn cli_command(resource: &Resource<'_>, verdict: &Verdict, policy: &Policy) 
     }
     let region = resource.region.as_deref();
     let region = region.map_or_else(String::new, |region| format!(" --region {}", shell_quoted(region)));
-    let id = shell_quoted(&resource.resource_id);
-    let options = resource.metadata_options.as_ref();
-    let needs_tokens = verdict.reason != Reason::HopLimit;
-    let hop_limit = policy.max_hop_limit.filter(|max| {
-        options.and_then(|options| options.hop_limit).is_some_and(|limit| limit > i64::from(*max))
-    });
+    let change = Change::new(resource.metadata_options.as_ref(), verdict, policy);
     match &resource.resource_type {
         ResourceType::Instance => {
-            let tokens = if needs_tokens { " --http-tokens required" } else { "" };
+            let id = shell_quoted(&resource.resource_id);
+            let tokens = if change.needs_tokens { " --http-tokens required" } else { "" };
+            let limit = change.hop_limit;
             let limit =
-                hop_limit.map_or_else(String::new, |limit| format!(" --http-put-response-hop-limit {limit}"));
+                limit.map_or_else(String::new, |limit| format!(" --http-put-response-hop-limit {limit}"));
             Some(format!(
                 "aws ec2 modify-instance-metadata-options{region} --instance-id {id}{tokens}{limit}"
             ))
         }
-        ResourceType::LaunchTemplate => {
-            let tokens = needs_tokens.then(|| "\"HttpTokens\":\"required\"".to_owned());
-            let limit = hop_limit.map(|limit| format!("\"HttpPutResponseHopLimit\":{limit}"));
-            let options = tokens.into_iter().chain(limit).collect::<Vec<_>>().join(",");
-            Some(format!(
-                "aws ec2 modify-launch-template{region} --launch-template-id {id} --default-version \
-                 \"$(aws ec2 create-launch-template-version{region} --launch-template-id {id} \
-                 --source-version '$Default' --launch-template-data '{{\"MetadataOptions\":{{{options}}}}}' \
-                 --query LaunchTemplateVersion.VersionNumber --output text)\""
-            ))
-        }
+        ResourceType::LaunchTemplate => Some(change.default_version(&resource.resource_id, &region)),
+        ResourceType::AutoScalingGroup => group_command(resource, verdict, policy, &region),
         ResourceType::LaunchConfiguration => None,
         other if *other == ResourceType::ACCOUNT => {
             Some(format!("aws ec2 modify-instance-metadata-defaults{region} --http-tokens required"))
         }
         ResourceType::Other(_) => None,
     }
+}
+
+/// Changes what an Auto Scaling group launches, where it launches everything from one launch template.
+fn group_command(
+    resource: &Resource<'_>,
+    verdict: &Verdict,
+    policy: &Policy,
+    region: &str,
+) -> Option<String> {
+    let [source] = resource.launch_sources.as_slice() else { return None };
+    let LaunchOrigin::TemplateVersion { template, version, .. } = &source.origin else { return None };
+    let SourceSettings::Known(settings) = &source.settings else { return None };
+    let change = Change::new(settings.options.as_ref(), verdict, policy);
+    match version.as_ref() {
+        "$Default" => Some(change.default_version(template, region)),
+        "$Latest" => Some(change.new_version(template, version, region)),
+        number => {
+            let group = shell_quoted(resource.name.as_deref()?);
+            // The command substitution has to be expanded, so the name is outside of the double quotes.
+            let (key, quoted) = (template_key(template), shell_quoted(template));
+            let new_version = change.new_version(template, number, region);
+            Some(format!(
+                "aws autoscaling update-auto-scaling-group{region} --auto-scaling-group-name {group} \
+                 --launch-template {key}={quoted},Version=\"$({new_version})\""
+            ))
+        }
+    }
+}
+
+/// What a command changes.
+struct Change {
+    needs_tokens: bool,
+    hop_limit: Option<u8>,
+}
+
+impl Change {
+    fn new(options: Option<&MetadataOptions<'_>>, verdict: &Verdict, policy: &Policy) -> Self {
+        let limit = options.and_then(|options| options.hop_limit);
+        Self {
+            needs_tokens: verdict.reason != Reason::HopLimit,
+            hop_limit: policy.max_hop_limit.filter(|max| limit.is_some_and(|limit| limit > i64::from(*max))),
+        }
+    }
+
+    /// Makes a changed copy of the default version of a launch template the default version.
+    fn default_version(&self, template: &str, region: &str) -> String {
+        let (option, quoted) = (template_option(template), shell_quoted(template));
+        let new_version = self.new_version(template, "$Default", region);
+        format!(
+            "aws ec2 modify-launch-template{region} {option} {quoted} --default-version \"$({new_version})\""
+        )
+    }
+
+    /// Creates a changed copy of a version of a launch template, and prints its number.
+    fn new_version(&self, template: &str, version: &str, region: &str) -> String {
+        let tokens = self.needs_tokens.then(|| "\"HttpTokens\":\"required\"".to_owned());
+        let limit = self.hop_limit.map(|limit| format!("\"HttpPutResponseHopLimit\":{limit}"));
+        let options = tokens.into_iter().chain(limit).collect::<Vec<_>>().join(",");
+        let (option, quoted) = (template_option(template), shell_quoted(template));
+        let version = shell_quoted(version);
+        format!(
+            "aws ec2 create-launch-template-version{region} {option} {quoted} --source-version {version} \
+             --launch-template-data '{{\"MetadataOptions\":{{{options}}}}}' \
+             --query LaunchTemplateVersion.VersionNumber --output text"
+        )
+    }
+}
+
+fn template_option(template: &str) -> &'static str {
+    if is_template_id(template) { "--launch-template-id" } else { "--launch-template-name" }
+}
+
+fn template_key(template: &str) -> &'static str {
+    if is_template_id(template) { "LaunchTemplateId" } else { "LaunchTemplateName" }
 }
 
 /// Quotes a text for a POSIX shell, unless it needs no quotes.
@@ -67,7 +130,7 @@ mod tests {
     use time::macros::date;
 
     use super::*;
-    use crate::rule::resource::MetadataOptions;
+    use crate::rule::launch::{Image, LaunchSettings, LaunchSource};
     use crate::rule::verdict::evaluate;
 
     fn command(
@@ -75,7 +138,7 @@ mod tests {
         id: &'static str,
         tokens: &'static str,
     ) -> Option<String> {
-        let limit = if id == "x-3" { 3 } else { 2 };
+        let limit = if id.ends_with('3') { 3 } else { 2 };
         let options = MetadataOptions::from_api(Some(tokens.into()), Some("enabled"), Some(limit), None);
         let resource = Resource {
             region: Some("eu-west-1".into()),
@@ -100,9 +163,9 @@ mod tests {
             assert_eq!(command(ResourceType::Instance, id, tokens), Some(expected));
         }
         for (id, tokens, options) in [
-            ("x-2", "optional", "\"HttpTokens\":\"required\""),
-            ("x-3", "required", "\"HttpPutResponseHopLimit\":2"),
-            ("x-3", "optional", "\"HttpTokens\":\"required\",\"HttpPutResponseHopLimit\":2"),
+            ("lt-2", "optional", "\"HttpTokens\":\"required\""),
+            ("lt-3", "required", "\"HttpPutResponseHopLimit\":2"),
+            ("lt-3", "optional", "\"HttpTokens\":\"required\",\"HttpPutResponseHopLimit\":2"),
         ] {
             let expected = format!(
                 "aws ec2 modify-launch-template --region eu-west-1 --launch-template-id {id} --default-version \
@@ -114,6 +177,65 @@ mod tests {
         }
         assert_eq!(command(ResourceType::LaunchConfiguration, "arn", "optional"), None);
         assert_eq!(command(ResourceType::Instance, "x-2", "required"), None);
+    }
+
+    #[test]
+    fn a_command_changes_what_a_group_launches() {
+        let options = MetadataOptions::from_api(Some("optional".into()), None, Some(1), None);
+        let origin = |template: &'static str, version: &'static str| LaunchOrigin::TemplateVersion {
+            template: template.into(),
+            version: version.into(),
+            number: None,
+        };
+        let copy = |option: &str, version: &str| {
+            format!(
+                "aws ec2 create-launch-template-version {option} --source-version {version} --launch-template-data \
+                 '{{\"MetadataOptions\":{{\"HttpTokens\":\"required\"}}}}' \
+                 --query LaunchTemplateVersion.VersionNumber --output text"
+            )
+        };
+        let update =
+            "aws autoscaling update-auto-scaling-group --auto-scaling-group-name web --launch-template";
+        let by_id = "--launch-template-id lt-1";
+        for (origins, expected) in [
+            (vec![origin("lt-1", "$Latest")], Some(copy(by_id, "'$Latest'"))),
+            (
+                vec![origin("lt-1", "$Default")],
+                Some(format!(
+                    "aws ec2 modify-launch-template {by_id} --default-version \"$({})\"",
+                    copy(by_id, "'$Default'")
+                )),
+            ),
+            (
+                vec![origin("lt-1", "3")],
+                Some(format!("{update} LaunchTemplateId=lt-1,Version=\"$({})\"", copy(by_id, "3"))),
+            ),
+            (
+                vec![origin("a b", "3")],
+                Some(format!(
+                    "{update} LaunchTemplateName='a b',Version=\"$({})\"",
+                    copy("--launch-template-name 'a b'", "3")
+                )),
+            ),
+            (vec![LaunchOrigin::LaunchConfiguration("web".into())], None),
+            (vec![origin("lt-1", "3"), origin("lt-2", "3")], None),
+        ] {
+            let settings = || {
+                SourceSettings::Known(LaunchSettings {
+                    options: Some(options.clone()),
+                    image: Image::Unknown,
+                })
+            };
+            let sources = origins.into_iter().map(|origin| LaunchSource { origin, settings: settings() });
+            let group = Resource {
+                name: Some("web".into()),
+                launch_sources: sources.collect(),
+                ..Resource::existing(ResourceType::AutoScalingGroup, "arn".into(), None)
+            };
+            let policy = Policy::default();
+            let verdict = evaluate(&group, &policy, date!(2026 - 06 - 15));
+            assert_eq!(cli_command(&group, &verdict, &policy), expected);
+        }
     }
 
     #[test]

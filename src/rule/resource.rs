@@ -10,14 +10,20 @@ use std::fmt;
 
 use time::OffsetDateTime;
 
+use super::launch::{AccountDefaults, Image, LaunchSource};
+
+/// The principal of an operator that EC2 does not name.
+pub const UNNAMED_OPERATOR: &str = "an AWS service";
+
 /// A resource, reduced to what matters for IMDSv2.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource<'a> {
     /// The CloudFormation type, such as `AWS::EC2::Instance`.
     pub resource_type: ResourceType<'a>,
-    /// The id under which AWS Config records the resource. For a launch configuration it is the ARN.
+    /// The id under which AWS Config records the resource. For a launch configuration and for an Auto Scaling group
+    /// it is the ARN.
     pub resource_id: Cow<'a, str>,
-    /// The name of a launch template, if the source names it. The name of an instance is a tag.
+    /// The name of a launch template or an Auto Scaling group, if the source has it. The name of an instance is a tag.
     pub name: Option<Cow<'a, str>>,
     /// The account that owns the resource, if the source names it.
     pub account_id: Option<Cow<'a, str>>,
@@ -27,8 +33,17 @@ pub struct Resource<'a> {
     pub lifecycle: Lifecycle<'a>,
     /// The tags of the resource.
     pub tags: Vec<Tag<'a>>,
-    /// The metadata options; `None` if the source holds none.
+    /// The principal of the AWS service that manages it (`Operator`), if one does
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_OperatorResponse.html>).
+    pub managed_by: Option<Cow<'a, str>>,
+    /// The metadata options; `None` if the source holds none. An Auto Scaling group has none of its own.
     pub metadata_options: Option<MetadataOptions<'a>>,
+    /// The AMI of a launch template or launch configuration.
+    pub image: Image<'a>,
+    /// What an Auto Scaling group launches instances from: one, or more with a mixed instances policy.
+    pub launch_sources: Vec<LaunchSource<'a>>,
+    /// The account-level defaults of the Region, if they are known and something leaves an option unset.
+    pub account_defaults: Option<AccountDefaults<'a>>,
     /// What the source does not record, and only EC2 knows.
     pub gap: Option<Gap>,
 }
@@ -49,7 +64,11 @@ impl<'a> Resource<'a> {
             region: None,
             lifecycle: Lifecycle::Exists,
             tags: Vec::new(),
+            managed_by: None,
             metadata_options,
+            image: Image::Unknown,
+            launch_sources: Vec::new(),
+            account_defaults: None,
             gap: None,
         }
     }
@@ -88,7 +107,11 @@ impl Resource<'_> {
             region: self.region.map(own),
             lifecycle: self.lifecycle.into_owned(),
             tags: self.tags.into_iter().map(|tag| Tag { key: own(tag.key), value: own(tag.value) }).collect(),
+            managed_by: self.managed_by.map(own),
             metadata_options: self.metadata_options.map(MetadataOptions::into_owned),
+            image: self.image.into_owned(),
+            launch_sources: self.launch_sources.into_iter().map(LaunchSource::into_owned).collect(),
+            account_defaults: self.account_defaults.map(AccountDefaults::into_owned),
             gap: self.gap,
         }
     }
@@ -112,6 +135,8 @@ pub enum ResourceType<'a> {
     LaunchTemplate,
     /// `AWS::AutoScaling::LaunchConfiguration`
     LaunchConfiguration,
+    /// `AWS::AutoScaling::AutoScalingGroup`
+    AutoScalingGroup,
     /// Any other type, by its name. The rule does not evaluate it.
     Other(Cow<'a, str>),
 }
@@ -127,6 +152,7 @@ impl<'a> ResourceType<'a> {
             "AWS::EC2::Instance" => Self::Instance,
             "AWS::EC2::LaunchTemplate" => Self::LaunchTemplate,
             "AWS::AutoScaling::LaunchConfiguration" => Self::LaunchConfiguration,
+            "AWS::AutoScaling::AutoScalingGroup" => Self::AutoScalingGroup,
             _ => Self::Other(name),
         }
     }
@@ -138,6 +164,7 @@ impl<'a> ResourceType<'a> {
             Self::Instance => "AWS::EC2::Instance",
             Self::LaunchTemplate => "AWS::EC2::LaunchTemplate",
             Self::LaunchConfiguration => "AWS::AutoScaling::LaunchConfiguration",
+            Self::AutoScalingGroup => "AWS::AutoScaling::AutoScalingGroup",
             Self::Other(name) => name,
         }
     }
@@ -151,6 +178,7 @@ impl ResourceType<'_> {
             Self::Instance => ResourceType::Instance,
             Self::LaunchTemplate => ResourceType::LaunchTemplate,
             Self::LaunchConfiguration => ResourceType::LaunchConfiguration,
+            Self::AutoScalingGroup => ResourceType::AutoScalingGroup,
             Self::Other(name) => ResourceType::Other(name.into_owned().into()),
         }
     }
@@ -253,13 +281,7 @@ impl MetadataOptions<'_> {
     #[must_use]
     pub fn into_owned(self) -> MetadataOptions<'static> {
         let Self { http_tokens, http_endpoint, hop_limit, state } = self;
-        let http_tokens = match http_tokens {
-            HttpTokens::Required => HttpTokens::Required,
-            HttpTokens::Optional => HttpTokens::Optional,
-            HttpTokens::Unset => HttpTokens::Unset,
-            HttpTokens::Other(value) => HttpTokens::Other(value.into_owned().into()),
-        };
-        MetadataOptions { http_tokens, http_endpoint, hop_limit, state }
+        MetadataOptions { http_tokens: http_tokens.into_owned(), http_endpoint, hop_limit, state }
     }
 }
 
@@ -296,6 +318,19 @@ impl<'a> HttpTokens<'a> {
             Self::Optional => "optional",
             Self::Unset => "",
             Self::Other(value) => value,
+        }
+    }
+}
+
+impl HttpTokens<'_> {
+    /// Returns a value that borrows nothing.
+    #[must_use]
+    pub fn into_owned(self) -> HttpTokens<'static> {
+        match self {
+            Self::Required => HttpTokens::Required,
+            Self::Optional => HttpTokens::Optional,
+            Self::Unset => HttpTokens::Unset,
+            Self::Other(value) => HttpTokens::Other(value.into_owned().into()),
         }
     }
 }
@@ -352,18 +387,14 @@ pub struct InstanceFacts<'a> {
     pub state: InstanceState,
     /// When it was last started (`LaunchTime`).
     pub launched_at: Option<OffsetDateTime>,
-    /// The principal of the AWS service that manages it (`Operator`), if one does
-    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_OperatorResponse.html>).
-    pub managed_by: Option<Cow<'a, str>>,
 }
 
 impl InstanceFacts<'_> {
     /// Returns facts that borrow nothing.
     #[must_use]
     pub fn into_owned(self) -> InstanceFacts<'static> {
-        let managed_by = self.managed_by.map(|principal| Cow::Owned(principal.into_owned()));
-        let Self { resource, state, launched_at, .. } = self;
-        InstanceFacts { resource: resource.into_owned(), state, launched_at, managed_by }
+        let Self { resource, state, launched_at } = self;
+        InstanceFacts { resource: resource.into_owned(), state, launched_at }
     }
 
     /// Returns whether software on the instance can call IMDS as it is now.
@@ -414,46 +445,6 @@ impl InstanceState {
     }
 }
 
-/// The account-level defaults of a Region, which apply to every launch that does not set an option itself
-/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceMetadataDefaultsResponse.html>).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccountDefaults<'a> {
-    /// `HttpTokens`
-    pub http_tokens: HttpTokens<'a>,
-    /// `HttpTokensEnforced` is `enabled`: EC2 refuses launches and changes that would allow IMDSv1.
-    pub http_tokens_enforced: bool,
-    /// `ManagedBy`
-    pub managed_by: DefaultsManager,
-}
-
-impl<'a> AccountDefaults<'a> {
-    /// Reads the values that AWS's APIs use. Absent values are defaults that are not set.
-    #[must_use]
-    pub fn from_api(
-        http_tokens: Option<Cow<'a, str>>,
-        http_tokens_enforced: Option<&str>,
-        managed_by: Option<&str>,
-    ) -> Self {
-        Self {
-            http_tokens: HttpTokens::from_api(http_tokens),
-            http_tokens_enforced: http_tokens_enforced == Some("enabled"),
-            managed_by: match managed_by {
-                Some("declarative-policy") => DefaultsManager::DeclarativePolicy,
-                _ => DefaultsManager::Account,
-            },
-        }
-    }
-}
-
-/// Who sets the account-level defaults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DefaultsManager {
-    /// The account itself.
-    Account,
-    /// A declarative policy of the organization; the account cannot change them.
-    DeclarativePolicy,
-}
-
 /// What a record does not hold, although a verdict depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {
@@ -462,6 +453,8 @@ pub enum Gap {
     /// A launch template whose latest version is not its default version: the item holds the data of one
     /// version and does not name it.
     UnknownVersion,
+    /// An Auto Scaling group: its item names launch templates and versions, but not what they set.
+    LaunchSourcesNotRead,
 }
 
 /// An EC2 instance, named so that it is unique across accounts and Regions.

@@ -10,10 +10,14 @@ use serde::Serialize;
 use time::Date;
 
 use super::annotation;
+use super::annotation::Subject;
 use super::exemption::Exemption;
+use super::launch::{AccountDefaults, EffectiveOptions, Image, LaunchSource, SourceSettings};
 use super::policy::Policy;
 use super::reason::Reason;
-use super::resource::{AccountDefaults, Gap, HttpEndpoint, HttpTokens, Lifecycle, OptionsState, Resource};
+use super::resource::{
+    Gap, HttpEndpoint, HttpTokens, Lifecycle, MetadataOptions, OptionsState, Resource, ResourceType,
+};
 
 /// The result for one resource, as reported to AWS Config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +28,22 @@ pub struct Verdict {
     pub reason: Reason,
     /// What was found and what to do about it: 1 to 256 characters of plain English.
     pub annotation: String,
+    /// The length of the annotation without what launched the instance, in bytes.
+    meaning: usize,
+}
+
+impl Verdict {
+    /// Returns the verdict for a reason. `origin` is what launched the instance, if the annotation is to name it.
+    pub(crate) fn new(reason: Reason, annotation: String, origin: Option<String>) -> Self {
+        let (annotation, meaning) = annotation::with_origin(annotation, origin);
+        Self { compliance: reason.compliance(), reason, annotation, meaning }
+    }
+
+    /// Returns the annotation without what launched the instance: the same words for the same finding.
+    #[must_use]
+    pub fn meaning(&self) -> &str {
+        self.annotation.get(..self.meaning).unwrap_or(&self.annotation)
+    }
 }
 
 /// The compliance types that a rule may report
@@ -99,8 +119,8 @@ impl Summary {
 pub fn evaluate(resource: &Resource<'_>, policy: &Policy, today: Date) -> Verdict {
     let exemption = Exemption::of(resource, policy, today);
     let (reason, sentence) = decide(resource, policy, &exemption);
-    let (compliance, mut annotation) = (reason.compliance(), sentence.into_owned());
-    if compliance != Compliance::NotApplicable {
+    let mut annotation = sentence.into_owned();
+    if reason.compliance() != Compliance::NotApplicable {
         if let Exemption::Ignored(note) = &exemption {
             annotation.push(' ');
             annotation.push_str(note);
@@ -110,7 +130,9 @@ pub fn evaluate(resource: &Resource<'_>, policy: &Policy, today: Date) -> Verdic
             annotation.push_str(annotation::UNKNOWN_VERSION);
         }
     }
-    Verdict { compliance, reason, annotation: annotation::fit(annotation) }
+    let comes_back = reason.compliance() == Compliance::NonCompliant;
+    let origin = if comes_back { annotation::origin(resource) } else { None };
+    Verdict::new(reason, annotation, origin)
 }
 
 /// Judges the account-level defaults of a Region, which apply to launches that do not set an option.
@@ -123,7 +145,7 @@ pub fn evaluate_account_defaults(defaults: &AccountDefaults<'_>) -> Verdict {
     } else {
         (tokens_reason(&defaults.http_tokens), annotation::defaults_allow_imdsv1(defaults))
     };
-    Verdict { compliance: reason.compliance(), reason, annotation: annotation::fit(annotation) }
+    Verdict::new(reason, annotation, None)
 }
 
 /// The verdict table: the first line that applies wins.
@@ -134,29 +156,111 @@ fn decide(resource: &Resource<'_>, policy: &Policy, exemption: &Exemption) -> (R
     if let Exemption::Until(last) = exemption {
         return (Reason::Exempt, annotation::exempt(*last));
     }
-    let resource_type = &resource.resource_type;
-    let Some(options) = &resource.metadata_options else {
-        let sentence = annotation::tokens_not_required(&HttpTokens::Unset, resource_type);
-        return (Reason::TokensNotSet, sentence);
+    let (defaults, sources) = (resource.account_defaults.as_ref(), &resource.launch_sources);
+    let subject = match resource.resource_type {
+        ResourceType::AutoScalingGroup => return decide_group(sources, defaults, policy),
+        ResourceType::LaunchTemplate => Subject::Template,
+        ResourceType::LaunchConfiguration => Subject::Configuration,
+        ResourceType::Instance | ResourceType::Other(_) => Subject::Instance,
     };
-    if options.http_endpoint == HttpEndpoint::Disabled && policy.disabled_endpoint_compliant {
-        return (Reason::EndpointDisabled, annotation::ENDPOINT_DISABLED.into());
-    }
-    if options.http_tokens != HttpTokens::Required {
-        let sentence = annotation::tokens_not_required(&options.http_tokens, resource_type);
-        return (tokens_reason(&options.http_tokens), sentence);
-    }
-    match (options.hop_limit, policy.max_hop_limit) {
-        (Some(limit), Some(max)) if limit > i64::from(max) => {
-            (Reason::HopLimit, annotation::hop_limit_exceeded(limit, max))
+    let options = resource.metadata_options.as_ref();
+    Settings { subject, options, image: &resource.image, defaults }.decide(policy)
+}
+
+/// An Auto Scaling group is as open as the most open of what it launches instances from. What no longer exists launches
+/// nothing.
+fn decide_group(
+    sources: &[LaunchSource<'_>],
+    defaults: Option<&AccountDefaults<'_>>,
+    policy: &Policy,
+) -> (Reason, Cow<'static, str>) {
+    let decide = |source| decide_source(source, defaults, policy);
+    let worst_first = |reason: Reason| match (reason, reason.compliance()) {
+        (_, Compliance::NonCompliant) => 0,
+        (Reason::SourceUnknown, _) => 1,
+        (_, Compliance::Compliant) => 2,
+        (_, Compliance::NotApplicable) => 3,
+    };
+    let worst = sources.iter().map(decide).min_by_key(|(reason, _)| worst_first(*reason));
+    worst.unwrap_or((Reason::SourceUnknown, annotation::NO_SOURCE.into()))
+}
+
+fn decide_source(
+    source: &LaunchSource<'_>,
+    defaults: Option<&AccountDefaults<'_>>,
+    policy: &Policy,
+) -> (Reason, Cow<'static, str>) {
+    match &source.settings {
+        SourceSettings::Known(settings) => {
+            let subject = Subject::Group(&source.origin);
+            let (options, image) = (settings.options.as_ref(), &settings.image);
+            Settings { subject, options, image, defaults }.decide(policy)
         }
-        _ => {
-            let reason = match options.state {
+        SourceSettings::Unknown => (Reason::SourceUnknown, annotation::source_unknown(&source.origin)),
+        SourceSettings::NotFound => (Reason::SourceGone, annotation::source_gone(&source.origin)),
+    }
+}
+
+/// Metadata options, and what applies where they are not set.
+struct Settings<'a> {
+    subject: Subject<'a>,
+    options: Option<&'a MetadataOptions<'a>>,
+    image: &'a Image<'a>,
+    defaults: Option<&'a AccountDefaults<'a>>,
+}
+
+impl Settings<'_> {
+    /// The lines of the verdict table that depend on metadata options.
+    fn decide(&self, policy: &Policy) -> (Reason, Cow<'static, str>) {
+        let Self { subject, defaults, .. } = self;
+        let options = self.options.unwrap_or(&MetadataOptions::UNSET);
+        if options.http_endpoint == HttpEndpoint::Disabled && policy.disabled_endpoint_compliant {
+            return (Reason::EndpointDisabled, annotation::endpoint_disabled(subject));
+        }
+        if options.http_tokens == HttpTokens::Required {
+            let required = match options.state {
                 OptionsState::Applied => Reason::TokensRequired,
                 OptionsState::Pending => Reason::ChangePending,
             };
-            (reason, annotation::tokens_required(options.state))
+            return Self::hop_limit(subject, options.hop_limit, policy)
+                .unwrap_or_else(|| (required, annotation::tokens_required(options.state, subject)));
         }
+        let effective = match subject {
+            Subject::Instance => None,
+            _ if options.http_tokens != HttpTokens::Unset => None,
+            _ => Some(EffectiveOptions::of(self.options, *defaults, self.image)),
+        };
+        if let Some(effective) = effective.filter(|_| policy.defaults_compliant) {
+            if effective.endpoint_enabled.is(&false) && policy.disabled_endpoint_compliant {
+                return (Reason::EndpointDisabled, annotation::endpoint_disabled_by_default(subject));
+            }
+            if effective.requires_tokens.is(&true) {
+                return Self::hop_limit(subject, effective.hop_limit.value(), policy).unwrap_or_else(|| {
+                    (
+                        Reason::RequiredByDefault,
+                        annotation::required_by_default(subject, effective, self.image),
+                    )
+                });
+            }
+        }
+        let default = effective.map(|effective| annotation::DefaultTokens {
+            requires_tokens: effective.requires_tokens,
+            image: self.image,
+            is_enforced: defaults.is_some_and(|defaults| defaults.http_tokens_enforced),
+        });
+        let sentence = annotation::tokens_not_required(&options.http_tokens, subject, default.as_ref());
+        (tokens_reason(&options.http_tokens), sentence)
+    }
+
+    /// Returns the verdict on a hop limit that exceeds the maximum.
+    fn hop_limit(
+        subject: &Subject<'_>,
+        limit: Option<i64>,
+        policy: &Policy,
+    ) -> Option<(Reason, Cow<'static, str>)> {
+        let (limit, max) = (limit?, policy.max_hop_limit?);
+        (limit > i64::from(max))
+            .then(|| (Reason::HopLimit, annotation::hop_limit_exceeded(limit, max, subject)))
     }
 }
 
@@ -187,8 +291,9 @@ mod tests {
     use time::macros::date;
 
     use super::*;
+    use crate::rule::launch::{LaunchOrigin, LaunchSettings};
     use crate::rule::policy::AccountDefaultsScope;
-    use crate::rule::resource::{MetadataOptions, ResourceType, Tag};
+    use crate::rule::resource::Tag;
 
     const TODAY: Date = date!(2026 - 06 - 15);
 
@@ -263,7 +368,8 @@ mod tests {
                 "Set it to required in the organization's declarative policy.",
             ),
         ] {
-            let defaults = AccountDefaults::from_api(tokens.map(Into::into), enforced, managed_by);
+            let tokens = tokens.map(Into::into);
+            let defaults = AccountDefaults::from_api(tokens, None, None, enforced, managed_by);
             let verdict = evaluate_account_defaults(&defaults);
             assert_eq!(verdict.compliance, expected, "{defaults:?}");
             assert!(verdict.annotation.contains(annotation), "{}", verdict.annotation);
@@ -400,6 +506,83 @@ mod tests {
         }
     }
 
+    fn source(template: &'static str, settings: SourceSettings<'static>) -> LaunchSource<'static> {
+        let (template, version) = (template.into(), "3".into());
+        LaunchSource {
+            origin: LaunchOrigin::TemplateVersion { template, version, number: Some(3) },
+            settings,
+        }
+    }
+
+    fn known(tokens: Option<&'static str>, image: Image<'static>) -> SourceSettings<'static> {
+        SourceSettings::Known(LaunchSettings { options: tokens.map(options), image })
+    }
+
+    #[test]
+    fn a_group_is_as_open_as_the_most_open_of_what_it_launches() {
+        let required = || source("lt-required", known(Some("required"), Image::Unknown));
+        let open = || source("lt-open", known(Some("optional"), Image::Unknown));
+        let unset = || source("lt-unset", known(None, Image::Unknown));
+        let unknown = || source("lt-unknown", SourceSettings::Unknown);
+        let gone = || source("lt-gone", SourceSettings::NotFound);
+        for (launch_sources, expected, named) in [
+            (vec![], Reason::SourceUnknown, "does not contain the launch template"),
+            (vec![required()], Reason::TokensRequired, "lt-required version 3"),
+            (vec![required(), open()], Reason::TokensOptional, "lt-open version 3"),
+            (vec![unset(), open()], Reason::TokensNotSet, "lt-unset version 3"),
+            (vec![required(), unknown()], Reason::SourceUnknown, "lt-unknown version 3"),
+            (vec![unknown(), open()], Reason::TokensOptional, "lt-open version 3"),
+            (vec![gone()], Reason::SourceGone, "lt-gone version 3"),
+            (vec![gone(), required()], Reason::TokensRequired, "lt-required version 3"),
+        ] {
+            let group = Resource::existing(ResourceType::AutoScalingGroup, "arn".into(), None);
+            let group = Resource { launch_sources, ..group };
+            let verdict = evaluate(&group, &Policy::default(), TODAY);
+            assert_eq!(verdict.reason, expected, "{group:?}");
+            assert!(verdict.annotation.contains(named), "{}", verdict.annotation);
+        }
+    }
+
+    #[test]
+    fn defaults_make_an_unset_template_comply_only_if_the_policy_says_so() {
+        let lenient = Policy { defaults_compliant: true, max_hop_limit: Some(2), ..Policy::default() };
+        let strict = Policy { max_hop_limit: Some(2), ..Policy::default() };
+        let account = |tokens: Option<&'static str>, endpoint, hops| {
+            Some(AccountDefaults::from_api(tokens.map(Into::into), endpoint, hops, None, None))
+        };
+        let v2 = || Image::RequiresTokens("ami-1".into());
+        for (defaults, image, expected) in [
+            (None, v2(), Reason::TokensNotSet),
+            // An unknown hop limit is not judged.
+            (account(Some("required"), None, None), Image::Unknown, Reason::RequiredByDefault),
+            (account(Some("required"), None, Some(1)), Image::Unknown, Reason::RequiredByDefault),
+            (account(Some("required"), None, Some(3)), Image::Unknown, Reason::HopLimit),
+            (account(Some("optional"), None, None), v2(), Reason::TokensNotSet),
+            (account(None, None, None), v2(), Reason::RequiredByDefault),
+            (account(None, None, None), Image::Unknown, Reason::TokensNotSet),
+            (account(None, Some("disabled"), None), Image::Unknown, Reason::EndpointDisabled),
+        ] {
+            let template = Resource::existing(ResourceType::LaunchTemplate, "lt-1".into(), None);
+            let template = Resource { image, account_defaults: defaults, ..template };
+            assert_eq!(evaluate(&template, &lenient, TODAY).reason, expected, "{template:?}");
+            assert_eq!(evaluate(&template, &strict, TODAY).reason, Reason::TokensNotSet, "{template:?}");
+            let instance = Resource { resource_type: ResourceType::Instance, ..template };
+            assert_eq!(evaluate(&instance, &lenient, TODAY).reason, Reason::TokensNotSet);
+        }
+    }
+
+    #[test]
+    fn what_launched_an_open_instance_is_not_part_of_the_meaning() {
+        let tag = Tag { key: "aws:autoscaling:groupName".into(), value: "web".into() };
+        let of = |tokens| Resource { tags: vec![tag.clone()], ..instance(Some(options(tokens))) };
+        let verdict = evaluate(&of("optional"), &Policy::default(), TODAY);
+        assert!(verdict.annotation.ends_with("Set HttpTokens=required. Launched by Auto Scaling group web."));
+        assert!(verdict.meaning().ends_with("Set HttpTokens=required."), "{}", verdict.meaning());
+        let verdict = evaluate(&of("required"), &Policy::default(), TODAY);
+        assert_eq!(verdict.annotation, "HttpTokens is required: only IMDSv2 is accepted.");
+        assert_eq!(verdict.meaning(), verdict.annotation);
+    }
+
     #[test]
     fn an_item_of_an_unknown_version_is_mentioned() {
         let resource = Resource {
@@ -426,6 +609,7 @@ mod tests {
             Just(ResourceType::Instance),
             Just(ResourceType::LaunchTemplate),
             Just(ResourceType::LaunchConfiguration),
+            Just(ResourceType::AutoScalingGroup),
             any_text().prop_map(ResourceType::Other),
         ]
     }
@@ -457,6 +641,55 @@ mod tests {
         }
     }
 
+    fn any_image() -> impl Strategy<Value = Image<'static>> {
+        prop_oneof![
+            Just(Image::Unknown),
+            any_text().prop_map(Image::Id),
+            any_text().prop_map(Image::RequiresTokens),
+            any_text().prop_map(Image::NoPreference),
+        ]
+    }
+
+    prop_compose! {
+        fn any_defaults()(
+            tokens in proptest::option::of(any_text()),
+            endpoint in prop_oneof![Just(None), Just(Some("enabled")), Just(Some("disabled"))],
+            hops in proptest::option::of(any::<i64>()),
+            enforced in prop_oneof![Just(None), Just(Some("enabled"))],
+        ) -> AccountDefaults<'static> {
+            AccountDefaults::from_api(tokens, endpoint, hops, enforced, None)
+        }
+    }
+
+    fn any_source() -> impl Strategy<Value = LaunchSource<'static>> {
+        let origin = prop_oneof![
+            any_text().prop_map(LaunchOrigin::LaunchConfiguration),
+            (any_text(), any_text(), proptest::option::of(any::<i64>())).prop_map(
+                |(template, version, number)| LaunchOrigin::TemplateVersion { template, version, number }
+            ),
+        ];
+        let settings = prop_oneof![
+            4 => (proptest::option::of(any_options()), any_image())
+                .prop_map(|(options, image)| SourceSettings::Known(LaunchSettings { options, image })),
+            1 => Just(SourceSettings::Unknown),
+            1 => Just(SourceSettings::NotFound),
+        ];
+        (origin, settings).prop_map(|(origin, settings)| LaunchSource { origin, settings })
+    }
+
+    /// Returns whether EC2 refuses IMDSv1 on every instance with these options, or launched with them.
+    fn is_closed(
+        options: Option<&MetadataOptions<'_>>,
+        image: &Image<'_>,
+        defaults: Option<&AccountDefaults<'_>>,
+    ) -> bool {
+        let own = options.is_some_and(|options| {
+            options.http_endpoint == HttpEndpoint::Disabled || options.http_tokens == HttpTokens::Required
+        });
+        let effective = EffectiveOptions::of(options, defaults, image);
+        own || effective.requires_tokens.is(&true) || effective.endpoint_enabled.is(&false)
+    }
+
     prop_compose! {
         fn any_resource()(
             resource_type in any_type(),
@@ -464,10 +697,13 @@ mod tests {
             lifecycle in any_lifecycle(),
             tags in proptest::collection::vec(any_tag(), 0..3),
             metadata_options in proptest::option::of(any_options()),
+            image in any_image(),
+            launch_sources in proptest::collection::vec(any_source(), 0..3),
+            account_defaults in proptest::option::of(any_defaults()),
             gap in prop_oneof![Just(None), Just(Some(Gap::NoMetadataOptions)), Just(Some(Gap::UnknownVersion))],
         ) -> Resource<'static> {
-            let (account_id, region) = (None, None);
-            Resource { resource_type, resource_id, name: None, account_id, region, lifecycle, tags, metadata_options, gap }
+            let resource = Resource::existing(resource_type, resource_id, metadata_options);
+            Resource { lifecycle, tags, image, launch_sources, account_defaults, gap, ..resource }
         }
     }
 
@@ -476,10 +712,18 @@ mod tests {
             max_hop_limit in proptest::option::of(1..=64u8),
             disabled_endpoint_compliant in any::<bool>(),
             exemption_tag_key in proptest::option::of(any_text().prop_map(Cow::into_owned)),
-            resource_types in proptest::sample::subsequence(Policy::default().resource_types, 1..=3),
+            defaults_compliant in any::<bool>(),
+            resource_types in proptest::sample::subsequence(Policy::default().resource_types, 1..=4),
         ) -> Policy {
             let account_defaults = AccountDefaultsScope::Excluded;
-            Policy { max_hop_limit, disabled_endpoint_compliant, exemption_tag_key, account_defaults, resource_types }
+            Policy {
+                max_hop_limit,
+                disabled_endpoint_compliant,
+                exemption_tag_key,
+                account_defaults,
+                defaults_compliant,
+                resource_types,
+            }
         }
     }
 
@@ -488,9 +732,18 @@ mod tests {
 
         #[test]
         fn a_resource_that_may_accept_imdsv1_never_complies(resource in any_resource(), policy in any_policy()) {
-            let closed = resource.metadata_options.as_ref().is_some_and(|options| {
-                options.http_endpoint == HttpEndpoint::Disabled || options.http_tokens == HttpTokens::Required
-            });
+            let defaults = resource.account_defaults.as_ref().filter(|_| policy.defaults_compliant);
+            let closed = match resource.resource_type {
+                ResourceType::AutoScalingGroup => resource.launch_sources.iter().all(|source| match &source.settings {
+                    SourceSettings::Known(settings) => {
+                        is_closed(settings.options.as_ref(), &settings.image, defaults)
+                    }
+                    SourceSettings::Unknown => false,
+                    SourceSettings::NotFound => true,
+                }) && !resource.launch_sources.is_empty(),
+                ResourceType::Instance => is_closed(resource.metadata_options.as_ref(), &Image::Unknown, None),
+                _ => is_closed(resource.metadata_options.as_ref(), &resource.image, defaults),
+            };
             let verdict = evaluate(&resource, &policy, TODAY);
             prop_assert!(closed || verdict.compliance != Compliance::Compliant);
         }

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::fields::{Tags, Text, lifecycle, metadata_options};
+use super::fields::{Tags, Text, lifecycle, metadata_options, operator};
 use super::{SourceError, read_object};
 use crate::rule::resource::{Gap, Lifecycle, Resource, ResourceType};
 
@@ -34,6 +34,8 @@ pub struct Instance<'a> {
     tags: Option<Tags<'a>>,
     #[serde(borrow)]
     metadata_options: Option<&'a RawValue>,
+    #[serde(borrow)]
+    operator: Option<&'a RawValue>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -82,16 +84,15 @@ impl<'a> Instance<'a> {
         let state = self.state.map(|state| lifecycle("State", state)).transpose()?;
         let options = self.metadata_options.map(|json| metadata_options("MetadataOptions", json));
         let options = options.transpose()?;
+        let managed_by = self.operator.map(|json| operator("Operator", json)).transpose()?.flatten();
         Ok(Resource {
-            resource_type: ResourceType::Instance,
-            resource_id: id.reborrow(),
             account_id: owner.map(Text::reborrow),
             region: zone.and_then(|zone| region_of(&zone.0)).map(Into::into),
-            name: None,
             lifecycle: state.unwrap_or(Lifecycle::Exists),
             tags: self.tags.as_ref().map(Tags::reborrow).unwrap_or_default(),
+            managed_by,
             gap: options.is_none().then_some(Gap::NoMetadataOptions),
-            metadata_options: options,
+            ..Resource::existing(ResourceType::Instance, id.reborrow(), options)
         })
     }
 }

@@ -8,7 +8,8 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{SourceError, read_object};
-use crate::rule::resource::{Lifecycle, MetadataOptions, Tag};
+use crate::rule::launch::{Image, LaunchSettings};
+use crate::rule::resource::{Lifecycle, MetadataOptions, Tag, UNNAMED_OPERATOR};
 
 /// A string that borrows from the input unless it contains escapes. (Inside an `Option`, a plain `Cow` never
 /// borrows.)
@@ -167,4 +168,39 @@ pub(crate) fn lifecycle<'a>(path: &str, json: &'a RawValue) -> Result<Lifecycle<
     }
     let state: State<'a> = read_object(path, json.get())?;
     Ok(state.name.map_or(Lifecycle::Exists, |name| Lifecycle::from_instance_state(name.0)))
+}
+
+/// Reads the data of a launch template version: its metadata options and its AMI.
+pub(crate) fn launch_template_data<'a>(
+    path: &str,
+    json: &'a RawValue,
+) -> Result<LaunchSettings<'a>, SourceError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct LaunchTemplateData<'a> {
+        #[serde(borrow)]
+        metadata_options: Option<&'a RawValue>,
+        #[serde(borrow)]
+        image_id: Option<Text<'a>>,
+    }
+    let data: LaunchTemplateData<'a> = read_object(path, json.get())?;
+    let options = data.metadata_options;
+    let options =
+        options.map(|json| metadata_options(&format!("{path}.MetadataOptions"), json)).transpose()?;
+    Ok(LaunchSettings { options, image: Image::from_id(data.image_id.map(|id| id.0)) })
+}
+
+/// Reads the operator of a resource: the principal of the AWS service that manages it, if one does. Auto Scaling groups
+/// have an operator only if they are managed, and do not say so.
+pub(crate) fn operator<'a>(path: &str, json: &'a RawValue) -> Result<Option<Cow<'a, str>>, SourceError> {
+    #[derive(Deserialize)]
+    struct Operator<'a> {
+        #[serde(alias = "Managed")]
+        managed: Option<bool>,
+        #[serde(borrow, alias = "Principal")]
+        principal: Option<Text<'a>>,
+    }
+    let operator: Operator<'a> = read_object(path, json.get())?;
+    let is_managed = operator.managed.unwrap_or(operator.principal.is_some());
+    Ok(is_managed.then(|| operator.principal.map_or(UNNAMED_OPERATOR.into(), |principal| principal.0)))
 }

@@ -4,7 +4,9 @@
 //! - [`config`]: what AWS Config sends and records: events, configuration items.
 //! - [`ec2`]: what EC2 and EC2 Auto Scaling return (feature `live` or `lambda`).
 //! - [`aws_cli`]: what the AWS CLI prints.
+//! - `auto_scaling`: what an Auto Scaling group launches, which both of the JSON sources contain.
 
+mod auto_scaling;
 pub mod aws_cli;
 pub mod config;
 #[cfg(feature = "aws")]

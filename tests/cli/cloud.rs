@@ -141,6 +141,10 @@ fn usual(call: &Call) -> ResponseTemplate {
             "<DescribeLaunchConfigurationsResponse><DescribeLaunchConfigurationsResult><LaunchConfigurations/>\
              </DescribeLaunchConfigurationsResult></DescribeLaunchConfigurationsResponse>",
         ),
+        "DescribeAutoScalingGroups" => {
+            ok("<DescribeAutoScalingGroupsResponse><DescribeAutoScalingGroupsResult><AutoScalingGroups/>\
+             </DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>")
+        }
         "GetInstanceMetadataDefaults" => ec2("GetInstanceMetadataDefaults", "<accountLevel/>"),
         operation => ec2(operation, ""),
     }

@@ -73,6 +73,7 @@ fn a_failure_names_the_list_the_account_and_the_region() {
     for (operation, list, others) in [
         ("DescribeLaunchTemplateVersions", "launch templates", vec!["i-1", OWN]),
         ("DescribeLaunchConfigurations", "launch configurations", vec!["i-1", OWN]),
+        ("DescribeAutoScalingGroups", "Auto Scaling groups", vec!["i-1", OWN]),
         ("GetInstanceMetadataDefaults", "account-level defaults", vec!["i-1"]),
     ] {
         let cloud = Cloud::new(move |call| match call.operation.as_str() {

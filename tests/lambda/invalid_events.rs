@@ -131,7 +131,7 @@ async fn malformed_scheduled_events_are_rejected() {
             scheduled_event(&json!({"resourceTypes": "AWS::EC2::VPC"})),
             "InvalidRuleParameters",
             "rule parameter \"resourceTypes\" is \"AWS::EC2::VPC\"; expected a comma-separated list of \
-             AWS::EC2::Instance, AWS::EC2::LaunchTemplate and AWS::AutoScaling::LaunchConfiguration",
+             AWS::EC2::Instance, AWS::EC2::LaunchTemplate, AWS::AutoScaling::LaunchConfiguration and AWS::AutoScaling::AutoScalingGroup",
         ),
     ];
     let aws = Aws { region: Some(Region::with_instances(1)), ..Aws::default() };

@@ -5,6 +5,7 @@
 //! - [`verdict_table`]: each row of the verdict table, as AWS Config receives it.
 //! - [`change_events`]: the evaluation, log and metrics of a configuration change.
 //! - [`incomplete_items`]: configuration items that are completed from their history or from EC2.
+//! - [`launch_sources`]: Auto Scaling groups, and what decides where nothing sets metadata options.
 //! - [`member_accounts`]: events of accounts other than the function's own.
 //! - [`invalid_events`]: events that the function rejects.
 //! - [`retries`]: errors of `PutEvaluations`, retried or not.
@@ -27,6 +28,7 @@ mod events;
 mod function;
 mod incomplete_items;
 mod invalid_events;
+mod launch_sources;
 mod member_accounts;
 mod region;
 mod responses;

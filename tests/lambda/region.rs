@@ -1,5 +1,6 @@
 //! The resources of a Region, as EC2, EC2 Auto Scaling and AWS Config list them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::responses::{auto_scaling, auto_scaling_error, config, config_error, e
 pub(crate) const INSTANCE: &str = "AWS::EC2::Instance";
 pub(crate) const LAUNCH_TEMPLATE: &str = "AWS::EC2::LaunchTemplate";
 pub(crate) const LAUNCH_CONFIGURATION: &str = "AWS::AutoScaling::LaunchConfiguration";
+pub(crate) const AUTO_SCALING_GROUP: &str = "AWS::AutoScaling::AutoScalingGroup";
 pub(crate) const ACCOUNT: &str = "AWS::::Account";
 
 /// What a Region contains, and how its services respond.
@@ -35,12 +37,28 @@ pub(crate) struct Region {
     pub(crate) launch_templates: Vec<(&'static str, &'static str, &'static str)>,
     /// The launch configurations: ARN and metadata options.
     pub(crate) launch_configurations: Vec<(&'static str, &'static str)>,
+    /// The versions of launch templates that a request for one template can return.
+    pub(crate) versions: Vec<Version>,
+    /// The Auto Scaling groups: name, and the elements that name what they launch.
+    pub(crate) groups: Vec<(String, String)>,
+    /// The AMIs: id and `imdsSupport`.
+    pub(crate) images: Vec<(&'static str, &'static str)>,
     /// The account-level defaults, as EC2 describes them.
     pub(crate) account_defaults: &'static str,
     /// The results that AWS Config has of the rule.
     pub(crate) results: Vec<RuleResult>,
     /// The ordering timestamp of all results, in seconds of the epoch.
     pub(crate) results_at: f64,
+}
+
+/// A version of a launch template.
+#[derive(Clone, Debug)]
+pub(crate) struct Version {
+    pub(crate) template: String,
+    pub(crate) number: i64,
+    pub(crate) is_default: bool,
+    /// The content of the element `launchTemplateData`.
+    pub(crate) data: &'static str,
 }
 
 /// A result of the rule.
@@ -67,6 +85,11 @@ impl Region {
         Self { instances, page_size: 250, results_at: 1_700_000_000.5, ..Self::default() }
     }
 
+    /// Returns the ARN of an Auto Scaling group by its name.
+    pub(crate) fn group_arn(name: &str) -> String {
+        format!("arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:u:autoScalingGroupName/{name}")
+    }
+
     /// Returns the id of an instance by its number.
     pub(crate) fn instance_id(number: usize) -> String {
         format!("i-{number:017x}")
@@ -78,15 +101,22 @@ impl Region {
         if self.denied_operation == Some(operation) {
             return Some(match operation {
                 "GetComplianceDetailsByConfigRule" => config_error(400, "AccessDeniedException"),
-                "DescribeLaunchConfigurations" => auto_scaling_error(403, "AccessDenied"),
+                "DescribeLaunchConfigurations" | "DescribeAutoScalingGroups" => {
+                    auto_scaling_error(403, "AccessDenied")
+                }
                 _ => ec2_error(403, "UnauthorizedOperation"),
             });
         }
         let response = match operation {
             "DescribeInstances" => self.describe_instances(&body),
+            "DescribeLaunchTemplateVersions" if body.contains("LaunchTemplateId=") => {
+                self.describe_versions_of_template(&body)
+            }
             "DescribeLaunchTemplateVersions" => self.describe_launch_template_versions(&body),
             "DescribeLaunchTemplates" => self.describe_launch_templates(&body),
             "DescribeLaunchConfigurations" => self.describe_launch_configurations(&body),
+            "DescribeAutoScalingGroups" => self.describe_auto_scaling_groups(&body),
+            "DescribeImages" => self.describe_images(&body),
             "GetInstanceMetadataDefaults" => {
                 ec2(operation, &format!("<accountLevel>{}</accountLevel>", self.account_defaults))
             }
@@ -134,8 +164,9 @@ impl Region {
             .iter()
             .map(|(id, options, _)| {
                 format!(
-                    "<item><launchTemplateId>{id}</launchTemplateId><defaultVersion>true</defaultVersion>\
-                     <launchTemplateData><metadataOptions>{options}</metadataOptions></launchTemplateData></item>"
+                    "<item><launchTemplateId>{id}</launchTemplateId><versionNumber>1</versionNumber><defaultVersion>\
+                     true</defaultVersion><launchTemplateData><imageId>ami-1</imageId><metadataOptions>{options}\
+                     </metadataOptions></launchTemplateData></item>"
                 )
             })
             .collect();
@@ -143,6 +174,76 @@ impl Region {
             "DescribeLaunchTemplateVersions",
             &format!("<launchTemplateVersionSet>{}</launchTemplateVersionSet>{next}", versions.concat()),
         )
+    }
+
+    /// A version that does not exist fails the whole request.
+    fn describe_versions_of_template(&self, body: &str) -> ResponseTemplate {
+        let fields: Vec<_> = body.split('&').filter_map(|field| field.split_once('=')).collect();
+        let template = fields.iter().find(|(name, _)| *name == "LaunchTemplateId").unwrap().1;
+        let versions: Vec<_> = self.versions.iter().filter(|version| version.template == template).collect();
+        if versions.is_empty() {
+            return ec2_error(400, "InvalidLaunchTemplateId.NotFound");
+        }
+        let latest = versions.iter().map(|version| version.number).max();
+        let wanted = fields.iter().filter(|(name, _)| name.starts_with("LaunchTemplateVersion."));
+        let mut items = BTreeMap::new();
+        for (_, wanted) in wanted {
+            let found = versions.iter().find(|version| match *wanted {
+                "%24Default" => version.is_default,
+                "%24Latest" => Some(version.number) == latest,
+                number => version.number.to_string() == number,
+            });
+            let Some(version) = found else {
+                return ec2_error(400, "InvalidLaunchTemplateId.VersionNotFound");
+            };
+            items.insert(
+                version.number,
+                format!(
+                    "<item><launchTemplateId>{template}</launchTemplateId><versionNumber>{}</versionNumber>\
+                     <defaultVersion>{}</defaultVersion><launchTemplateData>{}</launchTemplateData></item>",
+                    version.number, version.is_default, version.data
+                ),
+            );
+        }
+        let items: String = items.into_values().collect();
+        ec2(
+            "DescribeLaunchTemplateVersions",
+            &format!("<launchTemplateVersionSet>{items}</launchTemplateVersionSet>"),
+        )
+    }
+
+    fn describe_auto_scaling_groups(&self, body: &str) -> ResponseTemplate {
+        assert!(body.contains("IncludeInstances=false"), "{body}");
+        let (page, next) = page(&self.groups, body, "MaxRecords", 100);
+        let next = next.replace("nextToken", "NextToken");
+        let groups: Vec<_> = page
+            .iter()
+            .map(|(name, launches)| {
+                format!(
+                    "<member><AutoScalingGroupARN>{}</AutoScalingGroupARN><AutoScalingGroupName>{name}\
+                     </AutoScalingGroupName>{launches}</member>",
+                    Self::group_arn(name)
+                )
+            })
+            .collect();
+        auto_scaling(
+            "DescribeAutoScalingGroups",
+            &format!("<AutoScalingGroups>{}</AutoScalingGroups>{next}", groups.concat()),
+        )
+    }
+
+    /// AMIs that do not exist are left out, since the request is a filter.
+    fn describe_images(&self, body: &str) -> ResponseTemplate {
+        assert!(body.contains("Filter.1.Name=image-id"), "{body}");
+        let images: Vec<_> = self
+            .images
+            .iter()
+            .filter(|(id, _)| body.split('&').any(|field| field.ends_with(&format!("={id}"))))
+            .map(|(id, support)| {
+                format!("<item><imageId>{id}</imageId><imdsSupport>{support}</imdsSupport></item>")
+            })
+            .collect();
+        ec2("DescribeImages", &format!("<imagesSet>{}</imagesSet>", images.concat()))
     }
 
     fn describe_launch_templates(&self, body: &str) -> ResponseTemplate {
@@ -164,15 +265,21 @@ impl Region {
         )
     }
 
+    /// Returns a page of all launch configurations, or those that a request names.
     fn describe_launch_configurations(&self, body: &str) -> ResponseTemplate {
-        let (page, next) = page(&self.launch_configurations, body, "MaxRecords", 100);
+        let (page, next) = if body.contains("LaunchConfigurationNames.member") {
+            (self.launch_configurations.as_slice(), String::new())
+        } else {
+            page(&self.launch_configurations, body, "MaxRecords", 100)
+        };
         let next = next.replace("nextToken", "NextToken");
         let configurations: Vec<_> = page
             .iter()
             .map(|(arn, options)| {
+                let name = arn.rsplit('/').next().unwrap();
                 format!(
-                    "<member><LaunchConfigurationARN>{arn}</LaunchConfigurationARN><MetadataOptions>{options}\
-                     </MetadataOptions></member>"
+                    "<member><LaunchConfigurationARN>{arn}</LaunchConfigurationARN><LaunchConfigurationName>{name}\
+                     </LaunchConfigurationName><MetadataOptions>{options}</MetadataOptions></member>"
                 )
             })
             .collect();

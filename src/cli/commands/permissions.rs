@@ -38,8 +38,10 @@ enum CommandName {
 
 /// The actions of `imdsv2 scan`.
 const SCAN: &[&str] = &[
+    "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeLaunchConfigurations",
     "cloudwatch:GetMetricData",
+    "ec2:DescribeImages",
     "ec2:DescribeInstances",
     "ec2:DescribeLaunchTemplateVersions",
     "ec2:DescribeLaunchTemplates",
@@ -50,9 +52,11 @@ const SCAN: &[&str] = &[
 const PLAN: &[&str] = &[
     "account:GetAccountInformation",
     "cloudwatch:GetMetricData",
+    "ec2:DescribeImages",
     "ec2:DescribeInstances",
     "ec2:DescribeLaunchTemplateVersions",
     "ec2:DescribeRegions",
+    "ec2:GetInstanceMetadataDefaults",
 ];
 /// The actions of `imdsv2 restore` that change nothing.
 const UNDO: &[&str] = &["ec2:DescribeInstances"];

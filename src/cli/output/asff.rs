@@ -159,6 +159,11 @@ impl AsffResource {
                 arn: id.to_owned(),
                 title: "Launch configurations should require IMDSv2",
             },
+            "AWS::AutoScaling::AutoScalingGroup" => Self {
+                asff_type: "AwsAutoScalingAutoScalingGroup",
+                arn: id.to_owned(),
+                title: "Auto Scaling groups should launch instances that require IMDSv2",
+            },
             _ => Self {
                 asff_type: "AwsAccount",
                 arn: format!("AWS::::Account:{account}"),

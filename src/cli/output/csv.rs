@@ -8,7 +8,8 @@ use crate::cli::terminal::printable::printable;
 
 const HEADER: [&str; 6] = ["resourceType", "resourceId", "accountId", "region", "compliance", "annotation"];
 const USAGE_HEADER: [&str; 2] = ["imdsv1Use", "imdsv1Calls"];
-const LAST_HEADER: [&str; 6] = ["reason", "name", "owner", "launchedBy", "launchTemplate", "since"];
+const LAST_HEADER: [&str; 7] =
+    ["reason", "name", "owner", "launchedBy", "launchTemplate", "since", "managedBy"];
 
 pub(crate) struct Csv<W: Write> {
     writer: csv::Writer<W>,
@@ -57,6 +58,7 @@ impl<W: Write> Output for Csv<W> {
             finding.launched_by.as_ref().map_or("", |launcher| &launcher.id),
             finding.launch_template.as_ref().map_or("", |template| &template.id),
             finding.since.unwrap_or_default(),
+            finding.managed_by.as_deref().unwrap_or_default(),
         ];
         for field in last {
             self.writer.write_field(&*cell(field))?;

@@ -45,10 +45,13 @@ pub(crate) struct Finding<'a> {
     pub(crate) name: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) owner: Option<Cow<'a, str>>,
+    /// The principal of the AWS service that manages the resource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) managed_by: Option<Cow<'a, str>>,
     /// What launched the instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) launched_by: Option<LaunchedBy<'a>>,
-    /// The launch template that the instance was launched from.
+    /// The launch template that the instance was launched from, or that the Auto Scaling group uses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) launch_template: Option<TemplateVersion<'a>>,
     /// What changed since an earlier scan, if there is one to compare with.
@@ -57,6 +60,9 @@ pub(crate) struct Finding<'a> {
     /// The AWS CLI command that makes the resource compliant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) command: Option<Cow<'a, str>>,
+    /// The length of the annotation without what launched the instance, in bytes.
+    #[serde(skip)]
+    meaning: usize,
     /// Whether the rule evaluates resources of this type at all.
     #[serde(skip)]
     pub(crate) is_judged_type: bool,
@@ -81,11 +87,13 @@ impl<'a> Finding<'a> {
             reason: verdict.reason,
             name: name(resource),
             owner: context.owner_tag.and_then(|key| resource.tag(key)).map(Cow::from),
+            managed_by: resource.managed_by.as_deref().map(Cow::from),
             launched_by: LaunchedBy::of(resource),
             launch_template: TemplateVersion::of(resource),
             since: None,
             command: cli_command(resource, verdict, context.policy).map(Cow::from),
             usage: None,
+            meaning: verdict.meaning().len(),
             is_judged_type: !matches!(resource.resource_type, ResourceType::Other(_))
                 || resource.resource_type == ResourceType::ACCOUNT,
         }
@@ -134,6 +142,7 @@ impl<'a> Finding<'a> {
             annotation: own(self.annotation),
             name: self.name.map(own),
             owner: self.owner.map(own),
+            managed_by: self.managed_by.map(own),
             launched_by: self.launched_by.map(LaunchedBy::into_owned),
             launch_template: self.launch_template.map(TemplateVersion::into_owned),
             command: self.command.map(own),
@@ -145,6 +154,7 @@ impl<'a> Finding<'a> {
             since: self.since,
             is_judged_type: self.is_judged_type,
             usage: self.usage,
+            meaning: self.meaning,
         }
     }
 
@@ -154,20 +164,32 @@ impl<'a> Finding<'a> {
         Some(Location { account_id: account_id.to_owned(), region: region.to_owned() })
     }
 
-    /// Returns the id that people use. The id of a launch configuration is an ARN that ends with its name.
+    /// Returns the annotation in two parts: what was found, and what launched the instance.
+    pub(crate) fn annotation_parts(&self) -> (&str, &str) {
+        self.annotation.split_at_checked(self.meaning).unwrap_or((&self.annotation, ""))
+    }
+
+    /// Returns the id that people use. The id of a launch configuration or an Auto Scaling group is an ARN that ends
+    /// with its name.
     pub(crate) fn short_id(&self) -> &str {
         short_id(&self.resource_id)
     }
 }
 
 fn short_id(resource_id: &str) -> &str {
-    resource_id.split_once(":launchConfigurationName/").map_or(resource_id, |(_, name)| name)
+    const NAMES: [&str; 2] = [":launchConfigurationName/", ":autoScalingGroupName/"];
+    let name = NAMES.into_iter().find_map(|before| resource_id.split_once(before));
+    name.map_or(resource_id, |(_, name)| name)
 }
 
-/// Returns the name of a resource that has one beside its id.
+/// Returns the name of a resource. The tag `Name` of an Auto Scaling group names its instances.
 fn name<'a>(resource: &'a Resource<'_>) -> Option<Cow<'a, str>> {
-    let name = resource.tag("Name").or(resource.name.as_deref())?;
-    (name != short_id(&resource.resource_id)).then(|| name.into())
+    let own = resource.name.as_deref();
+    let name = match resource.resource_type {
+        ResourceType::AutoScalingGroup => own.or_else(|| resource.tag("Name")),
+        _ => resource.tag("Name").or(own),
+    };
+    name.map(Cow::from)
 }
 
 /// Returns the value of `imdsv1Use`.

@@ -157,11 +157,7 @@ mod tests {
     }
 
     fn an_evaluation(id: &'static str) -> Evaluation {
-        let verdict = Verdict {
-            compliance: Compliance::NonCompliant,
-            reason: Reason::TokensOptional,
-            annotation: "Found.".into(),
-        };
+        let verdict = Verdict::new(Reason::TokensOptional, "Found.".into(), None);
         let at = OffsetDateTime::from_unix_timestamp_nanos(1_778_491_812_636_000_000).expect("a time");
         evaluation("AWS::EC2::Instance", id, &verdict, at).expect("complete")
     }

@@ -1,6 +1,7 @@
 //! Resources: read, named, and copied.
 
 use super::*;
+use crate::rule::launch::{LaunchOrigin, LaunchSettings, SourceSettings};
 
 fn resource(resource_type: ResourceType<'static>, http_tokens: Option<&'static str>) -> Resource<'static> {
     let options = http_tokens.map(|tokens| {
@@ -15,6 +16,7 @@ fn existing_resources_of_the_rules_types_are_judged() {
         (ResourceType::Instance, true),
         (ResourceType::LaunchTemplate, true),
         (ResourceType::LaunchConfiguration, true),
+        (ResourceType::AutoScalingGroup, true),
         (ResourceType::ACCOUNT, false),
     ] {
         let existing = resource(resource_type, None);
@@ -39,6 +41,10 @@ fn a_tag_is_found_by_its_exact_key() {
     assert_eq!(tagged.tag("UNTIL"), None);
 }
 
+fn source(settings: SourceSettings<'static>) -> LaunchSource<'static> {
+    LaunchSource { origin: LaunchOrigin::LaunchConfiguration("web".into()), settings }
+}
+
 #[test]
 fn an_owned_resource_is_the_same() {
     for lifecycle in [
@@ -53,6 +59,20 @@ fn an_owned_resource_is_the_same() {
             region: Some("eu-west-1".into()),
             lifecycle,
             tags: vec![Tag { key: "k".into(), value: "v".into() }],
+            managed_by: Some("eks.amazonaws.com".into()),
+            image: Image::RequiresTokens("ami-1".into()),
+            launch_sources: vec![
+                source(SourceSettings::Unknown),
+                source(SourceSettings::NotFound),
+                source(SourceSettings::Known(LaunchSettings::default())),
+            ],
+            account_defaults: Some(AccountDefaults::from_api(
+                Some("odd".into()),
+                Some("disabled"),
+                Some(2),
+                Some("enabled"),
+                Some("declarative-policy"),
+            )),
             gap: Some(Gap::UnknownVersion),
             ..resource(ResourceType::Other("AWS::S3::Bucket".into()), Some("Required"))
         };
@@ -87,6 +107,7 @@ fn types_have_the_names_of_cloudformation() {
         ("AWS::EC2::Instance", ResourceType::Instance),
         ("AWS::EC2::LaunchTemplate", ResourceType::LaunchTemplate),
         ("AWS::AutoScaling::LaunchConfiguration", ResourceType::LaunchConfiguration),
+        ("AWS::AutoScaling::AutoScalingGroup", ResourceType::AutoScalingGroup),
         ("AWS::::Account", ResourceType::ACCOUNT),
     ] {
         assert_eq!(resource_type.name(), name);

@@ -12,8 +12,12 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::rule::launch::{Image, LaunchSettings};
 use crate::rule::resource::{Gap, Lifecycle, MetadataOptions, Resource, ResourceType, Tag};
-use crate::sources::fields::{Embedded, Tags, Text, lifecycle, metadata_options};
+use crate::sources::auto_scaling::GroupFields;
+use crate::sources::fields::{
+    Embedded, Tags, Text, launch_template_data, lifecycle, metadata_options, operator,
+};
 use crate::sources::{SourceError, read, read_object};
 
 /// A configuration item, or the summary of one, which has no `configuration`.
@@ -59,6 +63,16 @@ struct Configuration<'a> {
     default_version_number: Option<&'a RawValue>,
     #[serde(borrow, rename = "LatestVersionNumber")]
     latest_version_number: Option<&'a RawValue>,
+    #[serde(borrow)]
+    image_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    operator: Option<&'a RawValue>,
+    #[serde(borrow)]
+    launch_configuration_name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    launch_template: Option<&'a RawValue>,
+    #[serde(borrow)]
+    mixed_instances_policy: Option<&'a RawValue>,
 }
 
 impl<'a> ConfigurationItem<'a> {
@@ -99,16 +113,15 @@ impl<'a> ConfigurationItem<'a> {
             Lifecycle::Exists if left_scope => Lifecycle::LeftScope,
             lifecycle => lifecycle,
         };
+        let resource_type = ResourceType::from_name(present(self.resource_type.as_ref(), "resourceType")?);
+        let resource_id = present(self.resource_id.as_ref(), "resourceId")?;
         let mut resource = Resource {
-            resource_type: ResourceType::from_name(present(self.resource_type.as_ref(), "resourceType")?),
-            resource_id: present(self.resource_id.as_ref(), "resourceId")?,
             name: self.resource_name.as_ref().map(Text::reborrow).filter(|name| !name.is_empty()),
             account_id: self.aws_account_id.as_ref().or(self.account_id.as_ref()).map(Text::reborrow),
             region: self.aws_region.as_ref().map(Text::reborrow),
             lifecycle,
             tags: self.tags.as_ref().map(Tags::reborrow).unwrap_or_default(),
-            metadata_options: None,
-            gap: None,
+            ..Resource::existing(resource_type, resource_id, None)
         };
         if resource.is_judged() {
             self.configuration()?.complete(&mut resource)?;
@@ -143,19 +156,35 @@ impl<'a> Configuration<'a> {
                 if let Some(state) = self.state {
                     resource.lifecycle = lifecycle("configuration.state", state)?;
                 }
-                if let Some(tags) = self.tags.filter(|_| resource.tags.is_empty()) {
-                    let tags: Tags<'a> = read("configuration.tags", tags.get())?;
-                    resource.tags =
-                        tags.0.into_iter().map(|(key, value)| Tag { key: key.0, value: value.0 }).collect();
-                }
+                self.complete_tags(resource)?;
+                resource.managed_by = self.managed_by()?;
                 resource.metadata_options = self.metadata_options()?;
                 let is_missing = resource.is_judged() && resource.metadata_options.is_none();
                 resource.gap = is_missing.then_some(Gap::NoMetadataOptions);
             }
-            ResourceType::LaunchConfiguration => resource.metadata_options = self.metadata_options()?,
+            ResourceType::LaunchConfiguration => {
+                resource.metadata_options = self.metadata_options()?;
+                let id = self.image_id.map(|id| read("configuration.imageId", id.get())).transpose()?;
+                resource.image = Image::from_id(id.map(|id: Text<'a>| id.0));
+            }
             ResourceType::LaunchTemplate => {
-                resource.metadata_options = self.launch_template_options()?;
+                let data = self.launch_template_data;
+                let data = data.map(|json| launch_template_data("configuration.LaunchTemplateData", json));
+                let LaunchSettings { options, image } = data.transpose()?.unwrap_or_default();
+                (resource.metadata_options, resource.image) = (options, image);
+                resource.managed_by = self.managed_by()?;
                 resource.gap = self.is_other_version_default().then_some(Gap::UnknownVersion);
+            }
+            ResourceType::AutoScalingGroup => {
+                self.complete_tags(resource)?;
+                resource.managed_by = self.managed_by()?;
+                let group = GroupFields {
+                    launch_configuration_name: self.launch_configuration_name,
+                    launch_template: self.launch_template,
+                    mixed_instances_policy: self.mixed_instances_policy,
+                };
+                resource.launch_sources = group.launch_sources("configuration.")?;
+                resource.gap = Some(Gap::LaunchSourcesNotRead);
             }
             ResourceType::Other(_) => {}
         }
@@ -166,19 +195,18 @@ impl<'a> Configuration<'a> {
         self.metadata_options.map(|json| metadata_options("configuration.metadataOptions", json)).transpose()
     }
 
-    fn launch_template_options(&self) -> Result<Option<MetadataOptions<'a>>, SourceError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct LaunchTemplateData<'a> {
-            #[serde(borrow)]
-            metadata_options: Option<&'a RawValue>,
+    /// Takes the tags of the configuration, if the item has none itself.
+    fn complete_tags(&self, resource: &mut Resource<'a>) -> Result<(), SourceError> {
+        if let Some(tags) = self.tags.filter(|_| resource.tags.is_empty()) {
+            let tags: Tags<'a> = read("configuration.tags", tags.get())?;
+            resource.tags =
+                tags.0.into_iter().map(|(key, value)| Tag { key: key.0, value: value.0 }).collect();
         }
-        const PATH: &str = "configuration.LaunchTemplateData";
-        let Some(json) = self.launch_template_data else { return Ok(None) };
-        let data: LaunchTemplateData<'a> = read_object(PATH, json.get())?;
-        data.metadata_options
-            .map(|json| metadata_options("configuration.LaunchTemplateData.MetadataOptions", json))
-            .transpose()
+        Ok(())
+    }
+
+    fn managed_by(&self) -> Result<Option<Cow<'a, str>>, SourceError> {
+        Ok(self.operator.map(|json| operator("configuration.operator", json)).transpose()?.flatten())
     }
 
     /// Returns whether the latest version is not the default version. In most items the numbers are strings;

@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
-use aws_sdk_autoscaling::types::LaunchConfiguration;
+use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchConfiguration};
 use aws_sdk_ec2::operation::get_instance_metadata_defaults::GetInstanceMetadataDefaultsOutput;
-use aws_sdk_ec2::types::{Instance, LaunchTemplateInstanceMetadataOptions};
+use aws_sdk_ec2::types::{Instance, LaunchTemplateVersion, ResponseLaunchTemplateData};
 
 use time::OffsetDateTime;
 
+use crate::rule::launch::{AccountDefaults, Image, LaunchOrigin, LaunchSettings, LaunchSource};
 use crate::rule::resource::{
-    AccountDefaults, InstanceFacts, InstanceState, Lifecycle, MetadataOptions, Resource, ResourceType, Tag,
+    Gap, InstanceFacts, InstanceState, Lifecycle, MetadataOptions, Resource, ResourceType, Tag,
+    UNNAMED_OPERATOR,
 };
 
 /// Converts an instance; `None` if it has no id.
@@ -24,6 +26,7 @@ pub(crate) fn instance(instance: &Instance) -> Option<InstanceFacts<'_>> {
         resource: Resource {
             lifecycle: lifecycle(instance),
             tags: tags.collect(),
+            managed_by: operator.map(|operator| operator.principal().unwrap_or(UNNAMED_OPERATOR).into()),
             ..Resource::existing(ResourceType::Instance, id, options)
         },
         state: InstanceState::from_api(
@@ -32,7 +35,6 @@ pub(crate) fn instance(instance: &Instance) -> Option<InstanceFacts<'_>> {
         launched_at: instance
             .launch_time()
             .and_then(|at| OffsetDateTime::from_unix_timestamp(at.secs()).ok()),
-        managed_by: operator.map(|operator| operator.principal().unwrap_or("an AWS service").into()),
     })
 }
 
@@ -59,25 +61,84 @@ pub(super) fn instance_options(instance: &Instance) -> Option<MetadataOptions<'s
     ))
 }
 
-/// Converts the metadata options of a launch template version.
-pub(super) fn template_options(options: &LaunchTemplateInstanceMetadataOptions) -> MetadataOptions<'static> {
-    MetadataOptions::from_api(
-        options.http_tokens().map(|value| value.as_str().to_owned().into()),
-        options.http_endpoint().map(|value| value.as_str()),
-        options.http_put_response_hop_limit().map(i64::from),
-        options.state().map(|value| value.as_str()),
-    )
+/// Converts a version of a launch template, without the tags of the template; `None` if it has no id.
+pub(super) fn launch_template(version: &LaunchTemplateVersion) -> Option<Resource<'_>> {
+    let LaunchSettings { options, image } = template_settings(version.launch_template_data());
+    let operator = version.operator().filter(|operator| operator.managed() == Some(true));
+    let id = version.launch_template_id()?.into();
+    Some(Resource {
+        name: version.launch_template_name().map(Cow::from),
+        managed_by: operator.map(|operator| operator.principal().unwrap_or(UNNAMED_OPERATOR).into()),
+        image,
+        ..Resource::existing(ResourceType::LaunchTemplate, id, options)
+    })
 }
 
-/// Converts the metadata options of a launch configuration.
-pub(super) fn configuration_options(configuration: &LaunchConfiguration) -> Option<MetadataOptions<'_>> {
-    let options = configuration.metadata_options()?;
-    Some(MetadataOptions::from_api(
-        options.http_tokens().map(|value| value.as_str().into()),
-        options.http_endpoint().map(|value| value.as_str()),
-        options.http_put_response_hop_limit().map(i64::from),
-        None,
-    ))
+/// Converts what a launch template version sets.
+pub(super) fn template_settings(data: Option<&ResponseLaunchTemplateData>) -> LaunchSettings<'_> {
+    let options = data.and_then(|data| data.metadata_options()).map(|options| {
+        MetadataOptions::from_api(
+            options.http_tokens().map(|value| value.as_str().into()),
+            options.http_endpoint().map(|value| value.as_str()),
+            options.http_put_response_hop_limit().map(i64::from),
+            options.state().map(|value| value.as_str()),
+        )
+    });
+    LaunchSettings { options, image: Image::from_id(data.and_then(|data| data.image_id()).map(Into::into)) }
+}
+
+/// Converts what a launch configuration sets.
+pub(super) fn configuration_settings(configuration: &LaunchConfiguration) -> LaunchSettings<'_> {
+    let options = configuration.metadata_options().map(|options| {
+        MetadataOptions::from_api(
+            options.http_tokens().map(|value| value.as_str().into()),
+            options.http_endpoint().map(|value| value.as_str()),
+            options.http_put_response_hop_limit().map(i64::from),
+            None,
+        )
+    });
+    LaunchSettings { options, image: Image::from_id(configuration.image_id().map(Into::into)) }
+}
+
+/// Converts an Auto Scaling group, without what it launches instances from; `None` if it has no ARN.
+pub(super) fn auto_scaling_group(group: &AutoScalingGroup) -> Option<Resource<'_>> {
+    let tags = group
+        .tags()
+        .iter()
+        .filter_map(|tag| Some(Tag { key: tag.key()?.into(), value: tag.value()?.into() }));
+    let configuration =
+        group.launch_configuration_name().map(Cow::from).map(LaunchOrigin::LaunchConfiguration);
+    let policy = group.mixed_instances_policy().and_then(|policy| policy.launch_template());
+    let overrides = policy.into_iter().flat_map(|policy| policy.overrides());
+    let specifications = group
+        .launch_template()
+        .into_iter()
+        .chain(policy.and_then(|policy| policy.launch_template_specification()))
+        .chain(overrides.filter_map(|each| each.launch_template_specification()));
+    let versions = specifications.filter_map(|specification| {
+        LaunchOrigin::template_version(
+            specification.launch_template_id().map(Into::into),
+            specification.launch_template_name().map(Into::into),
+            specification.version().map(Into::into),
+        )
+    });
+    let id = group.auto_scaling_group_arn()?.into();
+    Some(Resource {
+        name: group.auto_scaling_group_name().map(Cow::from),
+        tags: tags.collect(),
+        managed_by: group.operator().map(|operator| operator.principal().unwrap_or(UNNAMED_OPERATOR).into()),
+        launch_sources: LaunchSource::unread(configuration.into_iter().chain(versions)),
+        gap: Some(Gap::LaunchSourcesNotRead),
+        ..Resource::existing(ResourceType::AutoScalingGroup, id, None)
+    })
+}
+
+/// Converts what an AMI says about IMDS, by its id.
+pub(super) fn image(image: &aws_sdk_ec2::types::Image) -> Option<(String, Image<'static>)> {
+    let id = image.image_id()?.to_owned();
+    let named = Cow::Owned(id.clone());
+    let requires_tokens = image.imds_support().is_some_and(|support| support.as_str() == "v2.0");
+    Some((id, if requires_tokens { Image::RequiresTokens(named) } else { Image::NoPreference(named) }))
 }
 
 /// Converts the account-level defaults of a Region.
@@ -85,6 +146,8 @@ pub(super) fn account_defaults(response: &GetInstanceMetadataDefaultsOutput) -> 
     let level = response.account_level();
     AccountDefaults::from_api(
         level.and_then(|level| level.http_tokens()).map(|value| Cow::Owned(value.as_str().to_owned())),
+        level.and_then(|level| level.http_endpoint()).map(|value| value.as_str()),
+        level.and_then(|level| level.http_put_response_hop_limit()).map(i64::from),
         level.and_then(|level| level.http_tokens_enforced()).map(|value| value.as_str()),
         level.and_then(|level| level.managed_by()).map(|value| value.as_str()),
     )

@@ -1,27 +1,40 @@
 //! One resource, whose record does not hold all that a verdict depends on.
 //!
-//! A configuration item may lack two facts: the metadata options of an instance that AWS Config recorded
-//! before it knew them, and the number of the version that a launch template's item describes. [`fill_gap`]
-//! asks EC2 for just that.
+//! A configuration item may lack the metadata options of an instance that AWS Config recorded before it knew them, the
+//! number of the version that a launch template's item describes, and what an Auto Scaling group's launch template
+//! sets. [`fill_gap`] asks EC2 for just that.
 
 use aws_sdk_ec2::Client;
 
 use super::Ec2Error;
-use super::convert::{instance_options, into_tags, lifecycle, template_options};
+use super::convert::{instance_options, into_tags, lifecycle, template_settings};
+use super::launch_facts::LaunchFacts;
 use crate::aws::ApiError;
+use crate::rule::launch::LaunchSettings;
 use crate::rule::resource::{Gap, Lifecycle, Resource};
 
 /// Asks EC2 for what the record of `resource` lacks, if anything. If EC2 does not know the id, the resource
-/// is [`Lifecycle::NotFound`].
+/// is [`Lifecycle::NotFound`]. If what it launches leaves tokens unset, the defaults that apply are looked up, too.
 ///
 /// # Errors
 /// Returns an error if EC2 does not respond, or denies access.
-pub async fn fill_gap<'a>(client: &Client, resource: Resource<'a>) -> Result<Resource<'a>, Ec2Error> {
-    match resource.gap {
-        None => Ok(resource),
-        Some(Gap::NoMetadataOptions) => describe_instance(client, resource).await,
-        Some(Gap::UnknownVersion) => describe_default_version(client, resource).await,
+pub async fn fill_gap<'a>(facts: &mut LaunchFacts, resource: Resource<'a>) -> Result<Resource<'a>, Ec2Error> {
+    let client = facts.clients().ec2;
+    let mut resource = match resource.gap {
+        None => resource,
+        Some(Gap::NoMetadataOptions) => describe_instance(&client, resource).await?,
+        Some(Gap::UnknownVersion) => describe_default_version(&client, resource).await?,
+        Some(Gap::LaunchSourcesNotRead) => {
+            let mut group = [resource];
+            facts.complete_groups(&mut group).await?;
+            let [group] = group;
+            group
+        }
+    };
+    if resource.is_judged() {
+        facts.complete_defaults(std::slice::from_mut(&mut resource)).await?;
     }
+    Ok(resource)
 }
 
 /// Describes the instance as it is now
@@ -77,8 +90,8 @@ async fn describe_default_version<'a>(
         let message = "the response has no default version";
         failed(&resource, ApiError::unexpected_response(OPERATION, message))
     })?;
-    let options = version.launch_template_data.and_then(|data| data.metadata_options);
-    Ok(Resource { metadata_options: options.as_ref().map(template_options), gap: None, ..resource })
+    let LaunchSettings { options, image } = template_settings(version.launch_template_data()).into_owned();
+    Ok(Resource { metadata_options: options, image, gap: None, ..resource })
 }
 
 fn not_found(resource: Resource<'_>) -> Resource<'_> {

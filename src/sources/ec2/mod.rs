@@ -1,9 +1,11 @@
 //! What EC2 and EC2 Auto Scaling return.
 //!
 //! - [`lookup`]: one resource, whose record does not hold all that a verdict depends on.
+//! - [`launch_facts`]: what launches instances, each asked for at most once.
 //! - [`region`]: every resource of a Region, page by page.
 
 pub(crate) mod convert;
+pub mod launch_facts;
 pub mod lookup;
 pub mod region;
 

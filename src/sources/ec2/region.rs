@@ -4,7 +4,6 @@
 //! itself as the next page is not taken for the end of its list, as the SDK would: an incomplete list must
 //! not look complete.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use aws_sdk_ec2::operation::describe_instances::DescribeInstancesOutput;
@@ -12,9 +11,11 @@ use aws_sdk_ec2::types::Filter;
 
 use super::Ec2Error;
 use super::convert;
+use super::launch_facts::LaunchFacts;
 use crate::aws::ApiError;
 use crate::aws::clients::ResourceClients;
-use crate::rule::resource::{AccountDefaults, InstanceFacts, Lifecycle, Resource, ResourceType, Tag};
+use crate::rule::launch::LaunchSettings;
+use crate::rule::resource::{InstanceFacts, Lifecycle, Resource, ResourceType, Tag};
 
 /// The largest page of instances
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>).
@@ -25,6 +26,9 @@ const TEMPLATES_PAGE: i32 = 200;
 /// The largest page of launch configurations
 /// (<https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeLaunchConfigurations.html>).
 const CONFIGURATIONS_PAGE: i32 = 100;
+/// The largest page of Auto Scaling groups
+/// (<https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html>).
+const GROUPS_PAGE: i32 = 100;
 
 /// Receives resources while they are listed. Its first error ends the listing.
 pub trait Visitor: Send {
@@ -40,7 +44,7 @@ pub trait Visitor: Send {
         instance: InstanceFacts<'_>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Receives a launch template or launch configuration.
+    /// Receives a launch template, a launch configuration or an Auto Scaling group.
     ///
     /// # Errors
     /// As the visitor defines.
@@ -94,12 +98,13 @@ async fn visit_page<V: Visitor>(page: DescribeInstancesOutput, visitor: &mut V) 
 /// # Errors
 /// Returns an error if EC2 does not return a page, or the visitor fails.
 pub async fn each_launch_template<V: Visitor>(
-    clients: &ResourceClients,
+    facts: &mut LaunchFacts,
     tag_keys: &[&str],
     visitor: &mut V,
 ) -> Result<(), V::Error> {
     const OPERATION: &str = "DescribeLaunchTemplateVersions";
-    let tags = if tag_keys.is_empty() { HashMap::new() } else { template_tags(clients, tag_keys).await? };
+    let clients = facts.clients();
+    let tags = if tag_keys.is_empty() { HashMap::new() } else { template_tags(&clients, tag_keys).await? };
     let mut pages = clients
         .ec2
         .describe_launch_template_versions()
@@ -111,17 +116,28 @@ pub async fn each_launch_template<V: Visitor>(
         .send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| Ec2Error::List(ApiError::new(OPERATION, &error)))?;
+        let mut templates = Vec::with_capacity(page.launch_template_versions().len());
         for version in page.launch_template_versions() {
-            let id = version
-                .launch_template_id()
+            facts.remember_default_version(version);
+            let template = convert::launch_template(version)
                 .ok_or_else(|| unexpected(OPERATION, "a launch template has no id"))?;
-            let options = version.launch_template_data().and_then(|data| data.metadata_options());
-            let options = options.map(convert::template_options);
-            let resource = Resource::existing(ResourceType::LaunchTemplate, id.into(), options);
-            let tags = tags.get(id).cloned().unwrap_or_default();
-            let name = version.launch_template_name().map(Cow::from);
-            visitor.launch_source(Resource { name, tags, ..resource }).await?;
+            let tags = tags.get(template.resource_id.as_ref()).cloned().unwrap_or_default();
+            templates.push(Resource { tags, ..template });
         }
+        visit_launch_sources(facts, templates, visitor).await?;
+    }
+    Ok(())
+}
+
+/// Passes what launches instances to `visitor`, after looking up what applies to options that it leaves unset.
+async fn visit_launch_sources<V: Visitor>(
+    facts: &mut LaunchFacts,
+    mut resources: Vec<Resource<'_>>,
+    visitor: &mut V,
+) -> Result<(), V::Error> {
+    facts.complete_defaults(&mut resources).await?;
+    for resource in resources {
+        visitor.launch_source(resource).await?;
     }
     Ok(())
 }
@@ -159,11 +175,12 @@ async fn template_tags(
 /// # Errors
 /// Returns an error if EC2 Auto Scaling does not return a page, or the visitor fails.
 pub async fn each_launch_configuration<V: Visitor>(
-    clients: &ResourceClients,
+    facts: &mut LaunchFacts,
     visitor: &mut V,
 ) -> Result<(), V::Error> {
     const OPERATION: &str = "DescribeLaunchConfigurations";
-    let mut pages = clients
+    let mut pages = facts
+        .clients()
         .autoscaling
         .describe_launch_configurations()
         .max_records(CONFIGURATIONS_PAGE)
@@ -172,28 +189,58 @@ pub async fn each_launch_configuration<V: Visitor>(
         .send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| Ec2Error::List(ApiError::new(OPERATION, &error)))?;
+        let mut configurations = Vec::with_capacity(page.launch_configurations().len());
         for configuration in page.launch_configurations() {
             let arn = configuration
                 .launch_configuration_arn()
                 .ok_or_else(|| unexpected(OPERATION, "a launch configuration has no ARN"))?;
-            let options = convert::configuration_options(configuration);
+            let settings = convert::configuration_settings(configuration);
+            if let Some(name) = configuration.launch_configuration_name() {
+                facts.remember_configuration(name, settings.clone());
+            }
+            let LaunchSettings { options, image } = settings;
             let resource = Resource::existing(ResourceType::LaunchConfiguration, arn.into(), options);
-            visitor.launch_source(resource).await?;
+            let name = configuration.launch_configuration_name().map(Into::into);
+            configurations.push(Resource { name, image, ..resource });
         }
+        visit_launch_sources(facts, configurations, visitor).await?;
     }
     Ok(())
 }
 
-/// Returns the account-level defaults of the Region
-/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetInstanceMetadataDefaults.html>).
+/// Passes every Auto Scaling group to `visitor`, with what it launches instances from. AWS Config records groups by
+/// their ARN.
 ///
 /// # Errors
-/// Returns an error if EC2 does not respond.
-pub async fn account_defaults(clients: &ResourceClients) -> Result<AccountDefaults<'static>, Ec2Error> {
-    let response = clients.ec2.get_instance_metadata_defaults().send().await;
-    let response =
-        response.map_err(|error| Ec2Error::List(ApiError::new("GetInstanceMetadataDefaults", &error)))?;
-    Ok(convert::account_defaults(&response))
+/// Returns an error if EC2 Auto Scaling does not return a page, EC2 does not return a launch template version, or the
+/// visitor fails.
+pub async fn each_auto_scaling_group<V: Visitor>(
+    facts: &mut LaunchFacts,
+    visitor: &mut V,
+) -> Result<(), V::Error> {
+    const OPERATION: &str = "DescribeAutoScalingGroups";
+    let mut pages = facts
+        .clients()
+        .autoscaling
+        .describe_auto_scaling_groups()
+        .include_instances(false)
+        .include_managed_resources(true)
+        .max_records(GROUPS_PAGE)
+        .into_paginator()
+        .stop_on_duplicate_token(false)
+        .send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| Ec2Error::List(ApiError::new(OPERATION, &error)))?;
+        let mut groups = Vec::with_capacity(page.auto_scaling_groups().len());
+        for group in page.auto_scaling_groups() {
+            let group = convert::auto_scaling_group(group)
+                .ok_or_else(|| unexpected(OPERATION, "an Auto Scaling group has no ARN"))?;
+            groups.push(group);
+        }
+        facts.complete_groups(&mut groups).await?;
+        visit_launch_sources(facts, groups, visitor).await?;
+    }
+    Ok(())
 }
 
 fn unexpected(operation: &'static str, message: &str) -> Ec2Error {

@@ -63,6 +63,63 @@ def test_launch_settings_of_the_selected_region_are_evaluated(cloud):
     assert {each["resourceType"] for each in templates.values()} == {"AWS::EC2::LaunchTemplate"}
 
 
+def test_groups_are_evaluated_by_what_they_launch_next(cloud):
+    ec2, autoscaling = cloud.client("ec2"), cloud.client("autoscaling")
+
+    def template(name, *versions):
+        """Creates a template with a version for each value of HttpTokens. The first is the default one."""
+        first, *later = [{"MetadataOptions": {"HttpTokens": each}} if each else {} for each in versions]
+        data = first | {"ImageId": "ami-12c6146b", "InstanceType": "t2.micro"}
+        made = ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
+        made = made["LaunchTemplate"]["LaunchTemplateId"]
+        for each in later:
+            ec2.create_launch_template_version(LaunchTemplateId=made, LaunchTemplateData=data | each)
+        return made
+
+    def group(name, **launches):
+        autoscaling.create_auto_scaling_group(
+            AutoScalingGroupName=name,
+            MinSize=0,
+            MaxSize=2,
+            AvailabilityZones=["us-east-1a"],
+            Tags=[{"Key": "team", "Value": name, "PropagateAtLaunch": True}],
+            **launches,
+        )
+
+    web, unset = template("web", "optional", "required"), template("unset", None)
+    autoscaling.create_launch_configuration(
+        LaunchConfigurationName="old", ImageId="ami-12c6146b", InstanceType="t2.micro"
+    )
+    group("pinned", LaunchTemplate={"LaunchTemplateId": web, "Version": "1"})
+    group("default", LaunchTemplate={"LaunchTemplateId": web})
+    group("latest", LaunchTemplate={"LaunchTemplateId": web, "Version": "$Latest"})
+    group("old", LaunchConfigurationName="old")
+    mixed = {"LaunchTemplateSpecification": {"LaunchTemplateId": web, "Version": "2"}}
+    mixed["Overrides"] = [{"LaunchTemplateSpecification": {"LaunchTemplateId": unset, "Version": "$Default"}}]
+    group("mixed", MixedInstancesPolicy={"LaunchTemplate": mixed})
+
+    found, _ = cloud.scan(*HERE, "--type", "auto-scaling-group", "--owner-tag", "team")
+    verdicts = {each["name"]: (each["compliance"], each["reason"]) for each in found.values()}
+    assert verdicts == {
+        "pinned": ("NON_COMPLIANT", "tokens optional"),
+        "default": ("NON_COMPLIANT", "tokens optional"),
+        "latest": ("COMPLIANT", "tokens required"),
+        "old": ("NON_COMPLIANT", "tokens not set"),
+        "mixed": ("NON_COMPLIANT", "tokens not set"),
+    }
+    assert all(each["owner"] == each["name"] for each in found.values())
+    pinned = next(each for each in found.values() if each["name"] == "pinned")
+    assert pinned["launchTemplate"] == {"id": web, "version": "1"}
+    assert f"launch template {web} version 1, where HttpTokens is optional" in pinned["annotation"]
+
+    # The AMI says nothing about IMDS, so the account-level default decides.
+    cloud.simulate(account_defaults={(OWN, "us-east-1"): {"HttpTokens": "required", "ManagedBy": "account"}})
+    for parameters, expected in (("{}", "NON_COMPLIANT"), ('{"defaultsCompliant":"true"}', "COMPLIANT")):
+        found, _ = cloud.scan(*HERE, "--parameters", parameters)
+        by_name = {each.get("name"): each["compliance"] for each in found.values()}
+        assert (by_name["unset"], by_name["mixed"], by_name["old"]) == (expected,) * 3
+
+
 def test_resources_are_selected_by_their_tags(cloud):
     web, _ = cloud.instances(2)
     ec2 = cloud.client("ec2")

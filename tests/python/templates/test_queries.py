@@ -28,6 +28,14 @@ FIELDS = {
         "configuration.metadataOptions.state",
         "configuration.state.name",
     },
+    "AWS::AutoScaling::AutoScalingGroup": {
+        "configuration.desiredCapacity",
+        "configuration.launchConfigurationName",
+        "configuration.launchTemplate.launchTemplateId",
+        "configuration.launchTemplate.version",
+        "configuration.mixedInstancesPolicy.launchTemplate.launchTemplateSpecification.launchTemplateId",
+        "configuration.mixedInstancesPolicy.launchTemplate.launchTemplateSpecification.version",
+    },
     "AWS::Config::ResourceCompliance": {
         "configuration.complianceType",
         "configuration.configRuleList.complianceType",

@@ -38,6 +38,7 @@ EXTREME_RULES = {
     "AccountDefaults": "true",
     "MaxHopLimit": "64",
     "DisabledEndpointCompliant": "false",
+    "DefaultsCompliant": "true",
     "ExemptionTagKey": "k" * 128,
     "Schedule": "One_Hour",
     "AutomaticRemediation": "true",

@@ -61,6 +61,7 @@ def test_each_kind_of_resource_has_a_rule():
         "EC2-must-require-IMDSv2-at-launch": [
             "AWS::EC2::LaunchTemplate",
             "AWS::AutoScaling::LaunchConfiguration",
+            "AWS::AutoScaling::AutoScalingGroup",
         ],
         "EC2-must-require-IMDSv2-by-default": None,
     }
@@ -74,11 +75,14 @@ def test_rules_are_optional_except_that_for_instances():
 def test_rule_evaluates_the_types_of_its_scope():
     for rule in rules(**ALL).values():
         if "Scope" in rule:
+            types = rule["Scope"]["ComplianceResourceTypes"]
             assert rule["InputParameters"] == {
                 "maxHopLimit": "2",
                 "disabledEndpointCompliant": "true",
                 "exemptionTagKey": "until",
-                "resourceTypes": ",".join(rule["Scope"]["ComplianceResourceTypes"]),
+                "resourceTypes": ",".join(types),
+                # Instances have no defaults: what they got at launch is recorded.
+                **({} if types == [INSTANCE] else {"defaultsCompliant": "false"}),
             }
 
 

@@ -11,6 +11,7 @@ use crate::rule::launched_by::{LaunchedBy, TemplateVersion};
 use crate::rule::policy::Policy;
 use crate::rule::resource::{Gap, Location, Resource, ResourceType};
 use crate::rule::verdict::{Compliance, evaluate};
+use crate::sources::ec2::launch_facts::LaunchFacts;
 use crate::sources::ec2::lookup;
 
 /// The most sources that are listed.
@@ -113,7 +114,8 @@ impl Source {
             gap: Some(Gap::UnknownVersion),
             ..Resource::existing(ResourceType::LaunchTemplate, id.into(), None)
         };
-        let template = match lookup::fill_gap(&self.region.resources.ec2, template).await {
+        let mut facts = LaunchFacts::new(&self.region.resources, rule);
+        let template = match lookup::fill_gap(&mut facts, template).await {
             Ok(template) => template,
             Err(error) => return Some(OpenSource::new(format!("{name}: cannot be checked: {error}"))),
         };

@@ -19,6 +19,7 @@ use crate::rule::resource::{InstanceFacts, Location, Resource, ResourceType};
 use crate::rule::usage::{UnknownReason, UsageState};
 use crate::rule::verdict::{Compliance, Verdict, evaluate, evaluate_account_defaults};
 use crate::sources::ec2::Ec2Error;
+use crate::sources::ec2::launch_facts::LaunchFacts;
 use crate::sources::ec2::region::{self, Visitor};
 
 /// What the scan of a Region sends.
@@ -69,6 +70,7 @@ enum Part {
     Instances,
     LaunchTemplates,
     LaunchConfigurations,
+    AutoScalingGroups,
     AccountDefaults,
 }
 
@@ -82,8 +84,13 @@ pub(super) fn judges(policy: &Policy, resource_type: &ResourceType<'_>) -> bool 
 }
 
 /// All parts, in the order in which they are listed.
-const PARTS: [Part; 4] =
-    [Part::Instances, Part::LaunchTemplates, Part::LaunchConfigurations, Part::AccountDefaults];
+const PARTS: [Part; 5] = [
+    Part::Instances,
+    Part::LaunchTemplates,
+    Part::LaunchConfigurations,
+    Part::AutoScalingGroups,
+    Part::AccountDefaults,
+];
 
 impl Part {
     /// Returns whether the part is judged at all.
@@ -92,6 +99,7 @@ impl Part {
             Self::Instances => ResourceType::Instance,
             Self::LaunchTemplates => ResourceType::LaunchTemplate,
             Self::LaunchConfigurations => ResourceType::LaunchConfiguration,
+            Self::AutoScalingGroups => ResourceType::AutoScalingGroup,
             Self::AccountDefaults => ResourceType::ACCOUNT,
         };
         judges(policy, &resource_type) && filter.includes_type(&resource_type)
@@ -101,7 +109,9 @@ impl Part {
     fn failure(self, stop: Stop, location: &Location) -> Option<Failure> {
         let (what, error) = match stop {
             Stop::Ec2(Ec2Error::List(error)) => (format!("cannot list {self}"), Some(error)),
-            Stop::Ec2(error @ Ec2Error::Describe { .. }) => (error.to_string(), None),
+            Stop::Ec2(Ec2Error::Describe { resource_id, error }) => {
+                (format!("cannot judge {self}: cannot describe {resource_id}"), Some(error))
+            }
             Stop::Usage(error) => (format!("cannot query the IMDSv1 usage of {self}"), Some(error)),
             Stop::Interrupted => (format!("{self} were not listed: interrupted"), None),
             Stop::NoReceiver => return None,
@@ -116,6 +126,7 @@ impl fmt::Display for Part {
             Self::Instances => "instances",
             Self::LaunchTemplates => "launch templates",
             Self::LaunchConfigurations => "launch configurations",
+            Self::AutoScalingGroups => "Auto Scaling groups",
             Self::AccountDefaults => "account-level defaults",
         })
     }
@@ -125,11 +136,12 @@ impl RegionScan {
     /// Scans a Region, part by part: a part that the credentials may not list does not hide the others.
     pub(super) async fn run(&self, region: &AccountRegion, sender: &Sender<Message>) {
         let Ok(_slot) = self.slots.acquire().await else { return };
+        let mut facts = LaunchFacts::new(&region.resources, &self.policy);
         for part in PARTS.into_iter().filter(|part| part.is_judged_by(&self.policy, &self.filter)) {
             let result = if self.shutdown.is_requested() {
                 Err(Stop::Interrupted)
             } else {
-                self.part(part, region, sender).await
+                self.part(part, region, &mut facts, sender).await
             };
             if let Err(stop) = result
                 && report(part, stop, region, sender).await.is_err()
@@ -140,7 +152,13 @@ impl RegionScan {
         let _ = sender.send(Message::Done).await; // without a receiver, the output has failed
     }
 
-    async fn part(&self, part: Part, region: &AccountRegion, sender: &Sender<Message>) -> Result<(), Stop> {
+    async fn part(
+        &self,
+        part: Part,
+        region: &AccountRegion,
+        facts: &mut LaunchFacts,
+        sender: &Sender<Message>,
+    ) -> Result<(), Stop> {
         let mut judge = Judge { scan: self, region, sender, open_instances: Vec::new() };
         match part {
             Part::Instances => {
@@ -154,13 +172,12 @@ impl RegionScan {
             Part::LaunchTemplates => {
                 let keys = self.policy.exemption_tag_key.as_deref().into_iter();
                 let keys: Vec<_> = keys.chain(self.filter.tag_keys()).collect();
-                region::each_launch_template(&region.resources, &keys, &mut judge).await
+                region::each_launch_template(facts, &keys, &mut judge).await
             }
-            Part::LaunchConfigurations => {
-                region::each_launch_configuration(&region.resources, &mut judge).await
-            }
+            Part::LaunchConfigurations => region::each_launch_configuration(facts, &mut judge).await,
+            Part::AutoScalingGroups => region::each_auto_scaling_group(facts, &mut judge).await,
             Part::AccountDefaults => {
-                let defaults = region::account_defaults(&region.resources).await?;
+                let defaults = facts.account_defaults().await?;
                 let account_id = region.location.account_id.as_str().into();
                 let account = Resource::existing(ResourceType::ACCOUNT, account_id, None);
                 if !self.filter.includes(&account) {

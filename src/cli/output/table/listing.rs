@@ -74,7 +74,7 @@ fn columns(section: &[Row], all: &[Row], wide: bool) -> Vec<Column> {
         column("LAUNCHED BY", 5, ColumnKind::Cut, &|row| row.source.clone()),
     ];
     if wide {
-        columns.push(column("FINDING", 0, ColumnKind::Whole, &|row| row.annotation.clone()));
+        columns.push(column("FINDING", 0, ColumnKind::Whole, &|row| row.annotation()));
     } else {
         columns.push(column("REASON", 0, ColumnKind::Whole, &|row| row.reason.to_string()));
     }
@@ -94,8 +94,8 @@ fn legend(rows: &[Row], width: usize, style: Style) -> String {
     let mut sentences: BTreeMap<Reason, Vec<&str>> = BTreeMap::new();
     for row in rows {
         let known = sentences.entry(row.reason).or_default();
-        if !known.contains(&row.annotation.as_str()) {
-            known.push(&row.annotation);
+        if !known.contains(&row.meaning.as_str()) {
+            known.push(&row.meaning);
         }
     }
     let (mut reasons, mut meanings) = (Vec::new(), Vec::new());

@@ -66,13 +66,23 @@ struct Row {
     resource: String,
     name: String,
     reason: Reason,
-    annotation: String,
+    /// What was found.
+    meaning: String,
+    /// What launched the instance, to follow what was found.
+    origin: String,
     imdsv1_use: Imdsv1Use,
     owner: String,
     source: String,
     since: String,
     /// The number of resources that the row stands for.
     count: u64,
+}
+
+impl Row {
+    /// Returns the whole annotation.
+    fn annotation(&self) -> String {
+        format!("{}{}", self.meaning, self.origin)
+    }
 }
 
 /// How an instance uses IMDSv1, if CloudWatch was asked.
@@ -166,15 +176,18 @@ impl<W> Table<W> {
 impl<W: Write> Output for Table<W> {
     fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
         let text = |text: Option<&str>| printable(text.unwrap_or_default()).into_owned();
+        let name = finding.name.as_deref().filter(|name| *name != finding.short_id());
+        let (meaning, origin) = finding.annotation_parts();
         let row = Row {
             compliance: finding.compliance,
             account: text(finding.account_id.as_deref()),
             region: text(finding.region.as_deref()),
             resource_type: text(Some(&finding.resource_type)),
             resource: text(Some(finding.short_id())),
-            name: text(finding.name.as_deref()),
+            name: text(name),
             reason: finding.reason,
-            annotation: text(Some(&finding.annotation)),
+            meaning: text(Some(meaning)),
+            origin: text(Some(origin)),
             imdsv1_use: Imdsv1Use { name: finding.imdsv1_use.unwrap_or_default(), state: finding.usage },
             owner: text(finding.owner.as_deref()),
             source: source(finding),
@@ -226,6 +239,7 @@ fn type_noun(resource_type: &str) -> &str {
         "AWS::EC2::Instance" => "instance",
         "AWS::EC2::LaunchTemplate" => "launch template",
         "AWS::AutoScaling::LaunchConfiguration" => "launch configuration",
+        "AWS::AutoScaling::AutoScalingGroup" => "Auto Scaling group",
         "AWS::::Account" => "account",
         other => other,
     }
@@ -245,7 +259,8 @@ mod tests {
             resource: format!("i-{number:017x}"),
             name: format!("web-{number}"),
             reason: if is_open { Reason::TokensOptional } else { Reason::TokensRequired },
-            annotation: "HttpTokens is as it is.".to_owned(),
+            meaning: "HttpTokens is as it is.".to_owned(),
+            origin: String::new(),
             imdsv1_use: Imdsv1Use {
                 name: if is_open { ["safe to enforce", "still in use"][number % 2] } else { "" },
                 state: is_open.then_some([UsageState::NotInUse, UsageState::InUse(7)][number % 2]),

@@ -18,7 +18,7 @@ pub(super) fn render(rows: &[Row]) -> String {
         column("IMDSV1", 0, &|row| row.imdsv1_use.phrase()),
         column("OWNER", 0, &|row| row.owner.clone()),
         column("LAUNCHED BY", 0, &|row| row.source.clone()),
-        column("FINDING", 0, &|row| row.annotation.clone()),
+        column("FINDING", 0, &|row| row.annotation()),
     ];
     let text = render_columns(&fit(columns, usize::MAX), usize::MAX, Style::Plain, &[]);
     text + "\n"

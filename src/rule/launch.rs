@@ -1,0 +1,477 @@
+//! What the next launch would get.
+//!
+//! EC2 takes each metadata option from the launch itself, else from the account-level defaults of the Region, else
+//! from the AMI
+//! (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-options.html#instance-metadata-options-order-of-precedence>).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::resource::{HttpEndpoint, HttpTokens, MetadataOptions};
+
+/// The hop limit of a launch for which nothing sets one.
+const DEFAULT_HOP_LIMIT: i64 = 1;
+/// The hop limit that an AMI with `ImdsSupport=v2.0` sets
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-IMDS-new-instances.html>).
+const IMAGE_HOP_LIMIT: i64 = 2;
+
+/// What an Auto Scaling group launches instances from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LaunchSource<'a> {
+    /// The launch template version or launch configuration.
+    pub origin: LaunchOrigin<'a>,
+    /// What it sets, if that is known.
+    pub settings: SourceSettings<'a>,
+}
+
+/// The name of a launch template version or launch configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LaunchOrigin<'a> {
+    /// A version of a launch template.
+    TemplateVersion {
+        /// The id of the launch template, or its name if the group only has that.
+        template: Cow<'a, str>,
+        /// The version as the group has it: a number, `$Default` or `$Latest`.
+        version: Cow<'a, str>,
+        /// The number of the version, once it is known.
+        number: Option<i64>,
+    },
+    /// A launch configuration, by its name.
+    LaunchConfiguration(Cow<'a, str>),
+}
+
+impl<'a> LaunchOrigin<'a> {
+    /// Reads the launch template of an Auto Scaling group; `None` if it has neither id nor name. Without a version,
+    /// it is the default version
+    /// (<https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LaunchTemplateSpecification.html>).
+    #[must_use]
+    pub fn template_version(
+        id: Option<Cow<'a, str>>,
+        name: Option<Cow<'a, str>>,
+        version: Option<Cow<'a, str>>,
+    ) -> Option<Self> {
+        let version = version.filter(|version| !version.is_empty()).unwrap_or("$Default".into());
+        Some(Self::TemplateVersion { template: id.or(name)?, version, number: None })
+    }
+}
+
+/// Returns whether a launch template is named by its id, and not by its name.
+#[must_use]
+pub fn is_template_id(template: &str) -> bool {
+    template.strip_prefix("lt-").is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+impl fmt::Display for LaunchOrigin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TemplateVersion { template, version, number } => match number {
+                Some(number) if version.starts_with('$') => {
+                    write!(f, "launch template {template} version {number} ({version})")
+                }
+                _ => write!(f, "launch template {template} version {version}"),
+            },
+            Self::LaunchConfiguration(name) => write!(f, "launch configuration {name}"),
+        }
+    }
+}
+
+/// What is known of what a [`LaunchOrigin`] sets.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceSettings<'a> {
+    /// It was read.
+    Known(LaunchSettings<'a>),
+    /// It was not read, or the input does not contain it.
+    Unknown,
+    /// EC2 does not know it, so the group cannot launch instances from it.
+    NotFound,
+}
+
+/// What a launch template version or launch configuration sets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LaunchSettings<'a> {
+    /// The metadata options; `None` if it sets none.
+    pub options: Option<MetadataOptions<'a>>,
+    /// The AMI.
+    pub image: Image<'a>,
+}
+
+/// The AMI of a launch, and what it says about IMDS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Image<'a> {
+    /// The launch does not name an AMI, or not by its id.
+    #[default]
+    Unknown,
+    /// The id of the AMI, which was not looked up.
+    Id(Cow<'a, str>),
+    /// The AMI has `ImdsSupport=v2.0`
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Image.html>).
+    RequiresTokens(Cow<'a, str>),
+    /// The AMI says nothing about IMDS.
+    NoPreference(Cow<'a, str>),
+}
+
+impl<'a> Image<'a> {
+    /// Reads the `ImageId` of a launch template or launch configuration. A parameter of Systems Manager
+    /// (`resolve:ssm:…`) names a different AMI from day to day, so the AMI is unknown.
+    #[must_use]
+    pub fn from_id(id: Option<Cow<'a, str>>) -> Self {
+        match id {
+            Some(id) if id.starts_with("ami-") => Self::Id(id),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// The account-level defaults of a Region, which apply to every launch that does not set an option itself
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceMetadataDefaultsResponse.html>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountDefaults<'a> {
+    /// `HttpTokens`
+    pub http_tokens: HttpTokens<'a>,
+    /// `HttpEndpoint`
+    pub http_endpoint: HttpEndpoint,
+    /// `HttpPutResponseHopLimit`, in network hops.
+    pub hop_limit: Option<i64>,
+    /// `HttpTokensEnforced` is `enabled`: EC2 refuses launches and changes that would allow IMDSv1.
+    pub http_tokens_enforced: bool,
+    /// `ManagedBy`
+    pub managed_by: DefaultsManager,
+}
+
+impl<'a> AccountDefaults<'a> {
+    /// Reads the values that AWS's APIs use. Absent values are defaults that are not set.
+    #[must_use]
+    pub fn from_api(
+        http_tokens: Option<Cow<'a, str>>,
+        http_endpoint: Option<&str>,
+        hop_limit: Option<i64>,
+        http_tokens_enforced: Option<&str>,
+        managed_by: Option<&str>,
+    ) -> Self {
+        Self {
+            http_tokens: HttpTokens::from_api(http_tokens),
+            http_endpoint: HttpEndpoint::from_api(http_endpoint),
+            hop_limit,
+            http_tokens_enforced: http_tokens_enforced == Some("enabled"),
+            managed_by: match managed_by {
+                Some("declarative-policy") => DefaultsManager::DeclarativePolicy,
+                _ => DefaultsManager::Account,
+            },
+        }
+    }
+}
+
+/// Who sets the account-level defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultsManager {
+    /// The account itself.
+    Account,
+    /// A declarative policy of the organization; the account cannot change them.
+    DeclarativePolicy,
+}
+
+/// An option of the next launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effective<T> {
+    /// The value, and what sets it.
+    Set(T, SetBy),
+    /// It depends on something that is not known.
+    Unknown,
+}
+
+impl<T: PartialEq> Effective<T> {
+    /// Returns whether the option certainly has this value.
+    #[must_use]
+    pub fn is(&self, value: &T) -> bool {
+        matches!(self, Self::Set(found, _) if found == value)
+    }
+}
+
+impl<T: Copy> Effective<T> {
+    /// Returns the value, if it is known.
+    #[must_use]
+    pub fn value(&self) -> Option<T> {
+        match self {
+            Self::Set(value, _) => Some(*value),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// What sets an option of a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetBy {
+    /// The launch template or launch configuration.
+    Launch,
+    /// The account-level defaults of the Region.
+    AccountDefaults,
+    /// The AMI.
+    Image,
+    /// Nothing, so that EC2's own default applies.
+    Nothing,
+}
+
+/// The metadata options of the next launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EffectiveOptions {
+    /// Whether `HttpTokens` is `required`.
+    pub requires_tokens: Effective<bool>,
+    /// Whether the IMDS endpoint is enabled.
+    pub endpoint_enabled: Effective<bool>,
+    /// The hop limit.
+    pub hop_limit: Effective<i64>,
+}
+
+impl EffectiveOptions {
+    /// Returns the options that the next launch would get: from its own options, the account-level defaults of its
+    /// Region if they are known, and its AMI.
+    #[must_use]
+    pub fn of(
+        options: Option<&MetadataOptions<'_>>,
+        defaults: Option<&AccountDefaults<'_>>,
+        image: &Image<'_>,
+    ) -> Self {
+        let launch = options.unwrap_or(&MetadataOptions::UNSET);
+        let tokens = requires_tokens(&launch.http_tokens);
+        let endpoint = is_enabled(launch.http_endpoint);
+        let Some(defaults) = defaults else {
+            return Self {
+                requires_tokens: own_or(tokens, Effective::Unknown),
+                endpoint_enabled: own_or(endpoint, Effective::Unknown),
+                hop_limit: own_or(launch.hop_limit, Effective::Unknown),
+            };
+        };
+        Self {
+            requires_tokens: own_or(
+                tokens,
+                account_or(requires_tokens(&defaults.http_tokens), image.decides(true, false)),
+            ),
+            // An AMI says nothing about the endpoint.
+            endpoint_enabled: own_or(
+                endpoint,
+                account_or(is_enabled(defaults.http_endpoint), Effective::Set(true, SetBy::Nothing)),
+            ),
+            hop_limit: own_or(
+                launch.hop_limit,
+                account_or(defaults.hop_limit, image.decides(IMAGE_HOP_LIMIT, DEFAULT_HOP_LIMIT)),
+            ),
+        }
+    }
+
+    /// Returns whether EC2 refuses the launch while `HttpTokensEnforced` is enabled: `None` if it depends on
+    /// something that is not known
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-IMDS-new-instances.html>).
+    #[must_use]
+    pub fn is_refused_if_enforced(&self) -> Option<bool> {
+        self.requires_tokens.value().map(|requires_tokens| !requires_tokens)
+    }
+}
+
+/// Returns what the launch itself sets, or else what follows.
+fn own_or<T>(value: Option<T>, otherwise: Effective<T>) -> Effective<T> {
+    value.map_or(otherwise, |value| Effective::Set(value, SetBy::Launch))
+}
+
+/// Returns the account-level default, or else what follows.
+fn account_or<T>(value: Option<T>, otherwise: Effective<T>) -> Effective<T> {
+    value.map_or(otherwise, |value| Effective::Set(value, SetBy::AccountDefaults))
+}
+
+impl Image<'_> {
+    /// Returns the value of an option that nothing else sets, with an AMI that requires tokens and with any other.
+    fn decides<T>(&self, requires_tokens: T, otherwise: T) -> Effective<T> {
+        match self {
+            Self::RequiresTokens(_) => Effective::Set(requires_tokens, SetBy::Image),
+            Self::NoPreference(_) => Effective::Set(otherwise, SetBy::Nothing),
+            Self::Unknown | Self::Id(_) => Effective::Unknown,
+        }
+    }
+}
+
+/// Returns whether tokens are required; `None` if nothing is set. An unknown value is not `required`.
+fn requires_tokens(http_tokens: &HttpTokens<'_>) -> Option<bool> {
+    match http_tokens {
+        HttpTokens::Required => Some(true),
+        HttpTokens::Optional | HttpTokens::Other(_) => Some(false),
+        HttpTokens::Unset => None,
+    }
+}
+
+fn is_enabled(endpoint: HttpEndpoint) -> Option<bool> {
+    match endpoint {
+        HttpEndpoint::Enabled => Some(true),
+        HttpEndpoint::Disabled => Some(false),
+        HttpEndpoint::Unset => None,
+    }
+}
+
+fn own(text: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(text.into_owned())
+}
+
+impl<'a> LaunchSource<'a> {
+    /// Returns the sources with these origins, each once, of which nothing else is known.
+    #[must_use]
+    pub fn unread(origins: impl IntoIterator<Item = LaunchOrigin<'a>>) -> Vec<Self> {
+        let mut sources: Vec<Self> = Vec::new();
+        for origin in origins {
+            if sources.iter().all(|source| source.origin != origin) {
+                sources.push(Self { origin, settings: SourceSettings::Unknown });
+            }
+        }
+        sources
+    }
+}
+
+impl LaunchSource<'_> {
+    /// Returns a source that borrows nothing.
+    #[must_use]
+    pub fn into_owned(self) -> LaunchSource<'static> {
+        let settings = match self.settings {
+            SourceSettings::Known(settings) => SourceSettings::Known(settings.into_owned()),
+            SourceSettings::Unknown => SourceSettings::Unknown,
+            SourceSettings::NotFound => SourceSettings::NotFound,
+        };
+        LaunchSource { origin: self.origin.into_owned(), settings }
+    }
+}
+
+impl LaunchOrigin<'_> {
+    /// Returns an origin that borrows nothing.
+    #[must_use]
+    pub fn into_owned(self) -> LaunchOrigin<'static> {
+        match self {
+            Self::TemplateVersion { template, version, number } => {
+                LaunchOrigin::TemplateVersion { template: own(template), version: own(version), number }
+            }
+            Self::LaunchConfiguration(name) => LaunchOrigin::LaunchConfiguration(own(name)),
+        }
+    }
+}
+
+impl LaunchSettings<'_> {
+    /// Returns settings that borrow nothing.
+    #[must_use]
+    pub fn into_owned(self) -> LaunchSettings<'static> {
+        let options = self.options.map(MetadataOptions::into_owned);
+        LaunchSettings { options, image: self.image.into_owned() }
+    }
+}
+
+impl Image<'_> {
+    /// Returns an image that borrows nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Image<'static> {
+        match self {
+            Self::Unknown => Image::Unknown,
+            Self::Id(id) => Image::Id(own(id)),
+            Self::RequiresTokens(id) => Image::RequiresTokens(own(id)),
+            Self::NoPreference(id) => Image::NoPreference(own(id)),
+        }
+    }
+}
+
+impl AccountDefaults<'_> {
+    /// Returns defaults that borrow nothing.
+    #[must_use]
+    pub fn into_owned(self) -> AccountDefaults<'static> {
+        let Self { http_tokens, http_endpoint, hop_limit, http_tokens_enforced, managed_by } = self;
+        let http_tokens = http_tokens.into_owned();
+        AccountDefaults { http_tokens, http_endpoint, hop_limit, http_tokens_enforced, managed_by }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IMAGE_V2: Image<'static> = Image::RequiresTokens(Cow::Borrowed("ami-1"));
+    const IMAGE: Image<'static> = Image::NoPreference(Cow::Borrowed("ami-1"));
+
+    fn options(
+        tokens: Option<&'static str>,
+        endpoint: Option<&str>,
+        hops: Option<i64>,
+    ) -> MetadataOptions<'static> {
+        MetadataOptions::from_api(tokens.map(Into::into), endpoint, hops, None)
+    }
+
+    fn defaults(
+        tokens: Option<&'static str>,
+        endpoint: Option<&str>,
+        hops: Option<i64>,
+    ) -> AccountDefaults<'static> {
+        AccountDefaults::from_api(tokens.map(Into::into), endpoint, hops, None, None)
+    }
+
+    #[test]
+    fn tokens_come_from_the_launch_then_the_account_then_the_image() {
+        use SetBy::{AccountDefaults as Account, Image as Ami, Launch, Nothing};
+        let set = |value, by| Effective::Set(value, by);
+        for (launch, account, image, expected) in [
+            (Some("required"), None, Image::Unknown, set(true, Launch)),
+            (Some("optional"), Some(Some("required")), IMAGE_V2, set(false, Launch)),
+            (Some("Required"), Some(Some("required")), IMAGE_V2, set(false, Launch)),
+            (None, None, IMAGE_V2, Effective::Unknown),
+            (None, Some(Some("required")), Image::Unknown, set(true, Account)),
+            (None, Some(Some("optional")), IMAGE_V2, set(false, Account)),
+            (None, Some(Some("odd")), IMAGE_V2, set(false, Account)),
+            (None, Some(None), IMAGE_V2, set(true, Ami)),
+            (None, Some(None), IMAGE, set(false, Nothing)),
+            (None, Some(None), Image::Id("ami-1".into()), Effective::Unknown),
+            (None, Some(None), Image::Unknown, Effective::Unknown),
+        ] {
+            let account = account.map(|tokens| defaults(tokens, None, None));
+            let found = EffectiveOptions::of(Some(&options(launch, None, None)), account.as_ref(), &image);
+            assert_eq!(found.requires_tokens, expected, "{launch:?} {account:?} {image:?}");
+            let refused = match expected {
+                Effective::Set(required, _) => Some(!required),
+                Effective::Unknown => None,
+            };
+            assert_eq!(found.is_refused_if_enforced(), refused);
+        }
+    }
+
+    #[test]
+    fn each_option_is_decided_on_its_own() {
+        let account = defaults(Some("required"), Some("disabled"), Some(5));
+        let found = EffectiveOptions::of(Some(&options(None, None, Some(3))), Some(&account), &IMAGE_V2);
+        assert_eq!(found.requires_tokens, Effective::Set(true, SetBy::AccountDefaults));
+        assert_eq!(found.endpoint_enabled, Effective::Set(false, SetBy::AccountDefaults));
+        assert_eq!(found.hop_limit, Effective::Set(3, SetBy::Launch));
+
+        let account = defaults(None, None, None);
+        let found = EffectiveOptions::of(None, Some(&account), &IMAGE_V2);
+        assert_eq!(found.hop_limit, Effective::Set(2, SetBy::Image));
+        assert_eq!(found.endpoint_enabled, Effective::Set(true, SetBy::Nothing));
+        let found = EffectiveOptions::of(None, Some(&account), &IMAGE);
+        assert_eq!(found.hop_limit, Effective::Set(1, SetBy::Nothing));
+    }
+
+    #[test]
+    fn only_an_id_names_an_image() {
+        assert_eq!(Image::from_id(Some("ami-1".into())), Image::Id("ami-1".into()));
+        for other in [None, Some("resolve:ssm:/aws/service/ami"), Some("")] {
+            assert_eq!(Image::from_id(other.map(Into::into)), Image::Unknown);
+        }
+    }
+
+    #[test]
+    fn an_origin_names_template_and_version() {
+        let version = |version: &'static str, number| LaunchOrigin::TemplateVersion {
+            template: "lt-1".into(),
+            version: version.into(),
+            number,
+        };
+        for (origin, expected) in [
+            (version("3", None), "launch template lt-1 version 3"),
+            (version("3", Some(3)), "launch template lt-1 version 3"),
+            (version("$Latest", Some(7)), "launch template lt-1 version 7 ($Latest)"),
+            (version("$Latest", None), "launch template lt-1 version $Latest"),
+            (LaunchOrigin::LaunchConfiguration("web".into()), "launch configuration web"),
+        ] {
+            assert_eq!(origin.to_string(), expected);
+            assert_eq!(origin.clone().into_owned(), origin);
+        }
+    }
+}
