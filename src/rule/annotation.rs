@@ -147,12 +147,7 @@ pub(super) fn required_by_default(
 }
 
 fn image_name(image: &Image<'_>) -> String {
-    match image {
-        Image::Id(id) | Image::RequiresTokens(id) | Image::NoPreference(id) => {
-            format!("the AMI {}", excerpt(id))
-        }
-        Image::Unknown => "the AMI".to_owned(),
-    }
+    image.id().map_or_else(|| "the AMI".to_owned(), |id| format!("the AMI {}", excerpt(id)))
 }
 
 /// What decides on tokens where what launches instances does not set them.
@@ -268,12 +263,16 @@ pub(super) fn source_gone(origin: &LaunchOrigin<'_>) -> Cow<'static, str> {
     format!("This group launches nothing: {} does not exist.", origin_excerpt(origin)).into()
 }
 
-/// Names what launched an instance, since that also launches the next one; `None` if it is not known, or if the
-/// resource is not an instance.
+/// Names what launched an instance, since that also launches the next one, and the AWS service that manages a resource;
+/// `None` if neither is known.
 pub(super) fn origin(resource: &Resource<'_>) -> Option<String> {
-    if resource.resource_type != ResourceType::Instance {
-        return None;
-    }
+    let launched = launched(resource).filter(|_| resource.resource_type == ResourceType::Instance);
+    let managed = resource.managed_by.as_deref().map(|by| format!("Managed by {}.", excerpt(by)));
+    let sentences: Vec<_> = launched.into_iter().chain(managed).collect();
+    (!sentences.is_empty()).then(|| sentences.join(" "))
+}
+
+fn launched(resource: &Resource<'_>) -> Option<String> {
     let launcher = LaunchedBy::of(resource).map(|by| format!("by {} {}", by.noun(), excerpt(&by.id)));
     let template = TemplateVersion::of(resource).map(|template| {
         let version =
@@ -533,6 +532,12 @@ mod tests {
         ] {
             assert_eq!(origin(&with(tags)).as_deref(), expected);
         }
+        let managed = Some("eks.amazonaws.com".into());
+        let managed = Resource { managed_by: managed, ..with(vec![tag("eks:nodegroup-name", "workers")]) };
+        let expected = "Launched by EKS node group workers. Managed by eks.amazonaws.com.";
+        assert_eq!(origin(&managed).as_deref(), Some(expected));
+        let template = Resource { resource_type: ResourceType::LaunchTemplate, ..managed };
+        assert_eq!(origin(&template).as_deref(), Some("Managed by eks.amazonaws.com."));
         let (annotation, meaning) = with_origin("Found.".to_owned(), Some("Launched.".to_owned()));
         assert_eq!((annotation.as_str(), meaning), ("Found. Launched.", 6));
     }

@@ -277,7 +277,24 @@ fn account_or<T>(value: Option<T>, otherwise: Effective<T>) -> Effective<T> {
     value.map_or(otherwise, |value| Effective::Set(value, SetBy::AccountDefaults))
 }
 
+impl<'a> Image<'a> {
+    /// Returns the AMI `id` with this `ImdsSupport`.
+    #[must_use]
+    pub fn described(id: Cow<'a, str>, imds_support: Option<&str>) -> Self {
+        if imds_support == Some("v2.0") { Self::RequiresTokens(id) } else { Self::NoPreference(id) }
+    }
+}
+
 impl Image<'_> {
+    /// Returns the id of the AMI, if it is known.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Unknown => None,
+            Self::Id(id) | Self::RequiresTokens(id) | Self::NoPreference(id) => Some(id),
+        }
+    }
+
     /// Returns the value of an option that nothing else sets, with an AMI that requires tokens and with any other.
     fn decides<T>(&self, requires_tokens: T, otherwise: T) -> Effective<T> {
         match self {

@@ -10,10 +10,11 @@ use super::verdict::{Compliance, Verdict};
 
 /// Returns the AWS CLI command that makes a non-compliant resource compliant; `None` if there is none: a launch
 /// configuration cannot be changed (<https://docs.aws.amazon.com/autoscaling/ec2/userguide/launch-configurations.html>),
-/// only replaced, and a mixed instances policy has to be written as a whole. The command is one line for a POSIX shell.
+/// only replaced; a mixed instances policy has to be written as a whole; and what an AWS service manages is changed through
+/// that service. The command is one line for a POSIX shell.
 #[must_use]
 pub fn cli_command(resource: &Resource<'_>, verdict: &Verdict, policy: &Policy) -> Option<String> {
-    if verdict.compliance != Compliance::NonCompliant {
+    if verdict.compliance != Compliance::NonCompliant || resource.managed_by.is_some() {
         return None;
     }
     let region = resource.region.as_deref();
@@ -177,6 +178,12 @@ mod tests {
         }
         assert_eq!(command(ResourceType::LaunchConfiguration, "arn", "optional"), None);
         assert_eq!(command(ResourceType::Instance, "x-2", "required"), None);
+        let managed = Resource {
+            managed_by: Some("eks.amazonaws.com".into()),
+            ..Resource::existing(ResourceType::Instance, "i-1".into(), None)
+        };
+        let policy = Policy::default();
+        assert_eq!(cli_command(&managed, &evaluate(&managed, &policy, date!(2026 - 06 - 15)), &policy), None);
     }
 
     #[test]

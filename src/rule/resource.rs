@@ -10,7 +10,7 @@ use std::fmt;
 
 use time::OffsetDateTime;
 
-use super::launch::{AccountDefaults, Image, LaunchSource};
+use super::launch::{AccountDefaults, Image, LaunchSource, SourceSettings};
 
 /// The principal of an operator that EC2 does not name.
 pub const UNNAMED_OPERATOR: &str = "an AWS service";
@@ -38,6 +38,8 @@ pub struct Resource<'a> {
     pub managed_by: Option<Cow<'a, str>>,
     /// The metadata options; `None` if the source holds none. An Auto Scaling group has none of its own.
     pub metadata_options: Option<MetadataOptions<'a>>,
+    /// The numbers of the versions of a launch template, if the source names them.
+    pub version_numbers: Option<VersionNumbers>,
     /// The AMI of a launch template or launch configuration.
     pub image: Image<'a>,
     /// What an Auto Scaling group launches instances from: one, or more with a mixed instances policy.
@@ -66,6 +68,7 @@ impl<'a> Resource<'a> {
             tags: Vec::new(),
             managed_by: None,
             metadata_options,
+            version_numbers: None,
             image: Image::Unknown,
             launch_sources: Vec::new(),
             account_defaults: None,
@@ -87,10 +90,48 @@ impl<'a> Resource<'a> {
         self.lifecycle == Lifecycle::Exists && !matches!(self.resource_type, ResourceType::Other(_))
     }
 
+    /// Returns whether the verdict may depend on other resources: on what an Auto Scaling group launches, or on what
+    /// decides where a launch leaves tokens unset.
+    #[must_use]
+    pub fn depends_on_other_records(&self) -> bool {
+        match self.resource_type {
+            ResourceType::AutoScalingGroup => true,
+            ResourceType::LaunchTemplate | ResourceType::LaunchConfiguration => {
+                leaves_tokens_unset(self.metadata_options.as_ref())
+            }
+            ResourceType::Instance | ResourceType::Other(_) => false,
+        }
+    }
+
     /// Returns whether the metadata options require session tokens, that is, whether IMDSv1 is refused.
     #[must_use]
     pub fn requires_tokens(&self) -> bool {
         self.metadata_options.as_ref().is_some_and(|options| options.http_tokens == HttpTokens::Required)
+    }
+}
+
+impl<'a> Resource<'a> {
+    /// Returns the AMIs of the launches that leave tokens unset, so that the account-level defaults or these AMIs decide.
+    /// An instance launches nothing.
+    pub fn unset_images(&mut self) -> Vec<&mut Image<'a>> {
+        match self.resource_type {
+            ResourceType::LaunchTemplate | ResourceType::LaunchConfiguration => {
+                leaves_tokens_unset(self.metadata_options.as_ref())
+                    .then_some(&mut self.image)
+                    .into_iter()
+                    .collect()
+            }
+            ResourceType::AutoScalingGroup => {
+                let images = self.launch_sources.iter_mut().filter_map(|source| match &mut source.settings {
+                    SourceSettings::Known(settings) if leaves_tokens_unset(settings.options.as_ref()) => {
+                        Some(&mut settings.image)
+                    }
+                    _ => None,
+                });
+                images.collect()
+            }
+            ResourceType::Instance | ResourceType::Other(_) => Vec::new(),
+        }
     }
 }
 
@@ -109,12 +150,26 @@ impl Resource<'_> {
             tags: self.tags.into_iter().map(|tag| Tag { key: own(tag.key), value: own(tag.value) }).collect(),
             managed_by: self.managed_by.map(own),
             metadata_options: self.metadata_options.map(MetadataOptions::into_owned),
+            version_numbers: self.version_numbers,
             image: self.image.into_owned(),
             launch_sources: self.launch_sources.into_iter().map(LaunchSource::into_owned).collect(),
             account_defaults: self.account_defaults.map(AccountDefaults::into_owned),
             gap: self.gap,
         }
     }
+}
+
+fn leaves_tokens_unset(options: Option<&MetadataOptions<'_>>) -> bool {
+    options.is_none_or(|options| options.http_tokens == HttpTokens::Unset)
+}
+
+/// The numbers of the versions of a launch template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VersionNumbers {
+    /// `DefaultVersionNumber`
+    pub default: i64,
+    /// `LatestVersionNumber`
+    pub latest: i64,
 }
 
 /// A tag.

@@ -28,18 +28,18 @@ pub struct Verdict {
     pub reason: Reason,
     /// What was found and what to do about it: 1 to 256 characters of plain English.
     pub annotation: String,
-    /// The length of the annotation without what launched the instance, in bytes.
+    /// The length of the annotation without what launched or manages the resource, in bytes.
     meaning: usize,
 }
 
 impl Verdict {
-    /// Returns the verdict for a reason. `origin` is what launched the instance, if the annotation is to name it.
+    /// Returns the verdict for a reason. `origin` is what launched or manages the resource, if the annotation is to say it.
     pub(crate) fn new(reason: Reason, annotation: String, origin: Option<String>) -> Self {
         let (annotation, meaning) = annotation::with_origin(annotation, origin);
         Self { compliance: reason.compliance(), reason, annotation, meaning }
     }
 
-    /// Returns the annotation without what launched the instance: the same words for the same finding.
+    /// Returns the annotation without what launched or manages the resource: the same words for the same finding.
     #[must_use]
     pub fn meaning(&self) -> &str {
         self.annotation.get(..self.meaning).unwrap_or(&self.annotation)
@@ -218,12 +218,13 @@ impl Settings<'_> {
             return (Reason::EndpointDisabled, annotation::endpoint_disabled(subject));
         }
         if options.http_tokens == HttpTokens::Required {
-            let required = match options.state {
-                OptionsState::Applied => Reason::TokensRequired,
-                OptionsState::Pending => Reason::ChangePending,
+            // EC2 also returns a state for launch templates, where it means nothing.
+            let (state, required) = match (options.state, subject) {
+                (OptionsState::Pending, Subject::Instance) => (options.state, Reason::ChangePending),
+                _ => (OptionsState::Applied, Reason::TokensRequired),
             };
             return Self::hop_limit(subject, options.hop_limit, policy)
-                .unwrap_or_else(|| (required, annotation::tokens_required(options.state, subject)));
+                .unwrap_or_else(|| (required, annotation::tokens_required(state, subject)));
         }
         let effective = match subject {
             Subject::Instance => None,
@@ -392,7 +393,11 @@ mod tests {
             (with(options("required")), Reason::TokensRequired),
             (with(MetadataOptions::UNSET), Reason::TokensNotSet),
             (with(disabled), Reason::EndpointDisabled),
-            (with(pending), Reason::ChangePending),
+            (with(pending.clone()), Reason::ChangePending),
+            (
+                Resource { resource_type: ResourceType::LaunchTemplate, ..with(pending) },
+                Reason::TokensRequired,
+            ),
             (with(far), Reason::HopLimit),
             (tagged("9999-12-31"), Reason::Exempt),
             (gone(Lifecycle::NotFound), Reason::Gone),

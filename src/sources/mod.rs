@@ -4,6 +4,7 @@
 //! - [`config`]: what AWS Config sends and records: events, configuration items.
 //! - [`ec2`]: what EC2 and EC2 Auto Scaling return (feature `live` or `lambda`).
 //! - [`aws_cli`]: what the AWS CLI prints.
+//! - [`recorded_launches`]: what several records together say about launches.
 //! - `auto_scaling`: what an Auto Scaling group launches, which both of the JSON sources contain.
 
 mod auto_scaling;
@@ -12,6 +13,7 @@ pub mod config;
 #[cfg(feature = "aws")]
 pub mod ec2;
 mod fields;
+pub mod recorded_launches;
 
 use serde::Deserialize;
 

@@ -18,18 +18,27 @@ use crate::cli::input::text;
 use crate::cli::output::{self, Basis, Conclusion, Finding, FindingContext, Output, OutputOptions};
 use crate::cli::terminal::messages;
 use crate::rule::policy::Policy;
-use crate::rule::resource::Resource;
+use crate::rule::resource::{Resource, ResourceType};
 use crate::rule::verdict::{Summary, evaluate};
 use crate::sources::SourceError;
-use crate::sources::aws_cli::{Instance, Reservation};
+use crate::sources::aws_cli::instances::{Instance, Reservation};
+use crate::sources::aws_cli::launches::{
+    self, AutoScalingGroup, LaunchConfiguration, RecordedDefaults, TemplateVersion,
+};
 use crate::sources::config::configuration_item::ConfigurationItem;
 use crate::sources::config::event::{ConfigEvent, EventError, Trigger};
+use crate::sources::recorded_launches::RecordedLaunches;
 
 /// Evaluate recorded resources, without an AWS account
 ///
 /// Reads AWS Config's Lambda events and configuration items, its snapshot and history files (compressed or
-/// not), the output of `aws configservice get-resource-config-history` and of
-/// `aws ec2 describe-instances`, and lines or arrays of these. The kind of an input is detected.
+/// not), the output of `aws configservice get-resource-config-history`, and lines or arrays of these. The kind of an
+/// input is detected.
+///
+/// Also reads the output of `aws ec2 describe-instances` and of the commands that describe what launches instances:
+/// `aws ec2 describe-launch-template-versions`, `aws autoscaling describe-launch-configurations` and
+/// `describe-auto-scaling-groups`. What applies where these leave tokens unset is in the output of
+/// `aws ec2 get-instance-metadata-defaults` and `describe-images`.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
@@ -87,12 +96,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
         comparison,
         output: output.as_mut(),
         summary: Summary::default(),
+        launches: RecordedLaunches::default(),
+        held: Vec::new(),
         records: 0,
         unreadable: 0,
     };
     for input in &inputs {
         evaluator.input(input).context("cannot write the output")?;
     }
+    evaluator.judge_held().context("cannot write the output")?;
     let Evaluator { comparison, summary, records, unreadable, .. } = evaluator;
     let failures = unreadable_inputs(unreadable);
     // What a file does not contain may still exist.
@@ -130,6 +142,9 @@ struct Evaluator<'a> {
     comparison: Option<Comparison>,
     output: &'a mut dyn Output,
     summary: Summary,
+    launches: RecordedLaunches,
+    /// What launches instances and is judged when everything was read, with the policy of its event.
+    held: Vec<(Resource<'static>, Option<Policy>)>,
     /// The number of resources that were read.
     records: u64,
     /// The number of records or files that could not be read.
@@ -172,21 +187,64 @@ impl Evaluator<'_> {
 
     fn record(&mut self, record: &InputRecord<'_>) -> Result<(), Failure> {
         match record {
-            InputRecord::Item(item) => self.resource(&item.resource(false)?, None),
+            InputRecord::Item(item) => self.item(item, false, None),
             InputRecord::Reservation(reservation) => self.reservation(reservation),
             InputRecord::Other(kind, json) => match kind {
                 RecordKind::Event => self.event(json),
                 RecordKind::Notification => {
                     self.trigger(&Trigger::from_notification("notification", json)?, false, None)
                 }
-                RecordKind::Item => {
-                    self.resource(&ConfigurationItem::from_json("item", json)?.resource(false)?, None)
-                }
+                RecordKind::Item => self.item(&ConfigurationItem::from_json("item", json)?, false, None),
                 RecordKind::Reservation => self.reservation(&Reservation::from_json(json)?),
                 RecordKind::Instance => self.resource(&Instance::from_json(json)?.resource()?, None),
+                RecordKind::TemplateVersion => self.template_version(&TemplateVersion::from_json(json)?),
+                RecordKind::LaunchConfiguration => {
+                    let configuration = LaunchConfiguration::from_json(json)?;
+                    let resource = configuration.resource()?;
+                    self.launches.remember(&resource, None);
+                    self.resource(&resource, None)
+                }
+                RecordKind::AutoScalingGroup => {
+                    self.resource(&AutoScalingGroup::from_json(json)?.resource()?, None)
+                }
+                RecordKind::Image => {
+                    self.records += 1;
+                    self.launches.remember_image(launches::image(json)?);
+                    Ok(())
+                }
+                RecordKind::AccountDefaults => {
+                    self.records += 1;
+                    self.launches.remember_defaults(RecordedDefaults::from_json(json)?);
+                    Ok(())
+                }
                 RecordKind::Unknown => Err(RecordError::Unknown.into()),
             },
         }
+    }
+
+    fn item(
+        &mut self,
+        item: &ConfigurationItem<'_>,
+        left_scope: bool,
+        policy: Option<&Policy>,
+    ) -> Result<(), Failure> {
+        let resource = item.resource(left_scope)?;
+        if matches!(resource.resource_type, ResourceType::LaunchTemplate | ResourceType::LaunchConfiguration)
+        {
+            self.launches.remember(&resource, item.capture_time().ok());
+        }
+        self.resource(&resource, policy)
+    }
+
+    /// A launch template is judged by its default version. Groups may use others.
+    fn template_version(&mut self, version: &TemplateVersion<'_>) -> Result<(), Failure> {
+        let template = version.resource()?;
+        self.launches.remember_version(&template, version.version_number, version.is_default);
+        if version.is_default {
+            return self.resource(&template, None);
+        }
+        self.records += 1;
+        Ok(())
     }
 
     fn reservation(&mut self, reservation: &Reservation<'_>) -> Result<(), Failure> {
@@ -209,7 +267,7 @@ impl Evaluator<'_> {
         policy: Option<&Policy>,
     ) -> Result<(), Failure> {
         match trigger {
-            Trigger::Change(item) => self.resource(&item.resource(left_scope)?, policy),
+            Trigger::Change(item) => self.item(item, left_scope, policy),
             Trigger::Oversized(summary) => {
                 let resource = summary.resource(left_scope)?;
                 if resource.is_judged() {
@@ -226,13 +284,31 @@ impl Evaluator<'_> {
         if !self.filter.includes(resource) {
             return Ok(());
         }
+        if resource.is_judged() && resource.depends_on_other_records() {
+            self.launches.expect(resource);
+            self.held.push((resource.clone().into_owned(), policy.cloned()));
+            return Ok(());
+        }
+        self.judge(resource, policy).map_err(Failure::Output)
+    }
+
+    /// Judges what depends on other records, when all were read.
+    fn judge_held(&mut self) -> io::Result<()> {
+        for (mut resource, policy) in std::mem::take(&mut self.held) {
+            self.launches.complete(&mut resource);
+            self.judge(&resource, policy.as_ref())?;
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, resource: &Resource<'_>, policy: Option<&Policy>) -> io::Result<()> {
         let policy = self.parameters.or(policy).unwrap_or(&self.default);
         let verdict = evaluate(resource, policy, self.today);
         self.summary.count(verdict.compliance);
         let context = FindingContext { policy, owner_tag: self.filter.owner_tag.as_deref() };
         let mut finding = Finding::new(resource, &verdict, context);
         finding.since = self.comparison.as_mut().and_then(|comparison| comparison.since(&finding));
-        self.output.finding(&finding).map_err(Failure::Output)
+        self.output.finding(&finding)
     }
 }
 
@@ -254,8 +330,10 @@ impl<E: Into<RecordError>> From<E> for Failure {
 #[derive(Debug, thiserror::Error)]
 enum RecordError {
     #[error(
-        "unknown record: expected an AWS Config event, a configuration item, a snapshot or history file, or \
-         the output of `aws ec2 describe-instances`"
+        "unknown record: expected an AWS Config event, a configuration item, a snapshot or history file, or the \
+         output of `aws ec2 describe-instances`, `describe-launch-template-versions`, `describe-images` or \
+         `get-instance-metadata-defaults`, or of `aws autoscaling describe-auto-scaling-groups` or \
+         `describe-launch-configurations`"
     )]
     Unknown,
     #[error(

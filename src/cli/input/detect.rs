@@ -1,9 +1,10 @@
 //! What a record is, by its keys.
 
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::scan::{Parsed, parse};
-use crate::sources::aws_cli::Reservation;
+use crate::sources::aws_cli::instances::Reservation;
 use crate::sources::config::configuration_item::ConfigurationItem;
 
 /// A record of an input.
@@ -30,6 +31,16 @@ pub(crate) enum RecordKind {
     Instance,
     /// A reservation, with instances.
     Reservation,
+    /// A version of a launch template, in the response of `DescribeLaunchTemplateVersions`.
+    TemplateVersion,
+    /// A launch configuration, in the response of `DescribeLaunchConfigurations`.
+    LaunchConfiguration,
+    /// An Auto Scaling group, in the response of `DescribeAutoScalingGroups`.
+    AutoScalingGroup,
+    /// An AMI, in the response of `DescribeImages`.
+    Image,
+    /// The response of `GetInstanceMetadataDefaults`.
+    AccountDefaults,
     /// An object without any known key.
     Unknown,
 }
@@ -42,7 +53,12 @@ impl RecordKind {
             "messageType" => Some(Self::Notification),
             "configurationItemStatus" | "resourceType" => Some(Self::Item),
             "InstanceId" => Some(Self::Instance),
+            "AutoScalingGroupARN" | "AutoScalingGroupName" => Some(Self::AutoScalingGroup),
             "Instances" => Some(Self::Reservation),
+            "LaunchTemplateData" => Some(Self::TemplateVersion),
+            "LaunchConfigurationARN" => Some(Self::LaunchConfiguration),
+            "AccountLevel" => Some(Self::AccountDefaults),
+            "ImdsSupport" => Some(Self::Image),
             _ => None,
         }
     }
@@ -55,6 +71,8 @@ pub(super) enum KnownList {
     ConfigurationItems,
     /// `Reservations`: the response of `DescribeInstances`.
     Reservations,
+    /// A list of records of this kind: what launches instances, and AMIs.
+    Of(RecordKind),
 }
 
 impl KnownList {
@@ -63,6 +81,10 @@ impl KnownList {
         match key {
             "configurationItems" => Some(Self::ConfigurationItems),
             "Reservations" => Some(Self::Reservations),
+            "LaunchTemplateVersions" => Some(Self::Of(RecordKind::TemplateVersion)),
+            "LaunchConfigurations" => Some(Self::Of(RecordKind::LaunchConfiguration)),
+            "AutoScalingGroups" => Some(Self::Of(RecordKind::AutoScalingGroup)),
+            "Images" => Some(Self::Of(RecordKind::Image)),
             _ => None,
         }
     }
@@ -72,6 +94,7 @@ impl KnownList {
         let parsed = match self {
             Self::ConfigurationItems => parse(bytes).map(InputRecord::Item),
             Self::Reservations => parse(bytes).map(InputRecord::Reservation),
+            Self::Of(kind) => parse(bytes).map(|json: &RawValue| InputRecord::Other(kind, json.get())),
         };
         match parsed {
             Parsed::Invalid(message) => self.locate_error(bytes, message),
@@ -91,6 +114,7 @@ impl KnownList {
         let error = match self {
             Self::ConfigurationItems => ConfigurationItem::from_json("item", json).err(),
             Self::Reservations => Reservation::from_json(json).err(),
+            Self::Of(_) => None,
         };
         Parsed::Invalid(error.map_or(message, |error| error.to_string()))
     }

@@ -294,6 +294,15 @@ mod tests {
         assert_eq!(found(&snapshot), ["1@73 item", "2@166 item"]);
         assert_eq!(found(r#"{"Reservations":[{"Instances":[]}]}"#), ["1@17 reservation"]);
         assert_eq!(found(r#"{"configurationItems":[]}"#), Vec::<String>::new());
+        for (list, element, kind) in [
+            ("LaunchTemplateVersions", r#"{"VersionNumber":1}"#, "TemplateVersion"),
+            ("LaunchConfigurations", "{}", "LaunchConfiguration"),
+            ("AutoScalingGroups", r#"{"Instances":[{"InstanceId":"i-1"}]}"#, "AutoScalingGroup"),
+            ("Images", r#"{"ImageId":"ami-1"}"#, "Image"),
+        ] {
+            let json = format!(r#"{{"{list}":[{element}]}}"#);
+            assert_eq!(found(&json), [format!("1@{} {kind}", list.len() + 5)]);
+        }
     }
 
     #[test]
@@ -304,6 +313,11 @@ mod tests {
             (ITEM, "Item"),
             (r#"{"AmiLaunchIndex":0,"InstanceId":"i-1"}"#, "Instance"),
             (r#"{"Groups":[],"Instances":[]}"#, "Reservation"),
+            (r#"{"AutoScalingGroupName":"web","Instances":[]}"#, "AutoScalingGroup"),
+            (r#"{"LaunchTemplateId":"lt-1","LaunchTemplateData":{}}"#, "TemplateVersion"),
+            (r#"{"LaunchConfigurationARN":"arn"}"#, "LaunchConfiguration"),
+            (r#"{"AccountLevel":{},"Region":"eu-west-1"}"#, "AccountDefaults"),
+            (r#"{"ImageId":"ami-1","ImdsSupport":"v2.0"}"#, "Image"),
             (r#"{"hello":"world"}"#, "Unknown"),
             ("{}", "Unknown"),
         ] {

@@ -62,7 +62,7 @@ pub(crate) struct Finding<'a> {
     pub(crate) command: Option<Cow<'a, str>>,
     /// The length of the annotation without what launched the instance, in bytes.
     #[serde(skip)]
-    meaning: usize,
+    pub(super) meaning: usize,
     /// Whether the rule evaluates resources of this type at all.
     #[serde(skip)]
     pub(crate) is_judged_type: bool,

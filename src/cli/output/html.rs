@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::json::JsonList;
+use super::sources::{Source, Sources};
 use super::{Basis, Conclusion, Finding, Output};
 use crate::cli::comparison::ComparisonSummary;
 use crate::rule::verdict::Summary;
@@ -17,6 +18,7 @@ const MARKER: &str = "<!-- DATA -->";
 
 pub(crate) struct Html<W> {
     json: JsonList<ScriptEscaped<W>>,
+    sources: Sources,
     /// The number of resources of types that the rule does not evaluate.
     others: u64,
 }
@@ -30,6 +32,8 @@ struct Rest<'a> {
     /// The number of resources that are not shown.
     left_out: u64,
     failures: &'a [String],
+    /// What launches instances, where there is something to do.
+    sources: Vec<Source>,
     /// The verdicts on resources of types that the rule evaluates, whether they are shown or not.
     summary: Summary,
     /// What changed since an earlier scan, if there is one to compare with.
@@ -48,7 +52,7 @@ impl<W: Write> Html<W> {
             "generated": now, "parameters": policy.rule_parameters(), "usageDays": usage_days,
         });
         let json = JsonList::new(ScriptEscaped(writer), &head, "evaluations")?;
-        Ok(Self { json, others: 0 })
+        Ok(Self { json, sources: Sources::default(), others: 0 })
     }
 }
 
@@ -58,13 +62,19 @@ impl<W: Write> Output for Html<W> {
             self.others += 1;
             return Ok(());
         }
+        self.sources.add(finding);
         self.json.element(finding)
+    }
+
+    fn left_out(&mut self, finding: &Finding<'_>) {
+        self.sources.add(finding);
     }
 
     fn finish(&mut self, conclusion: &Conclusion<'_>) -> io::Result<()> {
         let Conclusion { mut summary, failures, comparison, left_out } = *conclusion;
         summary.not_applicable = summary.not_applicable.saturating_sub(self.others);
-        self.json.end(&Rest { others: self.others, left_out, failures, summary, comparison })?;
+        let (sources, _) = std::mem::take(&mut self.sources).into_open();
+        self.json.end(&Rest { others: self.others, left_out, failures, sources, summary, comparison })?;
         let (_, after) = parts();
         let writer = &mut self.json.writer.0;
         write!(writer, "</script>{after}")?;

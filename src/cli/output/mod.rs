@@ -3,6 +3,7 @@
 //! - `destination`: where output goes, standard output or a file that is replaced when it is complete;
 //!   `batch_directory` is a directory of files.
 //! - `finding`: a resource with its verdict.
+//! - `sources`: what launches instances, with the instances that it launched.
 //! - `table`, `json`, `csv`, `html`, `asff`, `commands`: findings; `shown` leaves out some of them.
 //! - `changes`: the results of changes.
 
@@ -17,6 +18,7 @@ mod finding;
 mod html;
 mod json;
 mod shown;
+mod sources;
 pub(crate) mod table;
 
 use std::io;
@@ -117,6 +119,9 @@ pub(crate) trait Output {
     /// Writes the next finding.
     fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()>;
 
+    /// Receives a finding that is not to be written. Some formats count it.
+    fn left_out(&mut self, _finding: &Finding<'_>) {}
+
     /// Writes what was held back, and the summary if the format has one.
     fn finish(&mut self, conclusion: &Conclusion<'_>) -> io::Result<()>;
 }
@@ -189,6 +194,10 @@ struct FileOutput {
 impl Output for FileOutput {
     fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
         self.output.finding(finding)
+    }
+
+    fn left_out(&mut self, finding: &Finding<'_>) {
+        self.output.left_out(finding);
     }
 
     fn finish(&mut self, conclusion: &Conclusion<'_>) -> io::Result<()> {

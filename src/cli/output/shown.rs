@@ -39,8 +39,10 @@ impl Shown {
             self.all,
         );
         self.held.insert(place, finding.clone().into_owned());
-        if self.held.len() > usize::try_from(limit).unwrap_or(usize::MAX) {
-            self.held.pop_last();
+        if self.held.len() > usize::try_from(limit).unwrap_or(usize::MAX)
+            && let Some((_, last)) = self.held.pop_last()
+        {
+            self.output.left_out(&last);
             self.left_out += 1;
         }
     }
@@ -50,6 +52,7 @@ impl Output for Shown {
     fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
         self.all += 1;
         if self.options.only.is_some_and(|only| finding.compliance != Compliance::from(only)) {
+            self.output.left_out(finding);
             self.left_out += 1;
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! Resources: read, named, and copied.
 
 use super::*;
-use crate::rule::launch::{LaunchOrigin, LaunchSettings, SourceSettings};
+use crate::rule::launch::{LaunchOrigin, LaunchSettings};
 
 fn resource(resource_type: ResourceType<'static>, http_tokens: Option<&'static str>) -> Resource<'static> {
     let options = http_tokens.map(|tokens| {
@@ -60,6 +60,7 @@ fn an_owned_resource_is_the_same() {
             lifecycle,
             tags: vec![Tag { key: "k".into(), value: "v".into() }],
             managed_by: Some("eks.amazonaws.com".into()),
+            version_numbers: Some(VersionNumbers { default: 2, latest: 3 }),
             image: Image::RequiresTokens("ami-1".into()),
             launch_sources: vec![
                 source(SourceSettings::Unknown),

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::rule::launch::{Image, LaunchSettings};
-use crate::rule::resource::{Gap, Lifecycle, MetadataOptions, Resource, ResourceType, Tag};
+use crate::rule::resource::{Gap, Lifecycle, MetadataOptions, Resource, ResourceType, Tag, VersionNumbers};
 use crate::sources::auto_scaling::GroupFields;
 use crate::sources::fields::{
     Embedded, Tags, Text, launch_template_data, lifecycle, metadata_options, operator,
@@ -173,6 +173,7 @@ impl<'a> Configuration<'a> {
                 let LaunchSettings { options, image } = data.transpose()?.unwrap_or_default();
                 (resource.metadata_options, resource.image) = (options, image);
                 resource.managed_by = self.managed_by()?;
+                resource.version_numbers = self.version_numbers();
                 resource.gap = self.is_other_version_default().then_some(Gap::UnknownVersion);
             }
             ResourceType::AutoScalingGroup => {
@@ -207,6 +208,12 @@ impl<'a> Configuration<'a> {
 
     fn managed_by(&self) -> Result<Option<Cow<'a, str>>, SourceError> {
         Ok(self.operator.map(|json| operator("configuration.operator", json)).transpose()?.flatten())
+    }
+
+    fn version_numbers(&self) -> Option<VersionNumbers> {
+        let number = |raw: &'a RawValue| raw.get().trim_matches('"').parse().ok();
+        let default = self.default_version_number.and_then(number)?;
+        Some(VersionNumbers { default, latest: self.latest_version_number.and_then(number)? })
     }
 
     /// Returns whether the latest version is not the default version. In most items the numbers are strings;

@@ -136,9 +136,8 @@ pub(super) fn auto_scaling_group(group: &AutoScalingGroup) -> Option<Resource<'_
 /// Converts what an AMI says about IMDS, by its id.
 pub(super) fn image(image: &aws_sdk_ec2::types::Image) -> Option<(String, Image<'static>)> {
     let id = image.image_id()?.to_owned();
-    let named = Cow::Owned(id.clone());
-    let requires_tokens = image.imds_support().is_some_and(|support| support.as_str() == "v2.0");
-    Some((id, if requires_tokens { Image::RequiresTokens(named) } else { Image::NoPreference(named) }))
+    let support = image.imds_support().map(|support| support.as_str());
+    Some((id.clone(), Image::described(id.into(), support)))
 }
 
 /// Converts the account-level defaults of a Region.

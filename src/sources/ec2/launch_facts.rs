@@ -16,7 +16,7 @@ use crate::rule::launch::{
     AccountDefaults, Image, LaunchOrigin, LaunchSettings, LaunchSource, SourceSettings, is_template_id,
 };
 use crate::rule::policy::Policy;
-use crate::rule::resource::{HttpTokens, MetadataOptions, Resource, ResourceType};
+use crate::rule::resource::{HttpTokens, Resource};
 
 /// The number of launch templates whose versions are requested concurrently.
 const CONCURRENCY: usize = 8;
@@ -182,13 +182,13 @@ impl LaunchFacts {
     /// # Errors
     /// Returns an error if EC2 does not respond, or denies access, unless the policy does not depend on defaults.
     pub async fn complete_defaults(&mut self, resources: &mut [Resource<'_>]) -> Result<(), Ec2Error> {
-        if !resources.iter_mut().any(|resource| !unset_images(resource).is_empty()) {
+        if resources.iter_mut().all(|resource| resource.unset_images().is_empty()) {
             return Ok(());
         }
         let DefaultsLookup::Found(defaults) = self.look_up_defaults().await? else { return Ok(()) };
         let is_image_relevant = defaults.http_tokens == HttpTokens::Unset;
         if is_image_relevant {
-            let images = resources.iter_mut().flat_map(unset_images);
+            let images = resources.iter_mut().flat_map(Resource::unset_images);
             let ids: BTreeSet<_> = images.filter_map(|image| unread_id(image)).collect();
             if self.are_defaults_required {
                 self.look_up_images(ids).await?;
@@ -197,7 +197,7 @@ impl LaunchFacts {
             }
         }
         for resource in resources {
-            let mut images = unset_images(resource);
+            let mut images = resource.unset_images();
             if images.is_empty() {
                 continue;
             }
@@ -365,29 +365,6 @@ fn is_not_found(error: &ApiError) -> bool {
 fn known(version: &LaunchTemplateVersion) -> Version {
     let settings = convert::template_settings(version.launch_template_data());
     (version.version_number(), SourceSettings::Known(settings.into_owned()))
-}
-
-/// Returns the AMIs of the launches that leave tokens unset.
-fn unset_images<'r, 'a>(resource: &'r mut Resource<'a>) -> Vec<&'r mut Image<'a>> {
-    let is_unset = |options: Option<&MetadataOptions<'_>>| {
-        options.is_none_or(|options| options.http_tokens == HttpTokens::Unset)
-    };
-    match resource.resource_type {
-        ResourceType::LaunchTemplate | ResourceType::LaunchConfiguration => {
-            is_unset(resource.metadata_options.as_ref()).then_some(&mut resource.image).into_iter().collect()
-        }
-        ResourceType::AutoScalingGroup => {
-            let settings =
-                resource.launch_sources.iter_mut().filter_map(|source| match &mut source.settings {
-                    SourceSettings::Known(settings) if is_unset(settings.options.as_ref()) => {
-                        Some(&mut settings.image)
-                    }
-                    _ => None,
-                });
-            settings.collect()
-        }
-        ResourceType::Instance | ResourceType::Other(_) => Vec::new(),
-    }
 }
 
 /// Returns the id of an AMI that was not looked up.

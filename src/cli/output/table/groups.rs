@@ -1,4 +1,4 @@
-//! A row for each group of resources: an account, a Region, what launched them, or their owner.
+//! A row for each group of resources: an account, a Region, or their owner.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -10,7 +10,7 @@ use crate::rule::verdict::Compliance;
 
 /// The most groups that are shown.
 const MAX_GROUPS: usize = 40;
-/// The names of what has no source or owner.
+/// The name of what has no owner.
 const NONE: &str = "(none)";
 
 /// What resources are grouped by.
@@ -18,16 +18,15 @@ const NONE: &str = "(none)";
 pub(super) enum GroupKey {
     Account,
     Region,
-    Source,
     Owner,
 }
 
 impl GroupKey {
-    /// Returns the first key by which the rows are in more than one group, of account, Region and source.
-    pub(super) fn that_divides(rows: &[Row]) -> Self {
+    /// Returns the first key by which the rows are in more than one group, of account and Region.
+    pub(super) fn that_divides(rows: &[Row]) -> Option<Self> {
         let keys = [Self::Account, Self::Region];
         let divides = |key: &Self| rows.iter().map(|row| key.of(row)).collect::<BTreeSet<_>>().len() > 1;
-        keys.into_iter().find(divides).unwrap_or(Self::Source)
+        keys.into_iter().find(divides)
     }
 
     /// Returns the group of a row.
@@ -35,7 +34,6 @@ impl GroupKey {
         match self {
             Self::Account => [&row.account, ""],
             Self::Region => [&row.account, &row.region],
-            Self::Source => [&row.source, ""],
             Self::Owner => [&row.owner, ""],
         }
     }
@@ -44,7 +42,6 @@ impl GroupKey {
         match self {
             Self::Account => ["ACCOUNT", ""],
             Self::Region => ["ACCOUNT", "REGION"],
-            Self::Source => ["LAUNCHED BY", ""],
             Self::Owner => ["OWNER", ""],
         }
     }

@@ -3,22 +3,24 @@
 //! - `layout`: which columns fit into a width, and how wide they are.
 //! - `listing`: a row for each resource on a terminal, and what the reasons mean.
 //! - `groups`: a row for each group of resources.
+//! - `by_source`: a row for each source of instances.
 //! - `usage_counts`: the number of instances by their use of IMDSv1.
 //! - `plain`: a line for each resource in a pipe or a file, with everything.
 
+mod by_source;
 mod groups;
 pub(crate) mod layout;
 mod listing;
 mod plain;
 pub(crate) mod usage_counts;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
 
 use self::groups::GroupKey;
+use super::sources::{Sources, source_name};
 use super::{Conclusion, Finding, Output, in_words};
 use crate::cli::terminal::printable::printable;
 use crate::rule::reason::Reason;
@@ -48,12 +50,23 @@ enum GroupBy {
     Account,
     /// The account and Region
     Region,
-    /// What launched the instances
+    /// What launches instances: its open instances, its IMDSv1 calls, its next launch, and what to do first
     Source,
     /// The owner, by --owner-tag
     Owner,
     /// A row for each resource
     None,
+}
+
+/// How a table shows its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum View {
+    /// A row for each resource.
+    Resources,
+    /// A row for each group of resources.
+    Groups(GroupKey),
+    /// A row for each source of instances.
+    Sources,
 }
 
 /// A row. Rows are held back and sorted by their fields, in this order.
@@ -127,6 +140,7 @@ pub(crate) struct Table<W> {
     is_terminal: bool,
     options: TableOptions,
     rows: Vec<Row>,
+    sources: Sources,
     /// The resources of types that the rule does not evaluate, by type. Snapshots contain many of them, so
     /// they share a row for each type.
     others: BTreeMap<String, OtherType>,
@@ -134,7 +148,8 @@ pub(crate) struct Table<W> {
 
 impl<W> Table<W> {
     pub(crate) fn new(writer: W, is_terminal: bool, options: TableOptions) -> Self {
-        Self { writer, is_terminal, options, rows: Vec::new(), others: BTreeMap::new() }
+        let (rows, sources, others) = (Vec::new(), Sources::default(), BTreeMap::new());
+        Self { writer, is_terminal, options, rows, sources, others }
     }
 
     fn rows(&mut self) -> Vec<Row> {
@@ -158,17 +173,17 @@ impl<W> Table<W> {
         rows
     }
 
-    /// Returns what to group the rows by, if they are shown in groups.
-    fn grouping(&self, rows: &[Row]) -> Option<GroupKey> {
+    /// Returns how to show the rows.
+    fn view(&self, rows: &[Row]) -> View {
         match self.options.group_by {
-            Some(GroupBy::Account) => Some(GroupKey::Account),
-            Some(GroupBy::Region) => Some(GroupKey::Region),
-            Some(GroupBy::Source) => Some(GroupKey::Source),
-            Some(GroupBy::Owner) => Some(GroupKey::Owner),
+            Some(GroupBy::Account) => View::Groups(GroupKey::Account),
+            Some(GroupBy::Region) => View::Groups(GroupKey::Region),
+            Some(GroupBy::Source) => View::Sources,
+            Some(GroupBy::Owner) => View::Groups(GroupKey::Owner),
             None if self.is_terminal && !self.options.wide && rows.len() > MAX_LISTED => {
-                Some(GroupKey::that_divides(rows))
+                GroupKey::that_divides(rows).map_or(View::Sources, View::Groups)
             }
-            Some(GroupBy::None) | None => None,
+            Some(GroupBy::None) | None => View::Resources,
         }
     }
 }
@@ -195,6 +210,7 @@ impl<W: Write> Output for Table<W> {
             count: 1,
         };
         if finding.is_judged_type {
+            self.sources.add(finding);
             self.rows.push(row);
         } else {
             let count = self.others.get(&row.resource_type).map_or(0, |other| other.count);
@@ -203,15 +219,22 @@ impl<W: Write> Output for Table<W> {
         Ok(())
     }
 
+    fn left_out(&mut self, finding: &Finding<'_>) {
+        self.sources.add(finding);
+    }
+
     fn finish(&mut self, conclusion: &Conclusion<'_>) -> io::Result<()> {
         let rows = self.rows();
         let width = if self.is_terminal { layout::terminal_width() } else { usize::MAX };
         let style = if self.is_terminal { layout::Style::of_terminal() } else { layout::Style::Plain };
         if !rows.is_empty() {
-            let text = match self.grouping(&rows) {
-                Some(key) => groups::render(&rows, key, width, style),
-                None if self.is_terminal => listing::render(&rows, width, self.options.wide, style),
-                None => plain::render(&rows),
+            let text = match self.view(&rows) {
+                View::Groups(key) => groups::render(&rows, key, width, style),
+                View::Sources => by_source::render(std::mem::take(&mut self.sources), width, style),
+                View::Resources if self.is_terminal => {
+                    listing::render(&rows, width, self.options.wide, style)
+                }
+                View::Resources => plain::render(&rows),
             };
             writeln!(self.writer, "{text}")?;
         }
@@ -223,13 +246,10 @@ impl<W: Write> Output for Table<W> {
     }
 }
 
-/// Returns what launched a resource, as people write it.
+/// Returns what launched an instance.
 fn source(finding: &Finding<'_>) -> String {
-    let source = match (&finding.launched_by, &finding.launch_template) {
-        (Some(launcher), _) => Cow::from(format!("{} ({})", launcher.id, launcher.noun())),
-        (None, Some(template)) => Cow::from(format!("{} (launch template)", template.id)),
-        (None, None) => Cow::from(""),
-    };
+    let is_instance = finding.resource_type == "AWS::EC2::Instance";
+    let source = source_name(finding).filter(|_| is_instance).unwrap_or_default();
     printable(&source).into_owned()
 }
 
@@ -288,20 +308,27 @@ mod tests {
         let wide = TableOptions { wide: true, ..default };
         let listed = TableOptions { group_by: Some(GroupBy::None), ..default };
         let by_owner = TableOptions { group_by: Some(GroupBy::Owner), ..default };
+        let by_source = TableOptions { group_by: Some(GroupBy::Source), ..default };
+        let mut one_place = rows(60);
+        for row in &mut one_place {
+            (row.account, row.region) = (String::new(), String::new());
+        }
         let mut one_account = rows(60);
         for row in &mut one_account {
             row.account = String::new();
         }
         for (options, is_terminal, rows, expected) in [
-            (default, true, rows(50), None),
-            (default, true, rows(51), Some(GroupKey::Account)),
-            (default, true, one_account, Some(GroupKey::Region)),
-            (default, false, rows(51), None),
-            (wide, true, rows(51), None),
-            (listed, true, rows(51), None),
-            (by_owner, false, rows(2), Some(GroupKey::Owner)),
+            (default, true, rows(50), View::Resources),
+            (default, true, rows(51), View::Groups(GroupKey::Account)),
+            (default, true, one_account, View::Groups(GroupKey::Region)),
+            (default, true, one_place, View::Sources),
+            (default, false, rows(51), View::Resources),
+            (wide, true, rows(51), View::Resources),
+            (listed, true, rows(51), View::Resources),
+            (by_owner, false, rows(2), View::Groups(GroupKey::Owner)),
+            (by_source, false, rows(2), View::Sources),
         ] {
-            assert_eq!(table(options, is_terminal).grouping(&rows), expected, "{options:?}");
+            assert_eq!(table(options, is_terminal).view(&rows), expected, "{options:?}");
         }
     }
 

@@ -6,9 +6,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::fields::{Tags, Text, lifecycle, metadata_options, operator};
-use super::{SourceError, read_object};
 use crate::rule::resource::{Gap, Lifecycle, Resource, ResourceType};
+use crate::sources::fields::{Tags, Text, lifecycle, metadata_options, operator};
+use crate::sources::{SourceError, read_object};
 
 /// A reservation: instances that were launched together, and their owner.
 #[derive(Clone, Debug, Default, Deserialize)]

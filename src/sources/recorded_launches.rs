@@ -1,0 +1,252 @@
+//! What recorded resources say about launches.
+//!
+//! A record of an Auto Scaling group names the version of a launch template; what it sets is in another record of the
+//! same input, before or after. [`RecordedLaunches`] remembers what launches instances, and completes groups and
+//! templates when everything was read. It grows with the number of launch templates, launch configurations and AMIs.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use time::OffsetDateTime;
+
+use super::aws_cli::launches::RecordedDefaults;
+use crate::rule::launch::{
+    AccountDefaults, Image, LaunchOrigin, LaunchSettings, LaunchSource, SourceSettings,
+};
+use crate::rule::resource::{Gap, Resource, ResourceType};
+
+/// The account and Region of a resource, where they are known.
+type Place = (Option<String>, Option<String>);
+
+/// What was read about launches.
+#[derive(Debug, Default)]
+pub struct RecordedLaunches {
+    /// By id.
+    templates: HashMap<String, Template>,
+    /// By account, Region and name.
+    configurations: HashMap<(Place, String), LaunchSettings<'static>>,
+    defaults: Vec<(Place, AccountDefaults<'static>)>,
+    /// By id.
+    images: HashMap<String, Image<'static>>,
+    /// The accounts and Regions of what launches instances.
+    places: BTreeSet<Place>,
+}
+
+/// The versions of a launch template that were read.
+#[derive(Debug, Default)]
+struct Template {
+    versions: BTreeMap<i64, LaunchSettings<'static>>,
+    default: Option<i64>,
+    /// The highest number that any record names.
+    latest: i64,
+    /// When AWS Config captured the record that names the default version.
+    captured: Option<OffsetDateTime>,
+}
+
+impl RecordedLaunches {
+    /// Remembers a launch template or launch configuration. `captured` is when AWS Config recorded it.
+    pub fn remember(&mut self, resource: &Resource<'_>, captured: Option<OffsetDateTime>) {
+        match resource.resource_type {
+            ResourceType::LaunchTemplate => {
+                let Some(numbers) = resource.version_numbers else { return };
+                let template = self.templates.entry(resource.resource_id.to_string()).or_default();
+                template.latest = template.latest.max(numbers.latest);
+                if template.captured <= captured {
+                    (template.default, template.captured) = (Some(numbers.default), captured);
+                }
+                if resource.gap != Some(Gap::UnknownVersion) {
+                    template.versions.insert(numbers.default, settings(resource));
+                }
+            }
+            ResourceType::LaunchConfiguration => {
+                let Some(name) = &resource.name else { return };
+                self.configurations.insert((place(resource), name.to_string()), settings(resource));
+            }
+            ResourceType::Instance | ResourceType::AutoScalingGroup | ResourceType::Other(_) => {}
+        }
+    }
+
+    /// Remembers a version of a launch template.
+    pub fn remember_version(&mut self, template: &Resource<'_>, number: i64, is_default: bool) {
+        let known = self.templates.entry(template.resource_id.to_string()).or_default();
+        known.latest = known.latest.max(number);
+        known.versions.insert(number, settings(template));
+        if is_default {
+            known.default = Some(number);
+        }
+    }
+
+    /// Remembers an AMI.
+    pub fn remember_image(&mut self, image: Image<'_>) {
+        if let Some(id) = image.id().map(str::to_owned) {
+            self.images.insert(id, image.into_owned());
+        }
+    }
+
+    /// Remembers account-level defaults.
+    pub fn remember_defaults(&mut self, recorded: RecordedDefaults<'_>) {
+        let RecordedDefaults { account_id, region, defaults } = recorded;
+        let place = (account_id.map(Cow::into_owned), region.map(Cow::into_owned));
+        self.defaults.push((place, defaults.into_owned()));
+    }
+
+    /// Remembers that a resource is to be completed. Call it for each, before the first one is completed.
+    pub fn expect(&mut self, resource: &Resource<'_>) {
+        self.places.insert(place(resource));
+    }
+
+    /// Adds what the input says about what a resource launches.
+    pub fn complete(&self, resource: &mut Resource<'_>) {
+        let place = place(resource);
+        for source in &mut resource.launch_sources {
+            if let Some(settings) = self.complete_origin(source, &place) {
+                source.settings = SourceSettings::Known(settings.clone());
+            }
+        }
+        let defaults = self.defaults_of(&place).cloned();
+        for image in resource.unset_images() {
+            if let Some(known) = image.id().and_then(|id| self.images.get(id)) {
+                *image = known.clone();
+            }
+        }
+        resource.account_defaults = defaults;
+    }
+
+    fn complete_origin(
+        &self,
+        source: &mut LaunchSource<'_>,
+        place: &Place,
+    ) -> Option<&LaunchSettings<'static>> {
+        match &mut source.origin {
+            LaunchOrigin::TemplateVersion { template, version, number } => {
+                let known = self.templates.get(template.as_ref())?;
+                let wanted = match version.as_ref() {
+                    "$Default" => known.default?,
+                    "$Latest" => known.latest,
+                    other => other.parse().ok()?,
+                };
+                let settings = known.versions.get(&wanted)?;
+                *number = Some(wanted);
+                Some(settings)
+            }
+            LaunchOrigin::LaunchConfiguration(name) => {
+                self.configurations.get(&(place.clone(), name.to_string()))
+            }
+        }
+    }
+
+    /// Returns the account-level defaults of a place: those that name it, or those that name no Region if the whole
+    /// input is about one.
+    fn defaults_of(&self, (account_id, region): &Place) -> Option<&AccountDefaults<'static>> {
+        let is_one_place = self.places.len() <= 1;
+        let mut matching = self.defaults.iter().filter(|((of_account, of_region), _)| {
+            let is_account = of_account.is_none() || of_account == account_id;
+            is_account && (of_region == region || (of_region.is_none() && is_one_place))
+        });
+        matching.next_back().map(|(_, defaults)| defaults)
+    }
+}
+
+fn place(resource: &Resource<'_>) -> Place {
+    let text = |field: &Option<Cow<'_, str>>| field.as_deref().map(str::to_owned);
+    (text(&resource.account_id), text(&resource.region))
+}
+
+fn settings(resource: &Resource<'_>) -> LaunchSettings<'static> {
+    LaunchSettings { options: resource.metadata_options.clone(), image: resource.image.clone() }.into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::resource::{HttpTokens, MetadataOptions, VersionNumbers};
+
+    fn template(tokens: &'static str, default: i64, latest: i64) -> Resource<'static> {
+        let options = MetadataOptions::from_api(Some(tokens.into()), None, None, None);
+        Resource {
+            version_numbers: Some(VersionNumbers { default, latest }),
+            gap: (default != latest).then_some(Gap::UnknownVersion),
+            ..Resource::existing(ResourceType::LaunchTemplate, "lt-1".into(), Some(options))
+        }
+    }
+
+    fn group(version: &'static str) -> Resource<'static> {
+        let origin = LaunchOrigin::template_version(Some("lt-1".into()), None, Some(version.into()));
+        Resource {
+            region: Some("eu-west-1".into()),
+            launch_sources: LaunchSource::unread(origin),
+            ..Resource::existing(ResourceType::AutoScalingGroup, "arn".into(), None)
+        }
+    }
+
+    /// Returns the value of `HttpTokens` of the version that a group uses; `None` if it is not known.
+    fn tokens(launches: &RecordedLaunches, version: &'static str) -> Option<String> {
+        let mut group = group(version);
+        launches.complete(&mut group);
+        match &group.launch_sources[0].settings {
+            SourceSettings::Known(settings) => {
+                Some(settings.options.as_ref().expect("options").http_tokens.as_str().to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_version_is_known_if_a_record_contains_it() {
+        let mut launches = RecordedLaunches::default();
+        assert_eq!(tokens(&launches, "$Default"), None);
+        launches.remember(&template("required", 3, 3), None);
+        for (version, expected) in [
+            ("3", Some("required")),
+            ("$Default", Some("required")),
+            ("$Latest", Some("required")),
+            ("2", None),
+        ] {
+            assert_eq!(tokens(&launches, version).as_deref(), expected, "{version}");
+        }
+        launches.remember_version(&template("optional", 0, 0), 2, false);
+        assert_eq!(tokens(&launches, "2").as_deref(), Some("optional"));
+        assert_eq!(tokens(&launches, "$Default").as_deref(), Some("required"));
+        // There is a later version, which no record contains.
+        launches.remember(&template("required", 3, 4), None);
+        assert_eq!(tokens(&launches, "$Latest"), None);
+        assert_eq!(tokens(&launches, "odd"), None);
+    }
+
+    #[test]
+    fn the_newest_record_says_which_version_is_the_default() {
+        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).ok();
+        for order in [[0, 1], [1, 0]] {
+            let records = [(template("optional", 1, 1), at(100)), (template("required", 2, 2), at(200))];
+            let mut launches = RecordedLaunches::default();
+            for index in order {
+                let (record, captured) = &records[index];
+                launches.remember(record, *captured);
+            }
+            assert_eq!(tokens(&launches, "$Default").as_deref(), Some("required"));
+            assert_eq!(tokens(&launches, "1").as_deref(), Some("optional"));
+        }
+    }
+
+    #[test]
+    fn defaults_apply_to_their_region_or_to_the_only_one() {
+        let defaults = |region: Option<&'static str>, tokens: &'static str| RecordedDefaults {
+            account_id: None,
+            region: region.map(Into::into),
+            defaults: AccountDefaults::from_api(Some(tokens.into()), None, None, None, None),
+        };
+        let found = |launches: &RecordedLaunches| {
+            let mut group = group("1");
+            launches.complete(&mut group);
+            group.account_defaults.map(|defaults| defaults.http_tokens)
+        };
+        let mut launches = RecordedLaunches::default();
+        launches.expect(&group("1"));
+        launches.remember_defaults(defaults(None, "optional"));
+        assert_eq!(found(&launches), Some(HttpTokens::Optional));
+        launches.expect(&Resource { region: Some("us-east-1".into()), ..group("1") });
+        assert_eq!(found(&launches), None, "it is not known to which of the Regions they belong");
+        launches.remember_defaults(defaults(Some("eu-west-1"), "required"));
+        assert_eq!(found(&launches), Some(HttpTokens::Required));
+    }
+}
