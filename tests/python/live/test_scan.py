@@ -63,21 +63,36 @@ def test_launch_settings_of_the_selected_region_are_evaluated(cloud):
     assert {each["resourceType"] for each in templates.values()} == {"AWS::EC2::LaunchTemplate"}
 
 
-def test_groups_are_evaluated_by_what_they_launch_next(cloud):
-    ec2, autoscaling = cloud.client("ec2"), cloud.client("autoscaling")
+class Launches:
+    """What launches instances in us-east-1: templates, a launch configuration and Auto Scaling groups."""
 
-    def template(name, *versions):
+    def __init__(self, cloud):
+        self.ec2, self.autoscaling = cloud.client("ec2"), cloud.client("autoscaling")
+        self.web, self.unset = self.template("web", "optional", "required"), self.template("unset", None)
+        self.autoscaling.create_launch_configuration(
+            LaunchConfigurationName="old", ImageId="ami-12c6146b", InstanceType="t2.micro"
+        )
+        self.group("pinned", LaunchTemplate={"LaunchTemplateId": self.web, "Version": "1"})
+        self.group("default", LaunchTemplate={"LaunchTemplateId": self.web})
+        self.group("latest", LaunchTemplate={"LaunchTemplateId": self.web, "Version": "$Latest"})
+        self.group("old", LaunchConfigurationName="old")
+        mixed = {"LaunchTemplateSpecification": {"LaunchTemplateId": self.web, "Version": "2"}}
+        override = {"LaunchTemplateId": self.unset, "Version": "$Default"}
+        mixed["Overrides"] = [{"LaunchTemplateSpecification": override}]
+        self.group("mixed", MixedInstancesPolicy={"LaunchTemplate": mixed})
+
+    def template(self, name, *versions):
         """Creates a template with a version for each value of HttpTokens. The first is the default one."""
         first, *later = [{"MetadataOptions": {"HttpTokens": each}} if each else {} for each in versions]
         data = first | {"ImageId": "ami-12c6146b", "InstanceType": "t2.micro"}
-        made = ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
+        made = self.ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
         made = made["LaunchTemplate"]["LaunchTemplateId"]
         for each in later:
-            ec2.create_launch_template_version(LaunchTemplateId=made, LaunchTemplateData=data | each)
+            self.ec2.create_launch_template_version(LaunchTemplateId=made, LaunchTemplateData=data | each)
         return made
 
-    def group(name, **launches):
-        autoscaling.create_auto_scaling_group(
+    def group(self, name, **launches):
+        self.autoscaling.create_auto_scaling_group(
             AutoScalingGroupName=name,
             MinSize=0,
             MaxSize=2,
@@ -86,18 +101,51 @@ def test_groups_are_evaluated_by_what_they_launch_next(cloud):
             **launches,
         )
 
-    web, unset = template("web", "optional", "required"), template("unset", None)
-    autoscaling.create_launch_configuration(
-        LaunchConfigurationName="old", ImageId="ami-12c6146b", InstanceType="t2.micro"
-    )
-    group("pinned", LaunchTemplate={"LaunchTemplateId": web, "Version": "1"})
-    group("default", LaunchTemplate={"LaunchTemplateId": web})
-    group("latest", LaunchTemplate={"LaunchTemplateId": web, "Version": "$Latest"})
-    group("old", LaunchConfigurationName="old")
-    mixed = {"LaunchTemplateSpecification": {"LaunchTemplateId": web, "Version": "2"}}
-    mixed["Overrides"] = [{"LaunchTemplateSpecification": {"LaunchTemplateId": unset, "Version": "$Default"}}]
-    group("mixed", MixedInstancesPolicy={"LaunchTemplate": mixed})
+    def printed(self):
+        """Returns what the AWS CLI prints about all of it."""
+        versions = [
+            version
+            for template in (self.web, self.unset)
+            for version in self.ec2.describe_launch_template_versions(LaunchTemplateId=template)[
+                "LaunchTemplateVersions"
+            ]
+        ]
+        defaults = self.ec2.get_instance_metadata_defaults()
+        responses = [
+            {"LaunchTemplateVersions": versions},
+            self.autoscaling.describe_launch_configurations(),
+            self.autoscaling.describe_auto_scaling_groups(),
+            self.ec2.describe_images(ImageIds=["ami-12c6146b"]),
+            self.ec2.describe_instances(),
+            defaults,
+            # Templates name no Region, and groups do.
+            defaults | {"Region": "us-east-1"},
+        ]
+        return "\n".join(json.dumps(each, default=str) for each in responses)
 
+
+@pytest.mark.parametrize("tokens", [None, "optional", "required"])
+@pytest.mark.parametrize("defaults_comply", ["true", "false"])
+def test_scan_and_evaluate_agree_on_what_launches_instances(cloud, tokens, defaults_comply):
+    launches = Launches(cloud)
+    cloud.instances(2)
+    level = {"ManagedBy": "account"} | ({"HttpTokens": tokens} if tokens else {})
+    cloud.simulate(account_defaults={(OWN, "us-east-1"): level})
+    parameters = ("--parameters", json.dumps({"defaultsCompliant": defaults_comply}))
+    live, _ = cloud.scan(*HERE, *parameters)
+    run = cloud.imdsv2("evaluate", "--format", "json", *parameters, stdin=launches.printed())
+    offline = json.loads(run.stdout)["evaluations"]
+    said = ("compliance", "reason", "annotation", "name", "launchTemplate")
+
+    def verdicts(findings):
+        return {each["resourceId"]: [each.get(key) for key in said] for each in findings}
+
+    assert verdicts(offline) == verdicts(live.values())
+    assert len(offline) == 2 + 2 + 1 + 5
+
+
+def test_groups_are_evaluated_by_what_they_launch_next(cloud):
+    web = Launches(cloud).web
     found, _ = cloud.scan(*HERE, "--type", "auto-scaling-group", "--owner-tag", "team")
     verdicts = {each["name"]: (each["compliance"], each["reason"]) for each in found.values()}
     assert verdicts == {
