@@ -3,6 +3,8 @@
 import csv
 import json
 
+import pytest
+
 from support.command_line import HERE, OWN
 
 TEMPLATE = "aws:ec2launchtemplate:id"
@@ -167,6 +169,22 @@ def test_sources_that_launch_more_instances_are_named(cloud, journal):
         f"- Auto Scaling group old {place}1 of these instances): check what it launches, it has no launch "
         "template",
     ]
+
+
+@pytest.mark.parametrize(("parameters", "is_named"), [("{}", True), ('{"defaultsCompliant":"true"}', False)])
+def test_a_template_whose_ami_requires_tokens_is_named_unless_that_complies(
+    cloud, journal, parameters, is_named
+):
+    ec2 = cloud.client("ec2")
+    cloud.simulate(imds_support={"ami-12c6146b": "v2.0"})
+    template = ec2.create_launch_template(
+        LaunchTemplateName="web", LaunchTemplateData={"ImageId": "ami-12c6146b"}
+    )["LaunchTemplate"]["LaunchTemplateId"]
+    tag(cloud, cloud.instances(1), **{TEMPLATE: template})
+    run = cloud.remediate(journal, *HERE, "--usage-days", "0", "--parameters", parameters)
+    assert run.returncode == 0, run.stderr
+    named = f"- launch template {template} (account {OWN}, us-east-1; 1 of these instances): tokens not set"
+    assert (named in run.stderr) == is_named
 
 
 def test_permission_that_is_missing_for_the_plan_is_named_with_its_policy(cloud, intercepted, journal):

@@ -60,7 +60,7 @@ def test_usage_is_checked_and_the_template_is_named(cloud, journal):
     cloud.no_imdsv1_calls(quiet)
     cloud.imdsv1_calls(used, 7)
     template = cloud.client("ec2").create_launch_template(
-        LaunchTemplateName="web", LaunchTemplateData={"InstanceType": "t3.micro"}
+        LaunchTemplateName="web", LaunchTemplateData={"ImageId": "ami-12c6146b"}
     )["LaunchTemplate"]["LaunchTemplateId"]
     tags = [{"Key": "aws:ec2launchtemplate:id", "Value": template}]
     cloud.client("ec2").create_tags(Resources=[quiet], Tags=tags)

@@ -30,8 +30,10 @@ def test_new_version_requires_tokens_and_becomes_the_default(cloud):
     assert run.status == "Success", run.failures
     assert run.outputs == {
         "Before.Finding": "HttpTokens was optional in the default version.",
+        "ReadUsage.Finding": "No running instance was launched from this template.",
         "Look.Version": "1",
         "CreateVersion.Version": "2",
+        "FindGroups.Finding": "No Auto Scaling group uses another version than the default version, 2.",
     }
     old, new = versions(cloud, template)
     assert old["LaunchTemplateData"] == before["LaunchTemplateData"]
@@ -140,7 +142,8 @@ def test_compliant_template_is_not_changed(cloud, options, finding):
     run = enforce(cloud, template)
     assert run.status == "Success", run.failures
     assert run.outputs["Before.Finding"] == finding
-    assert cloud.calls == ["DescribeLaunchTemplateVersions"]
+    assert all(call.startswith("Describe") for call in cloud.calls)
+    assert len(versions(cloud, template)) == 1
 
 
 def test_missing_template_is_reported(cloud):
@@ -154,3 +157,133 @@ def test_outputs_name_the_previous_default_version(cloud):
     run = enforce(cloud, template)
     cloud.ec2.modify_launch_template(LaunchTemplateId=template, DefaultVersion=run.outputs["Look.Version"])
     assert [version["DefaultVersion"] for version in versions(cloud, template)] == [True, False]
+
+
+def launched(cloud, template, count=1, version="1", **options):
+    """Launches instances as EC2 tags those of a launch template, and returns their ids."""
+    instances = cloud.launch(cloud.ec2, count, **options)
+    for each in instances:
+        cloud.tag(each, "aws:ec2launchtemplate:id", template)
+        cloud.tag(each, "aws:ec2launchtemplate:version", version)
+    return instances
+
+
+def test_instances_that_use_imdsv1_prevent_any_change(cloud):
+    template = launch_template(cloud, HttpTokens="optional")
+    quiet, busy, refused = launched(cloud, template, 3)
+    cloud.no_imdsv1_calls(quiet)
+    cloud.imdsv1_calls(busy, 7)
+    cloud.imdsv1_calls(refused, 2, metric="MetadataNoTokenRejected")
+    run = enforce(cloud, template)
+    assert run.status == "Failed"
+    (failure,) = run.failures
+    assert failure.removeprefix("ReadUsage: Exception: ") == (
+        "Instances that were launched from this template made 9 IMDSv1 calls in the last 14 days: "
+        f"{busy} (7), {refused} (2). Such calls would fail on new instances, so no version was created. "
+        "Update the software that uses IMDSv1, or run with Force=true."
+    )
+    assert len(versions(cloud, template)) == 1
+    assert enforce(cloud, template, UsageLookbackDays=0).status == "Success"
+
+
+def test_calls_of_other_instances_and_older_calls_do_not_matter(cloud):
+    template = launch_template(cloud, HttpTokens="optional")
+    (mine,) = launched(cloud, template)
+    (other,) = launched(cloud, "lt-0123456789abcdef0")
+    (stopped,) = launched(cloud, template)
+    for each in range(14):
+        cloud.imdsv1_calls(mine, 0, days_ago=each)
+    cloud.imdsv1_calls(mine, 9, days_ago=20)
+    cloud.imdsv1_calls(other, 9)
+    cloud.imdsv1_calls(stopped, 9)
+    cloud.ec2.stop_instances(InstanceIds=[stopped])
+    run = enforce(cloud, template)
+    assert run.status == "Success", run.failures
+    finding = "1 running instance of this template made 0 IMDSv1 calls in the last 14 days."
+    assert run.outputs["ReadUsage.Finding"] == finding
+
+
+@pytest.mark.parametrize(("parameters", "status"), [
+    ({}, "Failed"),
+    ({"OnUnknownUsage": "Proceed"}, "Success"),
+    ({"Force": True}, "Success"),
+])  # fmt: skip
+def test_unknown_usage_prevents_any_change_unless_it_is_accepted(cloud, parameters, status):
+    template = launch_template(cloud, HttpTokens="optional")
+    young, _ = launched(cloud, template, 2)
+    cloud.imdsv1_calls(young, 0)  # covers less than half of the look-back period
+    run = enforce(cloud, template, **parameters)
+    assert run.status == status
+    if status == "Failed":
+        assert "None of the 2 running instances that were launched from this template" in run.failures[0]
+
+
+def test_force_enforces_on_a_template_in_use(cloud):
+    template = launch_template(cloud, HttpTokens="optional")
+    (busy,) = launched(cloud, template)
+    cloud.imdsv1_calls(busy, 7)
+    run = enforce(cloud, template, Force=True)
+    assert run.status == "Success", run.failures
+    finding = "1 running instance of this template made 7 IMDSv1 calls in the last 14 days."
+    assert run.outputs["ReadUsage.Finding"] == finding
+
+
+def test_more_instances_than_one_request_takes(cloud):
+    template = launch_template(cloud, HttpTokens="optional")
+    instances = launched(cloud, template, 251)
+    cloud.imdsv1_calls(instances[250], 3)
+    run = enforce(cloud, template)
+    assert f"made 3 IMDSv1 calls in the last 14 days: {instances[250]} (3). Such" in run.failures[0]
+    assert cloud.calls.count("GetMetricData") == 2
+
+
+def test_incomplete_data_prevents_any_change(cloud):
+    template = launch_template(cloud, HttpTokens="optional")
+    launched(cloud, template)
+
+    def fail(parsed, **_):
+        parsed["MetricDataResults"][1]["StatusCode"] = "InternalError"
+
+    cloud.recorded("cloudwatch").meta.events.register("after-call.cloudwatch.GetMetricData", fail)
+    run = enforce(cloud, template, Force=True)
+    assert run.status == "Failed"
+    assert (
+        "CloudWatch did not return all of the data of 1 metric, so no version was created." in run.failures[0]
+    )
+
+
+def test_groups_that_use_other_versions_are_named(cloud):
+    template = launch_template(cloud, HttpTokens="optional")
+    autoscaling = cloud.client("autoscaling")
+
+    def group(name, **launches):
+        autoscaling.create_auto_scaling_group(
+            AutoScalingGroupName=name, MinSize=0, MaxSize=1, AvailabilityZones=["us-east-1a"], **launches
+        )
+
+    def version(number):
+        return {"LaunchTemplateId": template, "Version": number}
+
+    group("default", LaunchTemplate=version("$Default"))
+    group("latest", LaunchTemplate=version("$Latest"))
+    group("pinned", LaunchTemplate=version("1"))
+    overrides = [{"LaunchTemplateSpecification": version("1")}, {"InstanceType": "m7i.large"}]
+    mixed = {"LaunchTemplateSpecification": version("$Default"), "Overrides": overrides}
+    group("mixed", MixedInstancesPolicy={"LaunchTemplate": mixed})
+    for number in range(101):  # more than a page
+        group(f"other-{number}", LaunchTemplate={"LaunchTemplateId": template, "Version": "$Default"})
+    run = enforce(cloud, template)
+    assert run.status == "Success", run.failures
+    assert run.outputs["FindGroups.Finding"] == (
+        "These Auto Scaling groups do not use the default version, 2: mixed (version 1), pinned (version 1)."
+    )
+    # Without a new default version, the groups that use the latest one are the others.
+    template = cloud.ec2.create_launch_template(
+        LaunchTemplateName="kept",
+        LaunchTemplateData={"ImageId": "ami-12c6146b", "InstanceType": "t3.micro"},
+    )["LaunchTemplate"]["LaunchTemplateId"]
+    group("kept-latest", LaunchTemplate=version("$Latest"))
+    run = enforce(cloud, template, SetDefaultVersion=False)
+    assert run.outputs["FindGroups.Finding"] == (
+        "These Auto Scaling groups do not use the default version, 1: kept-latest (version $Latest)."
+    )

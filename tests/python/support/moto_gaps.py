@@ -36,6 +36,8 @@ class Simulation:
     stale_reads: int = 0
     # The account-level defaults, by account and Region.
     account_defaults: dict = field(default_factory=dict)
+    # What AMIs say about IMDS, by their IDs.
+    imds_support: dict = field(default_factory=dict)
     # The AWS services that manage launch templates, by the ID of the template.
     template_operators: dict = field(default_factory=dict)
 
@@ -201,6 +203,14 @@ def without_snapshots(value):
     return [without_snapshots(each) for each in value] if isinstance(value, list) else value
 
 
+def describe_images(self, original=EC2Response.describe_images):
+    """Returns what AMIs say about IMDS (`ImdsSupport`)."""
+    answer = original(self)
+    for image in answer.result["Images"]:
+        image.imds_support = simulated.imds_support.get(image.id)
+    return answer
+
+
 def validate_outputs(self):
     """Accepts the outputs of every stack.
 
@@ -248,6 +258,7 @@ CloudWatchBackend.get_metric_statistics = get_metric_statistics
 ResourceMap.validate_outputs = validate_outputs
 Instance.start = start
 EC2Response.modify_instance_metadata_options = modify_options
+EC2Response.describe_images = describe_images
 EC2Response.describe_instances = describe_instances
 EC2Response.get_instance_metadata_defaults = get_defaults
 EC2Response.modify_instance_metadata_defaults = modify_defaults

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from unittest.mock import patch
 
 import yaml
 from botocore import xform_name
@@ -238,15 +239,17 @@ def branch(_client, inputs, _timeout):
     return inputs["Default"]
 
 
-def execute_script(_client, inputs, _timeout):
+def execute_script(client, inputs, _timeout):
+    """Calls the handler of a script. Its clients are those of the execution, with the role of the runbook."""
     check_keys(inputs, {"Runtime", "Handler", "InputPayload", "Script"}, "aws:executeScript")
     size = len(json.dumps(inputs["InputPayload"]))
     if size > LARGEST_PAYLOAD:
         raise StepError(f"InputPayload has {size} bytes, more than {LARGEST_PAYLOAD}")
     try:
-        answer = handler(inputs["Script"], inputs["Handler"])(
-            json.loads(json.dumps(inputs["InputPayload"])), {}
-        )
+        with patch("boto3.client", client):
+            answer = handler(inputs["Script"], inputs["Handler"])(
+                json.loads(json.dumps(inputs["InputPayload"])), {}
+            )
         return {"Payload": json.loads(json.dumps(answer))}
     except Exception as error:
         raise StepError(f"{type(error).__name__}: {error}") from error
