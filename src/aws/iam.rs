@@ -2,17 +2,19 @@
 //! (<https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>).
 
 /// The operations whose IAM action is of another service than EC2, by that service.
-const ACTIONS: [(&str, &str); 12] = [
+const ACTIONS: [(&str, &str); 14] = [
     ("AssumeRole", "sts:AssumeRole"),
     ("DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingGroups"),
     ("DescribeAutomationExecutions", "ssm:DescribeAutomationExecutions"),
     ("DescribeAutomationStepExecutions", "ssm:DescribeAutomationStepExecutions"),
     ("DescribeDocument", "ssm:DescribeDocument"),
     ("DescribeLaunchConfigurations", "autoscaling:DescribeLaunchConfigurations"),
+    ("DescribeScalingActivities", "autoscaling:DescribeScalingActivities"),
     ("GetAccountInformation", "account:GetAccountInformation"),
     ("GetAutomationExecution", "ssm:GetAutomationExecution"),
     ("GetCallerIdentity", "sts:GetCallerIdentity"),
     ("GetMetricData", "cloudwatch:GetMetricData"),
+    ("ListMetrics", "cloudwatch:ListMetrics"),
     ("StartAutomationExecution", "ssm:StartAutomationExecution"),
     ("StopAutomationExecution", "ssm:StopAutomationExecution"),
 ];

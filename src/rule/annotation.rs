@@ -11,6 +11,7 @@ use super::launch::{
     AccountDefaults, DefaultsManager, Effective, EffectiveOptions, Image, LaunchOrigin, SetBy,
 };
 use super::launched_by::{LaunchedBy, TemplateVersion};
+use super::reason::Reason;
 use super::resource::{HttpTokens, Lifecycle, OptionsState, Resource, ResourceType};
 
 /// The longest annotation, in UTF-16 code units.
@@ -150,9 +151,20 @@ fn image_name(image: &Image<'_>) -> String {
     image.id().map_or_else(|| "the AMI".to_owned(), |id| format!("the AMI {}", excerpt(id)))
 }
 
+/// Explains what EC2 would do with a launch; `finding` says why.
+pub(super) fn launch(reason: Reason, finding: &str) -> String {
+    match reason {
+        Reason::LaunchRefused => format!("EC2 would refuse the launch. {finding}"),
+        Reason::LaunchMayBeRefused => format!("EC2 may refuse the launch. {finding}"),
+        _ => finding.to_owned(),
+    }
+}
+
 /// What decides on tokens where what launches instances does not set them.
 pub(super) struct DefaultTokens<'a> {
     pub(super) requires_tokens: Effective<bool>,
+    /// Whether the account-level defaults are known, so that only the AMI can be unknown.
+    pub(super) are_defaults_known: bool,
     pub(super) image: &'a Image<'a>,
     /// EC2 refuses launches that allow IMDSv1.
     pub(super) is_enforced: bool,
@@ -163,7 +175,10 @@ impl DefaultTokens<'_> {
     /// instance would get.
     fn clause(&self) -> Option<String> {
         let clause = match self.requires_tokens {
-            Effective::Unknown => return None,
+            Effective::Unknown if !self.are_defaults_known => return None,
+            Effective::Unknown => {
+                "; the AMI, which is not known, decides whether tokens are required.".to_owned()
+            }
             Effective::Set(true, SetBy::Image) => {
                 format!("; today {} requires tokens.", image_name(self.image))
             }
@@ -435,8 +450,12 @@ mod tests {
     #[test]
     fn what_an_instance_would_get_today_is_explained() {
         let image = Image::RequiresTokens("ami-1".into());
-        let default =
-            |requires_tokens, is_enforced| DefaultTokens { requires_tokens, image: &image, is_enforced };
+        let default = |requires_tokens, is_enforced| DefaultTokens {
+            requires_tokens,
+            are_defaults_known: requires_tokens != Effective::Unknown,
+            image: &image,
+            is_enforced,
+        };
         let set = |value, by| Effective::Set(value, by);
         for (default, expected) in [
             (

@@ -79,6 +79,12 @@ impl<'a> LaunchedBy<'a> {
             .find_map(|(key, launcher_type)| Some(Self { launcher_type, id: resource.tag(key)?.into() }))
     }
 
+    /// Returns the Auto Scaling group with this name.
+    #[must_use]
+    pub fn auto_scaling_group(name: String) -> LaunchedBy<'static> {
+        LaunchedBy { launcher_type: "AWS::AutoScaling::AutoScalingGroup", id: name.into() }
+    }
+
     /// Returns a value that borrows nothing.
     #[must_use]
     pub fn into_owned(self) -> LaunchedBy<'static> {

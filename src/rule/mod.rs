@@ -4,6 +4,7 @@
 //! - [`resource`]: what a verdict depends on, whatever it was read from.
 //! - [`verdict`]: [`verdict::evaluate`], the one function that judges a resource.
 //! - [`reason`]: the reason of a verdict, in a few words.
+//! - [`if_enforced`]: what EC2 would do with the next launch if it enforced IMDSv2.
 //! - [`launch`]: what the next launch would get, from its own options, the account-level defaults and the AMI.
 //! - [`launched_by`]: what launched an instance, by its tags.
 //! - [`remedy`]: the AWS CLI command that makes a resource compliant.
@@ -13,6 +14,7 @@
 mod annotation;
 pub mod enforcement;
 mod exemption;
+pub mod if_enforced;
 pub mod launch;
 pub mod launched_by;
 pub mod policy;

@@ -27,6 +27,12 @@ pub enum Reason {
     EndpointDisabled,
     /// EC2 refuses launches that allow IMDSv1.
     TokensEnforced,
+    /// EC2 would refuse the launch if it enforced IMDSv2.
+    LaunchRefused,
+    /// EC2 may refuse the launch if it enforced IMDSv2: that depends on an AMI that is not known.
+    LaunchMayBeRefused,
+    /// EC2 would allow the launch if it enforced IMDSv2.
+    LaunchAllowed,
     /// The exemption tag applies.
     Exempt,
     /// The resource was deleted, or EC2 does not know it.
@@ -50,12 +56,16 @@ impl Reason {
     #[must_use]
     pub fn compliance(self) -> Compliance {
         match self {
-            Self::TokensOptional | Self::TokensNotSet | Self::TokensUnknown | Self::HopLimit => {
-                Compliance::NonCompliant
-            }
+            Self::TokensOptional
+            | Self::TokensNotSet
+            | Self::TokensUnknown
+            | Self::HopLimit
+            | Self::LaunchRefused
+            | Self::LaunchMayBeRefused => Compliance::NonCompliant,
             Self::TokensRequired
             | Self::ChangePending
             | Self::RequiredByDefault
+            | Self::LaunchAllowed
             | Self::EndpointDisabled
             | Self::TokensEnforced => Compliance::Compliant,
             Self::Exempt
@@ -82,6 +92,9 @@ impl Reason {
             Self::RequiredByDefault => "required by default",
             Self::EndpointDisabled => "IMDS disabled",
             Self::TokensEnforced => "tokens enforced",
+            Self::LaunchRefused => "launch refused",
+            Self::LaunchMayBeRefused => "may be refused",
+            Self::LaunchAllowed => "launch allowed",
             Self::Exempt => "exempt",
             Self::Gone => "gone",
             Self::Terminated => "terminated",
@@ -122,6 +135,9 @@ mod tests {
             (Reason::RequiredByDefault, Compliance::Compliant, "required by default"),
             (Reason::EndpointDisabled, Compliance::Compliant, "IMDS disabled"),
             (Reason::TokensEnforced, Compliance::Compliant, "tokens enforced"),
+            (Reason::LaunchRefused, Compliance::NonCompliant, "launch refused"),
+            (Reason::LaunchMayBeRefused, Compliance::NonCompliant, "may be refused"),
+            (Reason::LaunchAllowed, Compliance::Compliant, "launch allowed"),
             (Reason::Exempt, Compliance::NotApplicable, "exempt"),
             (Reason::Gone, Compliance::NotApplicable, "gone"),
             (Reason::Terminated, Compliance::NotApplicable, "terminated"),

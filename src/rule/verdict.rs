@@ -202,16 +202,21 @@ fn decide_source(
 }
 
 /// Metadata options, and what applies where they are not set.
-struct Settings<'a> {
-    subject: Subject<'a>,
-    options: Option<&'a MetadataOptions<'a>>,
-    image: &'a Image<'a>,
-    defaults: Option<&'a AccountDefaults<'a>>,
+pub(super) struct Settings<'a> {
+    pub(super) subject: Subject<'a>,
+    pub(super) options: Option<&'a MetadataOptions<'a>>,
+    pub(super) image: &'a Image<'a>,
+    pub(super) defaults: Option<&'a AccountDefaults<'a>>,
 }
 
 impl Settings<'_> {
+    /// Returns the options that the next launch would get.
+    pub(super) fn effective(&self) -> EffectiveOptions {
+        EffectiveOptions::of(self.options, self.defaults, self.image)
+    }
+
     /// The lines of the verdict table that depend on metadata options.
-    fn decide(&self, policy: &Policy) -> (Reason, Cow<'static, str>) {
+    pub(super) fn decide(&self, policy: &Policy) -> (Reason, Cow<'static, str>) {
         let Self { subject, defaults, .. } = self;
         let options = self.options.unwrap_or(&MetadataOptions::UNSET);
         if options.http_endpoint == HttpEndpoint::Disabled && policy.disabled_endpoint_compliant {
@@ -229,7 +234,7 @@ impl Settings<'_> {
         let effective = match subject {
             Subject::Instance => None,
             _ if options.http_tokens != HttpTokens::Unset => None,
-            _ => Some(EffectiveOptions::of(self.options, *defaults, self.image)),
+            _ => Some(self.effective()),
         };
         if let Some(effective) = effective.filter(|_| policy.defaults_compliant) {
             if effective.endpoint_enabled.is(&false) && policy.disabled_endpoint_compliant {
@@ -246,6 +251,7 @@ impl Settings<'_> {
         }
         let default = effective.map(|effective| annotation::DefaultTokens {
             requires_tokens: effective.requires_tokens,
+            are_defaults_known: defaults.is_some(),
             image: self.image,
             is_enforced: defaults.is_some_and(|defaults| defaults.http_tokens_enforced),
         });

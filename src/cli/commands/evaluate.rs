@@ -109,8 +109,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
     let failures = unreadable_inputs(unreadable);
     // What a file does not contain may still exist.
     let comparison = comparison.map(|comparison| comparison.conclude(|_, _| false));
-    let conclusion =
-        Conclusion { summary, failures: &failures, comparison: comparison.as_ref(), left_out: 0 };
+    let conclusion = Conclusion {
+        summary,
+        failures: &failures,
+        comparison: comparison.as_ref(),
+        terminated: None,
+        left_out: 0,
+    };
     output.finish(&conclusion).context("cannot write the output")?;
     if unreadable == 0 && summary.is_empty() && !args.allow_empty {
         messages::error(match records {

@@ -40,7 +40,9 @@ enum CommandName {
 const SCAN: &[&str] = &[
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeLaunchConfigurations",
+    "autoscaling:DescribeScalingActivities",
     "cloudwatch:GetMetricData",
+    "cloudwatch:ListMetrics",
     "ec2:DescribeImages",
     "ec2:DescribeInstances",
     "ec2:DescribeLaunchTemplateVersions",

@@ -6,10 +6,12 @@
 //! - `failures`: what could not be read or entered, a line for each cause.
 //! - `instance`: one instance: described, changed, verified.
 //! - `usage`: IMDSv1 calls, as CloudWatch counts them.
+//! - `terminated`: the IMDSv1 calls of instances that no longer exist.
 
 pub(crate) mod accounts;
 pub(crate) mod failures;
 pub(crate) mod instance;
 mod profile;
 mod regions;
+pub(crate) mod terminated;
 pub(crate) mod usage;

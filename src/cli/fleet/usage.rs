@@ -32,6 +32,8 @@ const NO_TOKEN_REJECTED: Metric = Metric { prefix: 'r', name: "MetadataNoTokenRe
 /// Every running instance has it: if it has data and `NO_TOKEN_REJECTED` has none, nothing was rejected.
 const CPU_UTILIZATION: Metric = Metric { prefix: 'c', name: "CPUUtilization", counts_calls: false };
 
+/// The names of the metrics that count IMDSv1 calls.
+pub(crate) const CALL_METRICS: [&str; 2] = [NO_TOKEN.name, NO_TOKEN_REJECTED.name];
 /// The metrics of all IMDSv1 calls. Rejected ones are of instances whose enforcement was undone.
 const CALLS: &[Metric] = &[NO_TOKEN, NO_TOKEN_REJECTED];
 /// The metrics that show whether a change rejects calls.

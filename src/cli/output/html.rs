@@ -71,7 +71,8 @@ impl<W: Write> Output for Html<W> {
     }
 
     fn finish(&mut self, conclusion: &Conclusion<'_>) -> io::Result<()> {
-        let Conclusion { mut summary, failures, comparison, left_out } = *conclusion;
+        let Conclusion { mut summary, failures, comparison, terminated, left_out } = *conclusion;
+        self.sources.add_terminated(terminated);
         summary.not_applicable = summary.not_applicable.saturating_sub(self.others);
         let (sources, _) = std::mem::take(&mut self.sources).into_open();
         self.json.end(&Rest { others: self.others, left_out, failures, sources, summary, comparison })?;

@@ -3,11 +3,13 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::json;
 use serde_json::ser::Formatter;
 
+use super::terminated::Terminated;
 use super::{Conclusion, Finding, Output};
+use crate::cli::comparison::ComparisonSummary;
 use crate::cli::terminal::printable::is_invisible;
+use crate::rule::verdict::Summary;
 
 /// An object with a list that is written as it grows.
 pub(crate) struct JsonList<W> {
@@ -54,12 +56,20 @@ impl<W: Write> Output for JsonList<W> {
     }
 
     fn finish(&mut self, conclusion: &Conclusion<'_>) -> io::Result<()> {
-        let Conclusion { summary, comparison, .. } = conclusion;
-        match comparison {
-            None => self.end(&json!({"summary": summary})),
-            Some(comparison) => self.end(&json!({"comparison": comparison, "summary": summary})),
-        }
+        let Conclusion { summary, comparison, terminated, .. } = *conclusion;
+        self.end(&Rest { comparison, terminated, summary })
     }
+}
+
+/// The fields that end the output.
+#[derive(Serialize)]
+struct Rest<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comparison: Option<&'a ComparisonSummary>,
+    /// The terminated instances that made IMDSv1 calls, if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    terminated: Option<&'a [Terminated]>,
+    summary: Summary,
 }
 
 /// Writes a value as JSON that is safe to show: what is not displayed, or changes how the text around it is
@@ -89,6 +99,8 @@ impl Formatter for Printable {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -4,6 +4,7 @@
 //!   `batch_directory` is a directory of files.
 //! - `finding`: a resource with its verdict.
 //! - `sources`: what launches instances, with the instances that it launched.
+//! - `terminated`: an instance that no longer exists, and made IMDSv1 calls.
 //! - `table`, `json`, `csv`, `html`, `asff`, `commands`: findings; `shown` leaves out some of them.
 //! - `changes`: the results of changes.
 
@@ -20,6 +21,7 @@ mod json;
 mod shown;
 mod sources;
 pub(crate) mod table;
+pub(crate) mod terminated;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,7 @@ use self::batch_directory::BatchDirectory;
 use self::destination::{Destination, Replacement};
 use self::shown::Shown;
 use self::table::TableOptions;
+use self::terminated::Terminated;
 use crate::cli::comparison::ComparisonSummary;
 use crate::cli::filter::ShownOptions;
 use crate::cli::terminal::messages;
@@ -97,6 +100,12 @@ impl OutputOptions {
         self.format == Format::Table
     }
 
+    /// Returns whether the output is for Security Hub.
+    #[cfg(feature = "live")]
+    pub(crate) fn is_asff(&self) -> bool {
+        self.format == Format::Asff
+    }
+
     /// Returns the output file; `None` is standard output.
     pub(crate) fn file(&self) -> Option<&Path> {
         output_file(self.output.as_deref())
@@ -110,6 +119,8 @@ pub(crate) struct Conclusion<'a> {
     pub(crate) failures: &'a [String],
     /// What changed since an earlier scan, if there is one to compare with.
     pub(crate) comparison: Option<&'a ComparisonSummary>,
+    /// The terminated instances that made IMDSv1 calls, if they were asked for.
+    pub(crate) terminated: Option<&'a [Terminated]>,
     /// The number of resources that `--only` and `--limit` leave out.
     pub(crate) left_out: u64,
 }

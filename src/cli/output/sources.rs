@@ -7,11 +7,15 @@ use serde::Serialize;
 
 use super::Finding;
 use super::table::usage_counts::UsageCounts;
+use super::terminated::Terminated;
 use crate::rule::reason::Reason;
 use crate::rule::verdict::Compliance;
 
 /// The name of what has no known source.
 const NONE: &str = "(none)";
+
+/// The name of the unknown source of terminated instances.
+const TERMINATED: &str = "terminated, source unknown";
 
 /// The sources in some findings.
 #[derive(Debug, Default)]
@@ -76,6 +80,16 @@ impl Sources {
         source.is_managed |= finding.managed_by.is_some();
         if let Some(usage) = finding.usage {
             source.usage.add(usage);
+        }
+    }
+
+    /// Adds the calls of instances that no longer exist to their sources.
+    pub(super) fn add_terminated(&mut self, terminated: Option<&[Terminated]>) {
+        for each in terminated.unwrap_or_default() {
+            let (account_id, region) = (each.account_id.clone(), each.region.clone());
+            let key =
+                Key { account_id, region, name: each.source().unwrap_or_else(|| TERMINATED.to_owned()) };
+            self.sources.entry(key).or_default().imdsv1_calls += each.imdsv1_calls;
         }
     }
 
@@ -149,6 +163,7 @@ mod tests {
     use super::*;
     use crate::cli::output::FindingContext;
     use crate::rule::launch::{LaunchOrigin, LaunchSettings, LaunchSource, SourceSettings};
+    use crate::rule::launched_by::LaunchedBy;
     use crate::rule::policy::Policy;
     use crate::rule::resource::{MetadataOptions, Resource, ResourceType, Tag};
     use crate::rule::verdict::evaluate;
@@ -211,6 +226,32 @@ mod tests {
         ];
         let expected = expected.map(|(name, counts, next, first)| (name.to_owned(), counts, next, first));
         assert_eq!(rows(sources), expected);
+    }
+
+    #[test]
+    fn calls_of_terminated_instances_belong_to_their_source() {
+        let mut sources = Sources::default();
+        add(&mut sources, &instance(Some("web"), "required"), None);
+        let terminated = |group: Option<&str>, imdsv1_calls| Terminated {
+            account_id: String::new(),
+            region: String::new(),
+            instance_id: "i-2".to_owned(),
+            imdsv1_calls,
+            launched_by: group.map(|name| LaunchedBy::auto_scaling_group(name.to_owned())),
+        };
+        sources.add_terminated(Some(&[
+            terminated(Some("web"), 5),
+            terminated(Some("web"), 2),
+            terminated(None, 1),
+        ]));
+        let expected = [
+            ("web (Auto Scaling group)", [0, 1, 7], None, "find what calls IMDSv1"),
+            ("terminated, source unknown", [0, 0, 1], None, "find what calls IMDSv1"),
+        ];
+        assert_eq!(
+            rows(sources),
+            expected.map(|(name, counts, next, first)| (name.to_owned(), counts, next, first))
+        );
     }
 
     #[test]

@@ -67,6 +67,12 @@ impl LaunchFacts {
         }
     }
 
+    /// Reports defaults that cannot be read as an error, whatever the policy says.
+    #[must_use]
+    pub fn with_required_defaults(self) -> Self {
+        Self { are_defaults_required: true, ..self }
+    }
+
     pub(super) fn clients(&self) -> ResourceClients {
         self.clients.clone()
     }

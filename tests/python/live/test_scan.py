@@ -296,3 +296,71 @@ def test_missing_credentials_are_reported(cloud):
     run = cloud.imdsv2("scan", *HERE, environment=without_credentials)
     assert run.returncode == 2
     assert run.stderr.startswith("error: no AWS credentials found: set AWS_PROFILE")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "ami", "refused"),
+    [
+        # The account decides where nothing is set.
+        ("required", None, {"web", "pinned", "default"}),
+        ("optional", "v2.0", {"web", "unset", "pinned", "default", "old", "mixed"}),
+        # Then the AMI decides.
+        (None, "v2.0", {"web", "pinned", "default"}),
+        (None, None, {"web", "unset", "pinned", "default", "old", "mixed"}),
+    ],
+)
+def test_launches_that_enforcement_would_refuse_are_known_before(cloud, tokens, ami, refused):
+    Launches(cloud)
+    cloud.instances(1)  # an instance launches nothing
+    level = {"ManagedBy": "account"} | ({"HttpTokens": tokens} if tokens else {})
+    imds_support = {"ami-12c6146b": ami} if ami else {}
+    cloud.simulate(account_defaults={(OWN, "us-east-1"): level}, imds_support=imds_support)
+    run = cloud.imdsv2("scan", *HERE, "--if-enforced", "--format", "json")
+    found = json.loads(run.stdout)["evaluations"]
+    by_reason = {}
+    for each in found:
+        by_reason.setdefault(each["reason"], set()).add(each["name"])
+    # A launch configuration and a group are called "old".
+    allowed = {"web", "unset", "old", "pinned", "default", "latest", "mixed"} - refused
+    assert by_reason == {"launch refused": refused, "launch allowed": allowed}
+    assert run.returncode == 1
+    count = len([each for each in found if each["reason"] != "launch allowed"])
+    assert f"it would refuse, or might refuse, the next launch of {count} of 8 launch sources" in run.stderr
+
+
+def test_enforcement_can_be_enabled_when_nothing_would_be_refused(cloud):
+    run = cloud.imdsv2("scan", *HERE, "--if-enforced")
+    assert run.returncode == 0
+    assert "it would allow the next launch of all 0 launch sources" in run.stderr
+
+
+def test_calls_of_terminated_instances_are_charged_to_what_launched_them(cloud):
+    web, other, quiet, running = cloud.instances(4, tokens="required")
+    for instance, calls in ((web, 7), (other, 2), (quiet, 0), (running, 5)):
+        cloud.imdsv1_calls(instance, calls)
+    cloud.client("ec2").terminate_instances(InstanceIds=[web, other, quiet])
+    activity = {"AutoScalingGroupName": "web", "Description": f"Terminating EC2 instance: {web}"}
+    cloud.simulate(scaling_activities=[{"AutoScalingGroupName": "batch", "Description": "Other"}, activity])
+    run = cloud.imdsv2("scan", *HERE, "--usage-days", "14", "--format", "json")
+    assert run.returncode == 0, run.stderr
+    place = {"accountId": OWN, "region": "us-east-1"}
+    launched_by = {"type": "AWS::AutoScaling::AutoScalingGroup", "id": "web"}
+    expected = [
+        {**place, "instanceId": web, "imdsv1Calls": 7, "launchedBy": launched_by},
+        {**place, "instanceId": other, "imdsv1Calls": 2},
+    ]
+    key = "instanceId"
+    terminated = json.loads(run.stdout)["terminated"]
+    assert sorted(terminated, key=lambda each: each[key]) == sorted(expected, key=lambda each: each[key])
+    assert (
+        "Terminated: 2 instances made 9 IMDSv1 calls in the last 14 days: 7 of web (Auto Scaling group), "
+        "2 of an unknown source"
+    ) in run.stderr
+    run = cloud.imdsv2("scan", *HERE, "--usage-days", "14", "--group-by", "source")
+    lines = [line.split() for line in run.stdout.splitlines()]
+    assert ["web", "(Auto", "Scaling", "group)", OWN, "us-east-1", "0", "0", "7"] in [
+        line[:9] for line in lines
+    ]
+    # What no longer exists has no tags.
+    run = cloud.imdsv2("scan", *HERE, "--usage-days", "14", "--tag", "team=web")
+    assert "Terminated" not in run.stderr

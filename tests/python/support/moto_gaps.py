@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from moto.account.responses import AccountResponse
 from moto.account.urls import url_paths as account_urls
+from moto.autoscaling.responses import AutoScalingResponse
 from moto.cloudformation.parsing import ResourceMap
 from moto.cloudwatch.models import CloudWatchBackend, Statistics
 from moto.core.common_models import CloudFormationModel
@@ -36,6 +37,8 @@ class Simulation:
     stale_reads: int = 0
     # The account-level defaults, by account and Region.
     account_defaults: dict = field(default_factory=dict)
+    # What the activities of Auto Scaling groups say, those of deleted groups included.
+    scaling_activities: tuple | list = ()
     # What AMIs say about IMDS, by their IDs.
     imds_support: dict = field(default_factory=dict)
     # The AWS services that manage launch templates, by the ID of the template.
@@ -211,6 +214,16 @@ def describe_images(self, original=EC2Response.describe_images):
     return answer
 
 
+def describe_scaling_activities(self):
+    """Returns the activities of all groups."""
+    assert self._get_param("IncludeDeletedGroups") in (True, "true")
+    activities = [
+        {"ActivityId": f"activity-{number}", "Cause": "", "StatusCode": "Successful", **each}
+        for number, each in enumerate(simulated.scaling_activities)
+    ]
+    return ActionResult({"Activities": activities})
+
+
 def validate_outputs(self):
     """Accepts the outputs of every stack.
 
@@ -254,6 +267,7 @@ def account_information(self):
 
 account_urls["{0}/getAccountInformation$"] = AccountResponse.dispatch
 AccountResponse.get_account_information = account_information
+AutoScalingResponse.describe_scaling_activities = describe_scaling_activities
 CloudWatchBackend.get_metric_statistics = get_metric_statistics
 ResourceMap.validate_outputs = validate_outputs
 Instance.start = start

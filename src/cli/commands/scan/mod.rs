@@ -12,14 +12,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Parser;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 
-use self::region_scan::{Message, RegionScan, judges};
+use self::region_scan::{Message, Question, RegionScan, judges};
 use self::usage_summary::UsageSummary;
 use crate::cli::comparison::Comparison;
 use crate::cli::exit::Completion;
@@ -27,6 +27,7 @@ use crate::cli::filter::{FilterOptions, parameters_option};
 use crate::cli::fleet::accounts::Selection;
 use crate::cli::fleet::failures::{self, Failure};
 use crate::cli::input::text;
+use crate::cli::output::terminated::Terminated;
 use crate::cli::output::{self, Basis, Conclusion, Output, OutputOptions};
 use crate::cli::terminal::messages;
 use crate::cli::terminal::screen::Progress;
@@ -43,7 +44,7 @@ const QUEUE: usize = 1_000;
 
 /// Evaluate existing resources, in every Region and account
 ///
-/// Lists instances, launch templates and launch configurations, and evaluates them as the AWS Config
+/// Lists instances, launch templates, launch configurations and Auto Scaling groups, and evaluates them as the AWS Config
 /// rule does; with the rule parameter accountDefaults=true, account-level defaults, too. Nothing is
 /// changed. A list that fails does not hide the others, nor what it returned before: the error is
 /// printed at the end, and the exit status is 2.
@@ -52,6 +53,7 @@ const QUEUE: usize = 1_000;
 Examples:
   imdsv2 scan
   imdsv2 scan --region eu-central-1,eu-west-1 --usage-days 14
+  imdsv2 scan --if-enforced
   imdsv2 scan --tag team=web --type instance --only non-compliant
   imdsv2 scan --parameters '{\"accountDefaults\":\"true\"}'
   imdsv2 scan --format json --output today.json --compare yesterday.json
@@ -72,6 +74,12 @@ pub(crate) struct Args {
     #[arg(help_heading = "Evaluation")]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=455))]
     usage_days: Option<u16>,
+
+    /// Report which launch templates, launch configurations and Auto Scaling groups could not launch instances if EC2
+    /// enforced IMDSv2 (`HttpTokensEnforced`); these count as non-compliant
+    #[arg(help_heading = "Evaluation")]
+    #[arg(long, conflicts_with_all = ["usage_days", "compare"])]
+    if_enforced: bool,
 
     /// Report what changed since an earlier scan: a file that `imdsv2 scan --format json` wrote, or - for standard
     /// input
@@ -103,6 +111,10 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let inputs: Vec<&Path> = inputs.chain(args.filter.files()).collect();
     text::check_stdin(&inputs)?;
     args.output.check_target(&inputs)?;
+    ensure!(
+        !(args.if_enforced && args.output.is_asff()),
+        "--format asff: --if-enforced reports no findings of compliance; use another format"
+    );
     let filter = args.filter.filter()?;
     let comparison = args.compare.as_deref().map(Comparison::with).transpose()?;
     let screen = &args.selection.environment.screen;
@@ -121,6 +133,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         filter,
         today: OffsetDateTime::now_utc().date(),
         usage_days: args.usage_days,
+        question: if args.if_enforced { Question::IfEnforced } else { Question::Compliance },
         slots: Semaphore::new(CONCURRENCY),
         shutdown,
     });
@@ -130,6 +143,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         comparison,
         summary: Summary::default(),
         usage: UsageSummary::default(),
+        terminated: Vec::new(),
         failures: Vec::new(),
         complete: fleet.regions.iter().map(|region| region.location.clone()).collect(),
     };
@@ -150,7 +164,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
 
 /// Writes what was held back, and prints failures, the summary of IMDSv1 calls, and the next command.
 fn conclude(args: &Args, unreachable: Vec<String>, results: Results<'_>) -> anyhow::Result<Completion> {
-    let Results { output, comparison, summary, usage, failures, complete } = results;
+    let Results { output, comparison, summary, usage, terminated, failures, complete } = results;
     let mut failures = failures::lines(&failures, "scan");
     failures.extend(unreachable);
     failures.sort();
@@ -160,8 +174,9 @@ fn conclude(args: &Args, unreachable: Vec<String>, results: Results<'_>) -> anyh
         complete.contains(place) && is_judged && !args.filter.is_any()
     };
     let comparison = comparison.map(|comparison| comparison.conclude(is_listed));
+    let terminated = args.usage_days.map(|_| terminated.as_slice());
     let conclusion =
-        Conclusion { summary, failures: &failures, comparison: comparison.as_ref(), left_out: 0 };
+        Conclusion { summary, failures: &failures, comparison: comparison.as_ref(), terminated, left_out: 0 };
     output.finish(&conclusion).context("cannot write the output")?;
     for failure in &failures {
         messages::error(failure);
@@ -172,6 +187,7 @@ fn conclude(args: &Args, unreachable: Vec<String>, results: Results<'_>) -> anyh
         }
         let options = args.options_for_next();
         match args.usage_days {
+            None if args.if_enforced => messages::note(&if_enforced(&summary)),
             Some(days) => usage.print(days, &options),
             None if args.output.is_table() && usage.instances > 0 => {
                 messages::note(&format!("Next: imdsv2 scan{options} --usage-days 14"));
@@ -183,12 +199,27 @@ fn conclude(args: &Args, unreachable: Vec<String>, results: Results<'_>) -> anyh
     Ok(Completion::of(failures.len(), findings).exit_zero(args.exit_zero))
 }
 
+/// Says what enabling `HttpTokensEnforced` would do.
+fn if_enforced(summary: &Summary) -> String {
+    let all = summary.compliant + summary.non_compliant + summary.not_applicable;
+    match summary.non_compliant {
+        0 => {
+            format!("If EC2 enforced IMDSv2 now, it would allow the next launch of all {all} launch sources")
+        }
+        refused => format!(
+            "If EC2 enforced IMDSv2 now, it would refuse, or might refuse, the next launch of {refused} of {all} launch \
+             sources"
+        ),
+    }
+}
+
 /// What the scans of Regions return.
 struct Results<'a> {
     output: &'a mut dyn Output,
     comparison: Option<Comparison>,
     summary: Summary,
     usage: UsageSummary,
+    terminated: Vec<Terminated>,
     failures: Vec<Failure>,
     /// The places of which nothing failed.
     complete: BTreeSet<Location>,
@@ -206,6 +237,12 @@ impl Results<'_> {
                     let comparison = self.comparison.as_mut();
                     scanned.finding.since = comparison.and_then(|each| each.since(&scanned.finding));
                     self.output.finding(&scanned.finding)?;
+                }
+                Message::Terminated(callers) => {
+                    for caller in &callers {
+                        self.usage.count_terminated(caller);
+                    }
+                    self.terminated.extend(callers);
                 }
                 Message::Failed(failure) => {
                     self.complete.remove(failure.location());

@@ -1,5 +1,6 @@
 //! The scan of one account and Region.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use time::{Date, OffsetDateTime};
@@ -10,10 +11,13 @@ use crate::aws::ApiError;
 use crate::cli::filter::Filter;
 use crate::cli::fleet::accounts::AccountRegion;
 use crate::cli::fleet::failures::Failure;
+use crate::cli::fleet::terminated;
 use crate::cli::fleet::usage::{self, Candidate};
+use crate::cli::output::terminated::Terminated;
 use crate::cli::output::{Finding, FindingContext};
 use crate::cli::terminal::shutdown::Shutdown;
 use crate::rule::enforcement::Usage;
+use crate::rule::if_enforced::evaluate_if_enforced;
 use crate::rule::policy::Policy;
 use crate::rule::resource::{InstanceFacts, Location, Resource, ResourceType};
 use crate::rule::usage::{UnknownReason, UsageState};
@@ -25,8 +29,19 @@ use crate::sources::ec2::region::{self, Visitor};
 /// What the scan of a Region sends.
 pub(super) enum Message {
     Scanned(Box<Scanned>),
+    /// The instances that no longer exist, and made IMDSv1 calls.
+    Terminated(Vec<Terminated>),
     Failed(Failure),
     Done,
+}
+
+/// What a scan asks about resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// Whether they comply with the policy.
+    Compliance,
+    /// Whether EC2 would refuse to launch from them, once it enforces IMDSv2.
+    IfEnforced,
 }
 
 /// A resource that was scanned.
@@ -44,6 +59,7 @@ pub(super) struct RegionScan {
     pub(super) filter: Filter,
     pub(super) today: Date,
     pub(super) usage_days: Option<u16>,
+    pub(super) question: Question,
     pub(super) slots: Semaphore,
     pub(super) shutdown: Shutdown,
 }
@@ -53,6 +69,8 @@ enum Stop {
     Ec2(Ec2Error),
     /// CloudWatch was not able to return how instances use IMDSv1.
     Usage(ApiError),
+    /// It is not known how terminated instances used IMDSv1.
+    TerminatedUsage(ApiError),
     Interrupted,
     /// The receiver is gone: the output has failed.
     NoReceiver,
@@ -113,6 +131,9 @@ impl Part {
                 (format!("cannot judge {self}: cannot describe {resource_id}"), Some(error))
             }
             Stop::Usage(error) => (format!("cannot query the IMDSv1 usage of {self}"), Some(error)),
+            Stop::TerminatedUsage(error) => {
+                ("cannot query the IMDSv1 usage of terminated instances".to_owned(), Some(error))
+            }
             Stop::Interrupted => (format!("{self} were not listed: interrupted"), None),
             Stop::NoReceiver => return None,
         };
@@ -137,7 +158,10 @@ impl RegionScan {
     pub(super) async fn run(&self, region: &AccountRegion, sender: &Sender<Message>) {
         let Ok(_slot) = self.slots.acquire().await else { return };
         let mut facts = LaunchFacts::new(&region.resources, &self.policy);
-        for part in PARTS.into_iter().filter(|part| part.is_judged_by(&self.policy, &self.filter)) {
+        if self.question == Question::IfEnforced {
+            facts = facts.with_required_defaults();
+        }
+        for part in PARTS.into_iter().filter(|part| self.lists(*part)) {
             let result = if self.shutdown.is_requested() {
                 Err(Stop::Interrupted)
             } else {
@@ -152,6 +176,14 @@ impl RegionScan {
         let _ = sender.send(Message::Done).await; // without a receiver, the output has failed
     }
 
+    fn lists(&self, part: Part) -> bool {
+        let is_asked = match self.question {
+            Question::Compliance => true,
+            Question::IfEnforced => !matches!(part, Part::Instances | Part::AccountDefaults),
+        };
+        is_asked && part.is_judged_by(&self.policy, &self.filter)
+    }
+
     async fn part(
         &self,
         part: Part,
@@ -159,15 +191,19 @@ impl RegionScan {
         facts: &mut LaunchFacts,
         sender: &Sender<Message>,
     ) -> Result<(), Stop> {
-        let mut judge = Judge { scan: self, region, sender, open_instances: Vec::new() };
+        let mut judge = Judge::new(self, region, sender);
         match part {
             Part::Instances => {
                 let listed = region::each_instance(&region.resources, &mut judge).await;
+                let is_complete = listed.is_ok();
                 if let Err(stop) = listed {
                     report(part, stop, region, sender).await?;
                 }
+                let existing = std::mem::take(&mut judge.existing);
                 // Instances on earlier pages are reported even if a later page failed.
-                judge.send_with_usage().await
+                judge.send_with_usage().await?;
+                // What was not listed may exist, unless the list is complete.
+                if is_complete { self.terminated(region, &existing, sender).await } else { Ok(()) }
             }
             Part::LaunchTemplates => {
                 let keys = self.policy.exemption_tag_key.as_deref().into_iter();
@@ -189,11 +225,32 @@ impl RegionScan {
     }
 }
 
+impl RegionScan {
+    /// Returns how long ago calls of terminated instances count, in days. Filters select nothing that is gone.
+    fn terminated_days(&self) -> Option<u16> {
+        self.usage_days.filter(|_| !self.filter.selects())
+    }
+
+    async fn terminated(
+        &self,
+        region: &AccountRegion,
+        existing: &HashSet<String>,
+        sender: &Sender<Message>,
+    ) -> Result<(), Stop> {
+        let Some(days) = self.terminated_days() else { return Ok(()) };
+        let callers = terminated::callers(region, existing, days, OffsetDateTime::now_utc()).await;
+        let callers = callers.map_err(Stop::TerminatedUsage)?;
+        sender.send(Message::Terminated(callers)).await.map_err(|_| Stop::NoReceiver)
+    }
+}
+
 /// Judges what is listed in a Region.
 struct Judge<'a> {
     scan: &'a RegionScan,
     region: &'a AccountRegion,
     sender: &'a Sender<Message>,
+    /// The ids of the instances, if the calls of terminated ones are asked for.
+    existing: HashSet<String>,
     /// The instances that accept IMDSv1, if their usage is asked for.
     open_instances: Vec<OpenInstance>,
 }
@@ -208,6 +265,9 @@ impl Visitor for Judge<'_> {
     type Error = Stop;
 
     async fn instance(&mut self, instance: InstanceFacts<'_>) -> Result<(), Stop> {
+        if self.scan.terminated_days().is_some() {
+            self.existing.insert(instance.resource.resource_id.to_string());
+        }
         let Some(scanned) = self.judge(&instance.resource, instance.may_call()) else { return Ok(()) };
         let is_open =
             scanned.finding.compliance == Compliance::NonCompliant && !instance.resource.requires_tokens();
@@ -226,13 +286,24 @@ impl Visitor for Judge<'_> {
     }
 }
 
+impl<'a> Judge<'a> {
+    fn new(scan: &'a RegionScan, region: &'a AccountRegion, sender: &'a Sender<Message>) -> Self {
+        Self { scan, region, sender, existing: HashSet::new(), open_instances: Vec::new() }
+    }
+}
+
 impl Judge<'_> {
     /// Judges a resource, if it is selected.
     fn judge(&self, resource: &Resource<'_>, may_call: bool) -> Option<Scanned> {
-        let RegionScan { policy, filter, today, .. } = self.scan;
-        filter
-            .includes(resource)
-            .then(|| self.scanned(resource, &evaluate(resource, policy, *today), may_call))
+        let RegionScan { policy, filter, today, question, .. } = self.scan;
+        if !filter.includes(resource) {
+            return None;
+        }
+        let verdict = match question {
+            Question::Compliance => evaluate(resource, policy, *today),
+            Question::IfEnforced => evaluate_if_enforced(resource),
+        };
+        Some(self.scanned(resource, &verdict, may_call))
     }
 
     fn scanned(&self, resource: &Resource<'_>, verdict: &Verdict, may_call: bool) -> Scanned {

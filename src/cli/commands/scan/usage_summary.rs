@@ -1,17 +1,22 @@
 //! What a scan says about IMDSv1 calls: which instances can be changed, and why the others cannot.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::region_scan::Scanned;
 use crate::cli::output::table::layout::{Column, ColumnKind, Style, fit, render};
 use crate::cli::output::table::usage_counts::UsageCounts;
+use crate::cli::output::terminated::Terminated;
 use crate::cli::terminal::messages;
+use crate::cli::terminal::printable::printable;
 use crate::rule::reason::Reason;
 use crate::rule::resource::Location;
 use crate::rule::usage::{UnknownReason, UsageState};
 
 /// The most accounts and Regions that are listed.
 const MAX_PLACES: usize = 20;
+/// The most sources of terminated instances that are named.
+const MAX_SOURCES: usize = 5;
 /// The width of the table.
 const WIDTH: usize = 80;
 
@@ -27,6 +32,15 @@ pub(super) struct UsageSummary {
     silent: u64,
     exempt: u64,
     disabled: u64,
+    /// The calls of terminated instances, by what launched them.
+    terminated: BTreeMap<String, TerminatedCalls>,
+}
+
+/// The terminated instances of a source, and their calls.
+#[derive(Clone, Copy, Default)]
+struct TerminatedCalls {
+    instances: u64,
+    calls: u64,
 }
 
 impl UsageSummary {
@@ -51,6 +65,14 @@ impl UsageSummary {
         }
     }
 
+    /// Counts a terminated instance that made IMDSv1 calls.
+    pub(super) fn count_terminated(&mut self, caller: &Terminated) {
+        let source = caller.source().unwrap_or_else(|| "an unknown source".to_owned());
+        let source = self.terminated.entry(source).or_default();
+        source.instances += 1;
+        source.calls += caller.imdsv1_calls;
+    }
+
     /// Prints the summary for a look-back of `days` days, and the next command. `options` select the same accounts
     /// and Regions.
     pub(super) fn print(&self, days: u16, options: &str) {
@@ -65,7 +87,7 @@ impl UsageSummary {
 
     fn lines(&self, days: u16, options: &str) -> Vec<String> {
         if self.all.is_empty() {
-            return Vec::new();
+            return self.terminated_line(days).into_iter().collect();
         }
         let UsageCounts { safe, unknown, .. } = self.all;
         let mut lines = vec![format!("IMDSv1 use of non-compliant instances in the last {days} days:")];
@@ -81,6 +103,7 @@ impl UsageSummary {
             let (exempt, disabled) = (self.exempt, self.disabled);
             lines.push(format!("Not counted: {exempt} exempt, {disabled} with a disabled IMDS endpoint"));
         }
+        lines.extend(self.terminated_line(days));
         lines.push(match safe {
             0 => {
                 "Next: find the software that calls IMDSv1, or scan again when there is more data".to_owned()
@@ -88,6 +111,32 @@ impl UsageSummary {
             _ => format!("Next: imdsv2 remediate{options} --usage-days {days} --dry-run"),
         });
         lines
+    }
+
+    /// Describes the calls of terminated instances, those of the sources with most calls first.
+    fn terminated_line(&self, days: u16) -> Option<String> {
+        let all = self.terminated.values().fold(TerminatedCalls::default(), |all, each| TerminatedCalls {
+            instances: all.instances + each.instances,
+            calls: all.calls + each.calls,
+        });
+        let mut sources: Vec<_> = self.terminated.iter().collect();
+        sources.sort_by_key(|(name, source)| (Reverse(source.calls), *name));
+        let mut names: Vec<_> = sources
+            .iter()
+            .take(MAX_SOURCES)
+            .map(|(name, source)| format!("{} of {}", source.calls, printable(name)))
+            .collect();
+        if sources.len() > MAX_SOURCES {
+            names.push(format!("{} other sources", sources.len() - MAX_SOURCES));
+        }
+        (all.instances > 0).then(|| {
+            format!(
+                "Terminated: {} instances made {} IMDSv1 calls in the last {days} days: {}",
+                all.instances,
+                all.calls,
+                names.join(", ")
+            )
+        })
     }
 
     fn table(&self) -> String {
@@ -120,6 +169,7 @@ mod tests {
 
     use super::*;
     use crate::cli::output::{Finding, FindingContext};
+    use crate::rule::launched_by::LaunchedBy;
     use crate::rule::policy::Policy;
     use crate::rule::resource::{MetadataOptions, Resource, ResourceType};
     use crate::rule::verdict::evaluate;
@@ -159,6 +209,23 @@ Safe: 1 of them are stopped now, or serve no metadata
 Not counted: 0 exempt, 2 with a disabled IMDS endpoint
 Next: imdsv2 remediate --region eu-west-1 --usage-days 14 --dry-run";
         assert_eq!(summary.lines(14, " --region eu-west-1").join("\n"), expected);
+    }
+
+    #[test]
+    fn terminated_instances_are_counted_by_what_launched_them() {
+        let mut summary = UsageSummary::default();
+        for (group, imdsv1_calls) in [(Some("web"), 5), (Some("web"), 2), (None, 1)] {
+            summary.count_terminated(&Terminated {
+                account_id: "1".to_owned(),
+                region: "eu-west-1".to_owned(),
+                instance_id: "i-1".to_owned(),
+                imdsv1_calls,
+                launched_by: group.map(|name: &str| LaunchedBy::auto_scaling_group(name.to_owned())),
+            });
+        }
+        let expected = "Terminated: 3 instances made 8 IMDSv1 calls in the last 14 days: 7 of web (Auto Scaling group), \
+                        1 of an unknown source";
+        assert_eq!(summary.lines(14, ""), [expected]);
     }
 
     #[test]

@@ -225,6 +225,7 @@ impl<W: Write> Output for Table<W> {
 
     fn finish(&mut self, conclusion: &Conclusion<'_>) -> io::Result<()> {
         let rows = self.rows();
+        self.sources.add_terminated(conclusion.terminated);
         let width = if self.is_terminal { layout::terminal_width() } else { usize::MAX };
         let style = if self.is_terminal { layout::Style::of_terminal() } else { layout::Style::Plain };
         if !rows.is_empty() {

@@ -1,0 +1,139 @@
+//! What EC2 would do with the next launch if `HttpTokensEnforced` were enabled.
+
+use super::annotation::{self, Subject};
+use super::launch::SourceSettings;
+use super::policy::Policy;
+use super::reason::Reason;
+use super::resource::{Resource, ResourceType};
+use super::verdict::{Settings, Verdict};
+
+/// Judges the next launch from a launch template, launch configuration or Auto Scaling group: non-compliant if EC2 would
+/// refuse it once `HttpTokensEnforced` is enabled, or may refuse it because its AMI is not known
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-IMDS-new-instances.html#enforce-imdsv2-at-the-account-level>).
+/// Of what a group launches instances from, what is refused decides. Exemptions and disabled endpoints make no
+/// difference to EC2.
+#[must_use]
+pub fn evaluate_if_enforced(resource: &Resource<'_>) -> Verdict {
+    let policy = Policy { defaults_compliant: true, disabled_endpoint_compliant: false, ..Policy::default() };
+    let judge = |settings: &Settings<'_>| {
+        let reason = match settings.effective().is_refused_if_enforced() {
+            Some(true) => Reason::LaunchRefused,
+            None => Reason::LaunchMayBeRefused,
+            Some(false) => Reason::LaunchAllowed,
+        };
+        let (_, sentence) = settings.decide(&policy);
+        (reason, annotation::launch(reason, &sentence))
+    };
+    let (options, image) = (resource.metadata_options.as_ref(), &resource.image);
+    let defaults = resource.account_defaults.as_ref();
+    let single = |subject| judge(&Settings { subject, options, image, defaults });
+    let (reason, sentence) = match resource.resource_type {
+        ResourceType::LaunchTemplate => single(Subject::Template),
+        ResourceType::LaunchConfiguration => single(Subject::Configuration),
+        ResourceType::AutoScalingGroup => {
+            let sources = resource.launch_sources.iter().map(|source| match &source.settings {
+                SourceSettings::Known(settings) => judge(&Settings {
+                    subject: Subject::Group(&source.origin),
+                    options: settings.options.as_ref(),
+                    image: &settings.image,
+                    defaults,
+                }),
+                SourceSettings::Unknown => {
+                    (Reason::SourceUnknown, annotation::source_unknown(&source.origin).into_owned())
+                }
+                SourceSettings::NotFound => {
+                    (Reason::SourceGone, annotation::source_gone(&source.origin).into_owned())
+                }
+            });
+            let refused_first = |reason: Reason| match reason {
+                Reason::LaunchRefused => 0,
+                Reason::LaunchMayBeRefused => 1,
+                Reason::SourceUnknown => 2,
+                Reason::LaunchAllowed => 3,
+                _ => 4,
+            };
+            let worst = sources.min_by_key(|(reason, _)| refused_first(*reason));
+            worst.unwrap_or((Reason::SourceUnknown, annotation::NO_SOURCE.to_owned()))
+        }
+        ResourceType::Instance | ResourceType::Other(_) => {
+            (Reason::TypeNotEvaluated, annotation::not_applicable(resource).into_owned())
+        }
+    };
+    Verdict::new(reason, sentence, annotation::origin(resource))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::launch::{AccountDefaults, Image, LaunchOrigin, LaunchSettings, LaunchSource};
+    use crate::rule::resource::MetadataOptions;
+
+    fn options(tokens: Option<&'static str>, endpoint: &str) -> MetadataOptions<'static> {
+        MetadataOptions::from_api(tokens.map(Into::into), Some(endpoint), None, None)
+    }
+
+    #[test]
+    fn a_launch_that_would_come_out_open_is_refused() {
+        let v2 = || Image::RequiresTokens("ami-1".into());
+        for (tokens, account, image, expected) in [
+            (Some("required"), None, Image::Unknown, Reason::LaunchAllowed),
+            (Some("optional"), Some(Some("required")), v2(), Reason::LaunchRefused),
+            (None, Some(Some("required")), Image::Unknown, Reason::LaunchAllowed),
+            (None, Some(Some("optional")), v2(), Reason::LaunchRefused),
+            (None, Some(None), v2(), Reason::LaunchAllowed),
+            (None, Some(None), Image::NoPreference("ami-1".into()), Reason::LaunchRefused),
+            (None, Some(None), Image::Unknown, Reason::LaunchMayBeRefused),
+        ] {
+            let account: Option<Option<&'static str>> = account;
+            let account = account
+                .map(|tokens| AccountDefaults::from_api(tokens.map(Into::into), None, None, None, None));
+            for resource_type in [ResourceType::LaunchTemplate, ResourceType::LaunchConfiguration] {
+                // A disabled endpoint makes no difference.
+                for endpoint in ["enabled", "disabled"] {
+                    let source = Resource::existing(
+                        resource_type.clone(),
+                        "id".into(),
+                        Some(options(tokens, endpoint)),
+                    );
+                    let source =
+                        Resource { image: image.clone(), account_defaults: account.clone(), ..source };
+                    let verdict = evaluate_if_enforced(&source);
+                    assert_eq!(verdict.reason, expected, "{source:?}");
+                    let words = match expected {
+                        Reason::LaunchRefused => "EC2 would refuse the launch. HttpTokens is ",
+                        Reason::LaunchMayBeRefused => "EC2 may refuse the launch. HttpTokens is not set in ",
+                        _ => "HttpTokens is ",
+                    };
+                    assert!(verdict.annotation.starts_with(words), "{}", verdict.annotation);
+                }
+            }
+        }
+        let instance = Resource::existing(ResourceType::Instance, "i-1".into(), None);
+        assert_eq!(evaluate_if_enforced(&instance).reason, Reason::TypeNotEvaluated);
+    }
+
+    #[test]
+    fn what_is_refused_decides_for_a_group() {
+        let source =
+            |settings| LaunchSource { origin: LaunchOrigin::LaunchConfiguration("web".into()), settings };
+        let known = |tokens| {
+            let options = Some(options(tokens, "enabled"));
+            source(SourceSettings::Known(LaunchSettings { options, image: Image::Unknown }))
+        };
+        let (allowed, refused, may_be) =
+            (|| known(Some("required")), || known(Some("optional")), || known(None));
+        for (launch_sources, expected) in [
+            (vec![], Reason::SourceUnknown),
+            (vec![allowed()], Reason::LaunchAllowed),
+            (vec![may_be(), refused()], Reason::LaunchRefused),
+            (vec![allowed(), may_be()], Reason::LaunchMayBeRefused),
+            (vec![allowed(), source(SourceSettings::Unknown)], Reason::SourceUnknown),
+            (vec![source(SourceSettings::NotFound), allowed()], Reason::LaunchAllowed),
+            (vec![source(SourceSettings::NotFound)], Reason::SourceGone),
+        ] {
+            let group = Resource::existing(ResourceType::AutoScalingGroup, "arn".into(), None);
+            let group = Resource { launch_sources, ..group };
+            assert_eq!(evaluate_if_enforced(&group).reason, expected, "{group:?}");
+        }
+    }
+}
