@@ -11,7 +11,12 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from report.page import Page
 from support.repository import EXAMPLES, IMDSV2
 
-EVALUATED = ("AWS::EC2::Instance", "AWS::EC2::LaunchTemplate", "AWS::AutoScaling::LaunchConfiguration")
+EVALUATED = (
+    "AWS::EC2::Instance",
+    "AWS::EC2::LaunchTemplate",
+    "AWS::AutoScaling::LaunchConfiguration",
+    "AWS::AutoScaling::AutoScalingGroup",
+)
 DATA = '<script type="application/json" id="data">'
 SUMMARY = {"COMPLIANT": "compliant", "NON_COMPLIANT": "nonCompliant", "NOT_APPLICABLE": "notApplicable"}
 # Chromium sends no requests of its own, so that the tests see only those of the report.
@@ -62,7 +67,8 @@ def scanned(quiet_browser, tmp_path):
         for each in evaluations:
             summary[SUMMARY[each["compliance"]]] += 1
         data = {"generated": "2026-11-26T10:00:00Z", "parameters": {}, "usageDays": None, "others": 0}
-        data |= {"evaluations": evaluations, "failures": [], "summary": summary, "comparison": None} | fields
+        data |= {"evaluations": evaluations, "failures": [], "sources": [], "summary": summary}
+        data |= {"comparison": None} | fields
         text = json.dumps(data).replace("<", "\\u003c")
         (tmp_path / "report.html").write_text(before + DATA + text + "</script>" + after)
         return Page(quiet_browser, tmp_path / "report.html", evaluations)

@@ -56,11 +56,11 @@ class Page:
 
     def column(self, title):
         """Returns the texts of a column on the current page."""
-        number = [text.strip() for text in self.texts("thead th")].index(title) + 1
-        return [text.removesuffix("\nFix") for text in self.texts(f"tbody td:nth-child({number})")]
+        number = [text.strip() for text in self.texts("#table thead th")].index(title) + 1
+        return [text.removesuffix("\nFix") for text in self.texts(f"#table tbody td:nth-child({number})")]
 
     def sort(self, title):
-        buttons = self.browser.find_elements(By.CSS_SELECTOR, "thead button")
+        buttons = self.browser.find_elements(By.CSS_SELECTOR, "#table thead button")
         (button,) = (each for each in buttons if each.text == title)
         button.click()
 

@@ -107,7 +107,9 @@ def test_further_accounts_are_shown_on_request(report):
     bars = ".bar[data-key=accountId]"
     shown = [each for each in page.browser.find_elements(By.CSS_SELECTOR, bars) if each.is_displayed()]
     assert len(shown) == 8
-    (more,) = [each for each in page.browser.find_elements(By.CSS_SELECTOR, ".link") if each.is_displayed()]
+    (more,) = [
+        each for each in page.browser.find_elements(By.CSS_SELECTOR, "#charts .link") if each.is_displayed()
+    ]
     assert more.text == "and 32 more"
     more.click()
     assert all(each.is_displayed() for each in page.browser.find_elements(By.CSS_SELECTOR, bars))

@@ -12,8 +12,11 @@ SCHEMES = ("light", "dark")
 USES = ("safe to enforce", "still in use", "boot-time calls", "unknown", None)
 
 
+GROUPS = 30
+
+
 def fleet(count):
-    """Returns evaluations with everything that a report can show."""
+    """Returns evaluations with everything that a report can show: most were launched by groups."""
     rng = random.Random(7)
     found = []
     for number in range(count):
@@ -26,11 +29,31 @@ def fleet(count):
         if use == "unknown":
             fields["imdsv1UnknownBecause"] = "started recently"
         if team:
-            fields["launchedBy"] = {"type": "AWS::AutoScaling::AutoScalingGroup", "id": f"{team}-group"}
+            fields["launchedBy"] = {
+                "type": "AWS::AutoScaling::AutoScalingGroup",
+                "id": f"{team}-group-{number % GROUPS}",
+            }
         fields["region"] = rng.choice(["eu-west-1", "ap-southeast-1"])
         fields["since"] = rng.choice(["new", "still open"])
         found.append(evaluation(number, **fields))
     return found
+
+
+def sources(evaluations):
+    """Returns what launches the instances, as `imdsv2 scan` writes it."""
+    found = {}
+    for each in evaluations:
+        launcher = each.get("launchedBy")
+        name = f"{launcher['id']} (Auto Scaling group)" if launcher else "(none)"
+        place = {"source": name, "accountId": each["accountId"], "region": each["region"]}
+        counts = {"open": 0, "instances": 0, "imdsv1Calls": 0}
+        source = found.setdefault(tuple(place.values()), place | counts)
+        source["open"] += 1
+        source["instances"] += 1
+        source["imdsv1Calls"] += each.get("imdsv1Calls", 0)
+        source["nextLaunch"] = "tokens optional" if launcher else None
+        source["first"] = "find what calls IMDSv1" if source["imdsv1Calls"] else "require tokens at launch"
+    return sorted(found.values(), key=lambda each: -each["open"])
 
 
 @pytest.fixture
@@ -63,7 +86,8 @@ def overflow(page):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_clipped_in_a_report_of_20_000_resources(scanned, screen, width, scheme, tmp_path):
     screen(width, scheme)
-    page = scanned(fleet(20_000), usageDays=14)
+    evaluations = fleet(20_000)
+    page = scanned(evaluations, usageDays=14, sources=sources(evaluations))
     wider, clipped = overflow(page)
     assert wider <= 0
     assert clipped == []
@@ -96,7 +120,11 @@ def test_on_a_narrow_screen_the_id_comes_first(scanned, screen):
         ("imdsv1Use", "still in use", lambda each: each.get("imdsv1Use") == "still in use"),
         ("imdsv1Use", "(none)", lambda each: "imdsv1Use" not in each),
         ("owner", "data", lambda each: each.get("owner") == "data"),
-        ("launchedBy", "Auto Scaling group web-group", lambda each: each.get("owner") == "web"),
+        (
+            "launchedBy",
+            "web-group-3 (Auto Scaling group)",
+            lambda each: each.get("launchedBy", {}).get("id") == "web-group-3",
+        ),
         ("since", "new", lambda each: each["since"] == "new"),
     ],
 )
@@ -107,6 +135,52 @@ def test_scan_is_filtered(scanned, name, value, matches):
     expected = sum(matches(each) for each in evaluations)
     assert 0 < expected < 100
     assert page.showing == f"Showing {expected} of 100"
+
+
+def source_column(page, number):
+    return page.texts(f"#sources tbody tr > :nth-child({number})")
+
+
+def test_report_begins_with_what_launches_open_instances(scanned):
+    evaluations = fleet(2_000)
+    expected = sources(evaluations)
+    page = scanned(evaluations, usageDays=14, sources=expected)
+    shown = source_column(page, 1)
+    assert shown == [each["source"] for each in expected[:10]]
+    assert source_column(page, 4) == [str(each["open"]) for each in expected[:10]]
+    assert source_column(page, 6) == [f"{each['imdsv1Calls']:,}" for each in expected[:10]]
+    assert set(source_column(page, 8)) == {"find what calls IMDSv1"}
+    page.one("#more-sources").click()
+    assert len(source_column(page, 1)) == len(expected) == 2 * (2 * GROUPS + 1)
+    heads = page.browser.find_elements(By.CSS_SELECTOR, "#sources thead button")
+    (calls,) = [each for each in heads if each.text == "IMDSv1 calls"]
+    for order in (sorted(expected, key=lambda each: -each["imdsv1Calls"]), None):
+        calls.click()
+        numbers = [int(each.replace(",", "")) for each in source_column(page, 6)]
+        assert numbers == sorted(numbers, reverse=order is not None)
+
+
+def test_a_source_filters_its_instances_and_itself(scanned):
+    evaluations = fleet(200)
+    group = {
+        "resourceType": "AWS::AutoScaling::AutoScalingGroup",
+        "resourceId": "arn:aws:autoscaling:eu-west-1:1:autoScalingGroup:u:autoScalingGroupName/web-group-3",
+    }
+    evaluations.append(evaluation(0, name="web-group-3") | group)
+    evaluations[-1].pop("command")
+    page = scanned(evaluations, usageDays=14, sources=sources(evaluations[:-1]))
+    page.one("#more-sources").click()
+    name = "web-group-3 (Auto Scaling group)"
+    buttons = page.browser.find_elements(By.CSS_SELECTOR, "#sources tbody button")
+    next(each for each in buttons if each.text == name).click()
+    instances = sum(each.get("launchedBy", {}).get("id") == "web-group-3" for each in evaluations)
+    assert page.showing == f"Showing {instances + 1} of 201"
+    assert set(page.column("Launched by")) == {name, ""}
+
+
+def test_report_without_sources_has_no_table_of_them(scanned):
+    page = scanned(fleet(3))
+    assert not page.one("#sources").is_displayed()
 
 
 def test_filters_without_values_are_hidden(scanned):
