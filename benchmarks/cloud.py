@@ -36,7 +36,7 @@ class Cloud:
 
     def __init__(self, instances: int, gone: int, round_trip: float):
         """`round_trip` is in seconds."""
-        self.round_trip = round_trip
+        self.round_trip, self.event = round_trip, EVENT
         self.ids = [f"i-{number:017x}" for number in range(instances)]
         self.gone = [f"i-{number:017x}" for number in range(instances, instances + gone)]
         self.pages, self.page_size = {}, 0
@@ -94,13 +94,9 @@ class Cloud:
         """Returns further headers, the content type and the body of a response."""
         if path.startswith("/2018-06-01/"):
             return await self.lambda_runtime(method, path, body)
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        await asyncio.sleep(self.round_trip)
-        self.in_flight -= 1
         target = headers.get("x-amz-target", "").rpartition(".")[2]
         operation = target or parse_qs(body.decode())["Action"][0]
-        self.calls[operation] += 1
+        await self.wait(operation)
         if operation == "DescribeInstances":
             request = parse_qs(body.decode())
             assert int(request["MaxResults"][0]) == self.page_size
@@ -115,6 +111,14 @@ class Cloud:
         self.reported.update((each["ComplianceResourceId"], each["ComplianceType"]) for each in evaluations)
         return "", JSON, b'{"FailedEvaluations":[]}'
 
+    async def wait(self, operation):
+        """Takes the time of a round trip, and counts the call."""
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        await asyncio.sleep(self.round_trip)
+        self.in_flight -= 1
+        self.calls[operation] += 1
+
     async def lambda_runtime(self, method, path, body):
         """https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html"""
         if method == "GET" and not self.invoked:
@@ -124,7 +128,7 @@ class Cloud:
                 "Lambda-Runtime-Deadline-Ms: 4102444800000\r\n"
                 f"Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:{ACCOUNT}:function:rule\r\n"
             )
-            return extra, "application/json", json.dumps(EVENT).encode()
+            return extra, "application/json", json.dumps(self.event).encode()
         if method == "GET":
             await asyncio.Event().wait()  # there is no second event
         self.outcome = (path.rpartition("/")[2], body.decode())

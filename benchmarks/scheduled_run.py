@@ -1,8 +1,9 @@
 """Measures a scheduled run of the function over 10,000 and 100,000 instances, compared with a rule in Python.
 
-Both run against the same server, which checks every evaluation. Prints the wall time, the processor time, the
-peak memory and the most concurrent calls of each, and the ratios to the function. Needs
-target/release/bootstrap, and awslambdaric and boto3 in the Python that runs it.
+Both run against the same server, which checks every evaluation. Then measures a run over 10,000 Auto Scaling
+groups that launch instances from 300 launch templates, and compares its calls with one for each group. Prints
+the wall time, the processor time, the peak memory and the most concurrent calls of each, and the ratios to the
+function. Needs target/release/bootstrap, and awslambdaric and boto3 in the Python that runs it.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 from cloud import Cloud
+from groups import Groups
 from processes import peak_memory, processor_time
 
 BENCHMARKS = Path(__file__).resolve().parent
@@ -65,6 +67,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--instances", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--round-trip", type=float, default=10, help="milliseconds")
+    parser.add_argument("--groups", type=int, default=10_000)
+    parser.add_argument("--templates", type=int, default=300)
     parser.add_argument("--only-ours", action="store_true", help="do not measure the rule in Python")
     arguments = parser.parse_args()
     print(
@@ -88,6 +92,19 @@ def main() -> None:
                 for key, what in (("wall", "time"), ("cpu", "processor time"), ("memory", "memory"))
             )
             print(f"  {', '.join(ratios)} of the function")
+    measure_groups(arguments.groups, arguments.templates, arguments.round_trip / 1000)
+
+
+def measure_groups(groups: int, templates: int, round_trip: float) -> None:
+    cloud = Groups(groups, templates, round_trip)
+    address = cloud.serve()
+    print(f"\n{groups} Auto Scaling groups, {templates} launch templates")
+    runs = [run(cloud, address, FUNCTION) for _ in range(REPETITIONS)]
+    show("bootstrap", min(runs, key=lambda figures: figures["wall"]))
+    versions, calls = len(cloud.versions), cloud.calls["DescribeLaunchTemplateVersions"]
+    print(
+        f"  {versions} versions in {calls} calls, each once; a call for each group: {groups / calls:.1f} times as many"
+    )
 
 
 if __name__ == "__main__":
