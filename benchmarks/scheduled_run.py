@@ -1,9 +1,9 @@
 """Measures a scheduled run of the function over 10,000 and 100,000 instances, compared with a rule in Python.
 
 Both run against the same server, which checks every evaluation. Then measures a run over 10,000 Auto Scaling
-groups that launch instances from 300 launch templates, and compares its calls with one for each group. Prints
-the wall time, the processor time, the peak memory and the most concurrent calls of each, and the ratios to the
-function. Needs target/release/bootstrap, and awslambdaric and boto3 in the Python that runs it.
+groups that launch instances from 300 launch templates, and compares its calls with one for each group.
+Prints the wall time, the processor time, the peak memory and the most concurrent calls of each, and the
+ratios to the function. Needs target/release/bootstrap, and awslambdaric and boto3 in the Python that runs it.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def measure_groups(groups: int, templates: int, round_trip: float) -> None:
     show("bootstrap", min(runs, key=lambda figures: figures["wall"]))
     versions, calls = len(cloud.versions), cloud.calls["DescribeLaunchTemplateVersions"]
     print(
-        f"  {versions} versions in {calls} calls, each once; a call for each group: {groups / calls:.1f} times as many"
+        f"  {versions} versions in {calls} calls, each once; one for each group: {groups / calls:.1f} times"
     )
 
 

@@ -87,25 +87,19 @@ mod tests {
             let account: Option<Option<&'static str>> = account;
             let account = account
                 .map(|tokens| AccountDefaults::from_api(tokens.map(Into::into), None, None, None, None));
-            for resource_type in [ResourceType::LaunchTemplate, ResourceType::LaunchConfiguration] {
-                // A disabled endpoint makes no difference.
-                for endpoint in ["enabled", "disabled"] {
-                    let source = Resource::existing(
-                        resource_type.clone(),
-                        "id".into(),
-                        Some(options(tokens, endpoint)),
-                    );
-                    let source =
-                        Resource { image: image.clone(), account_defaults: account.clone(), ..source };
-                    let verdict = evaluate_if_enforced(&source);
-                    assert_eq!(verdict.reason, expected, "{source:?}");
-                    let words = match expected {
-                        Reason::LaunchRefused => "EC2 would refuse the launch. HttpTokens is ",
-                        Reason::LaunchMayBeRefused => "EC2 may refuse the launch. HttpTokens is not set in ",
-                        _ => "HttpTokens is ",
-                    };
-                    assert!(verdict.annotation.starts_with(words), "{}", verdict.annotation);
-                }
+            // A disabled endpoint makes no difference.
+            for endpoint in ["enabled", "disabled"] {
+                let options = Some(options(tokens, endpoint));
+                let template = Resource::existing(ResourceType::LaunchTemplate, "lt-1".into(), options);
+                let (image, account_defaults) = (image.clone(), account.clone());
+                let verdict = evaluate_if_enforced(&Resource { image, account_defaults, ..template });
+                assert_eq!(verdict.reason, expected, "{tokens:?} {account:?}");
+                let words = match expected {
+                    Reason::LaunchRefused => "EC2 would refuse the launch. HttpTokens is ",
+                    Reason::LaunchMayBeRefused => "EC2 may refuse the launch. HttpTokens is not set in ",
+                    _ => "HttpTokens is ",
+                };
+                assert!(verdict.annotation.starts_with(words), "{}", verdict.annotation);
             }
         }
         let instance = Resource::existing(ResourceType::Instance, "i-1".into(), None);

@@ -12,7 +12,9 @@ use time::Date;
 use super::annotation;
 use super::annotation::Subject;
 use super::exemption::Exemption;
-use super::launch::{AccountDefaults, EffectiveOptions, Image, LaunchSource, SourceSettings};
+use super::launch::{
+    AccountDefaults, Effective, EffectiveOptions, Image, LaunchOrigin, LaunchSource, SetBy, SourceSettings,
+};
 use super::policy::Policy;
 use super::reason::Reason;
 use super::resource::{
@@ -212,7 +214,21 @@ pub(super) struct Settings<'a> {
 impl Settings<'_> {
     /// Returns the options that the next launch would get.
     pub(super) fn effective(&self) -> EffectiveOptions {
-        EffectiveOptions::of(self.options, self.defaults, self.image)
+        let effective = EffectiveOptions::of(self.options, self.defaults, self.image);
+        let is_configuration = match &self.subject {
+            Subject::Configuration | Subject::Group(LaunchOrigin::LaunchConfiguration(_)) => true,
+            Subject::Instance | Subject::Template | Subject::Group(LaunchOrigin::TemplateVersion { .. }) => {
+                false
+            }
+        };
+        // A launch configuration that sets any metadata option makes tokens optional unless it requires them
+        // (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceMetadataOptions.html).
+        match self.options {
+            Some(options) if is_configuration && options.http_tokens == HttpTokens::Unset => {
+                EffectiveOptions { requires_tokens: Effective::Set(false, SetBy::Nothing), ..effective }
+            }
+            _ => effective,
+        }
     }
 
     /// The lines of the verdict table that depend on metadata options.
@@ -298,7 +314,7 @@ mod tests {
     use time::macros::date;
 
     use super::*;
-    use crate::rule::launch::{LaunchOrigin, LaunchSettings};
+    use crate::rule::launch::LaunchSettings;
     use crate::rule::policy::AccountDefaultsScope;
     use crate::rule::resource::Tag;
 
@@ -579,6 +595,20 @@ mod tests {
             assert_eq!(evaluate(&template, &strict, TODAY).reason, Reason::TokensNotSet, "{template:?}");
             let instance = Resource { resource_type: ResourceType::Instance, ..template };
             assert_eq!(evaluate(&instance, &lenient, TODAY).reason, Reason::TokensNotSet);
+        }
+    }
+
+    #[test]
+    fn a_launch_configuration_with_other_options_makes_tokens_optional() {
+        let lenient = Policy { defaults_compliant: true, ..Policy::default() };
+        let other = MetadataOptions { hop_limit: Some(2), ..MetadataOptions::UNSET };
+        for (options, expected) in [(None, Reason::RequiredByDefault), (Some(other), Reason::TokensNotSet)] {
+            let defaults = AccountDefaults::from_api(Some("required".into()), None, None, None, None);
+            let resource = Resource {
+                account_defaults: Some(defaults),
+                ..Resource::existing(ResourceType::LaunchConfiguration, "arn".into(), options)
+            };
+            assert_eq!(evaluate(&resource, &lenient, TODAY).reason, expected, "{resource:?}");
         }
     }
 

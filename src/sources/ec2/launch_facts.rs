@@ -44,6 +44,8 @@ pub struct LaunchFacts {
     configurations: HashMap<String, SourceSettings<'static>>,
     defaults: Option<DefaultsLookup>,
     images: HashMap<String, Image<'static>>,
+    /// Whether no lookup of AMIs that no verdict depends on has failed: a list of many pages waits for one at most.
+    are_images_available: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +66,7 @@ impl LaunchFacts {
             configurations: HashMap::new(),
             defaults: None,
             images: HashMap::new(),
+            are_images_available: true,
         }
     }
 
@@ -198,8 +201,8 @@ impl LaunchFacts {
             let ids: BTreeSet<_> = images.filter_map(|image| unread_id(image)).collect();
             if self.are_defaults_required {
                 self.look_up_images(ids).await?;
-            } else {
-                hint(self.look_up_images(ids)).await;
+            } else if self.are_images_available {
+                self.are_images_available = hint(self.look_up_images(ids)).await.is_some();
             }
         }
         for resource in resources {

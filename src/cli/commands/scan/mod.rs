@@ -174,7 +174,8 @@ fn conclude(args: &Args, unreachable: Vec<String>, results: Results<'_>) -> anyh
         complete.contains(place) && is_judged && !args.filter.is_any()
     };
     let comparison = comparison.map(|comparison| comparison.conclude(is_listed));
-    let terminated = args.usage_days.map(|_| terminated.as_slice());
+    let asked_for_terminated = args.usage_days.is_some() && !args.filter.is_any();
+    let terminated = asked_for_terminated.then_some(terminated.as_slice());
     let conclusion =
         Conclusion { summary, failures: &failures, comparison: comparison.as_ref(), terminated, left_out: 0 };
     output.finish(&conclusion).context("cannot write the output")?;
