@@ -108,8 +108,14 @@ mod tests {
 
     #[test]
     fn what_is_refused_decides_for_a_group() {
-        let source =
-            |settings| LaunchSource { origin: LaunchOrigin::LaunchConfiguration("web".into()), settings };
+        let source = |settings| LaunchSource {
+            origin: LaunchOrigin::TemplateVersion {
+                template: "lt-1".into(),
+                version: "3".into(),
+                number: Some(3),
+            },
+            settings,
+        };
         let known = |tokens| {
             let options = Some(options(tokens, "enabled"));
             source(SourceSettings::Known(LaunchSettings { options, image: Image::Unknown }))
