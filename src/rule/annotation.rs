@@ -186,6 +186,9 @@ impl DefaultTokens<'_> {
             Effective::Set(false, SetBy::AccountDefaults) => {
                 ", and the account-level default allows IMDSv1.".to_owned()
             }
+            Effective::Set(false, SetBy::Launch) => {
+                ", and its other metadata options make tokens optional.".to_owned()
+            }
             Effective::Set(false, _) => ", and no default requires tokens.".to_owned(),
         };
         let is_refused = self.is_enforced && self.requires_tokens.is(&false);
@@ -240,11 +243,16 @@ pub(super) fn tokens_not_required(
     format!("{finding} {}", subject.remedy()).into()
 }
 
-/// Explains that the hop limit is higher than the policy allows.
-pub(super) fn hop_limit_exceeded(limit: i64, max: u8, subject: &Subject<'_>) -> Cow<'static, str> {
+/// Explains that the hop limit is higher than the policy allows. `tokens` says that tokens are required.
+pub(super) fn hop_limit_exceeded(
+    limit: i64,
+    max: u8,
+    tokens: &str,
+    subject: &Subject<'_>,
+) -> Cow<'static, str> {
     let finding = match subject {
         Subject::Group(origin) => format!("{}where ", launched_from(origin)),
-        _ => "HttpTokens is required, but ".to_owned(),
+        _ => format!("HttpTokens is {tokens}, but "),
     };
     format!(
         "{finding}the hop limit {limit} exceeds the maximum of {max}. \
@@ -595,7 +603,7 @@ mod tests {
             (exempt(last), "Exempt by tag through 2027-01-31 (UTC)."),
             (expired_exemption(last).into(), "The exemption ended on 2027-01-31."),
             (
-                hop_limit_exceeded(3, 2, &Subject::Instance),
+                hop_limit_exceeded(3, 2, "required", &Subject::Instance),
                 "HttpTokens is required, but the hop limit 3 exceeds the maximum of 2. \
                  Set HttpPutResponseHopLimit to 2 or less.",
             ),

@@ -1,7 +1,7 @@
 //! What EC2 would do with the next launch if `HttpTokensEnforced` were enabled.
 
 use super::annotation::{self, Subject};
-use super::launch::SourceSettings;
+use super::launch::{AccountDefaults, SourceSettings};
 use super::policy::Policy;
 use super::reason::Reason;
 use super::resource::{Resource, ResourceType};
@@ -25,7 +25,10 @@ pub fn evaluate_if_enforced(resource: &Resource<'_>) -> Verdict {
         (reason, annotation::launch(reason, &sentence))
     };
     let (options, image) = (resource.metadata_options.as_ref(), &resource.image);
-    let defaults = resource.account_defaults.as_ref();
+    // What EC2 refuses already does not have to be said twice.
+    let defaults = resource.account_defaults.clone();
+    let defaults = defaults.map(|defaults| AccountDefaults { http_tokens_enforced: false, ..defaults });
+    let defaults = defaults.as_ref();
     let single = |subject| judge(&Settings { subject, options, image, defaults });
     let (reason, sentence) = match resource.resource_type {
         ResourceType::LaunchTemplate => single(Subject::Template),
@@ -65,7 +68,7 @@ pub fn evaluate_if_enforced(resource: &Resource<'_>) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::launch::{AccountDefaults, Image, LaunchOrigin, LaunchSettings, LaunchSource};
+    use crate::rule::launch::{Image, LaunchOrigin, LaunchSettings, LaunchSource};
     use crate::rule::resource::MetadataOptions;
 
     fn options(tokens: Option<&'static str>, endpoint: &str) -> MetadataOptions<'static> {
@@ -109,6 +112,7 @@ mod tests {
     #[test]
     fn what_is_refused_decides_for_a_group() {
         let source = |settings| LaunchSource {
+            image_override: None,
             origin: LaunchOrigin::TemplateVersion {
                 template: "lt-1".into(),
                 version: "3".into(),

@@ -20,6 +20,8 @@ const IMAGE_HOP_LIMIT: i64 = 2;
 pub struct LaunchSource<'a> {
     /// The launch template version or launch configuration.
     pub origin: LaunchOrigin<'a>,
+    /// The AMI that an override of a mixed instances policy names in place of that of the launch template.
+    pub image_override: Option<Cow<'a, str>>,
     /// What it sets, if that is known.
     pub settings: SourceSettings<'a>,
 }
@@ -327,16 +329,37 @@ fn own(text: Cow<'_, str>) -> Cow<'static, str> {
 }
 
 impl<'a> LaunchSource<'a> {
-    /// Returns the sources with these origins, each once, of which nothing else is known.
+    /// Returns a source of which nothing else is known.
     #[must_use]
-    pub fn unread(origins: impl IntoIterator<Item = LaunchOrigin<'a>>) -> Vec<Self> {
-        let mut sources: Vec<Self> = Vec::new();
-        for origin in origins {
-            if sources.iter().all(|source| source.origin != origin) {
-                sources.push(Self { origin, settings: SourceSettings::Unknown });
+    pub fn unread(origin: LaunchOrigin<'a>) -> Self {
+        Self { origin, image_override: None, settings: SourceSettings::Unknown }
+    }
+
+    /// Returns what a mixed instances policy launches instances from, each once: its launch template, and what each
+    /// override has in its place. `overrides` are the launch template and the AMI of each, if it has them.
+    #[must_use]
+    pub fn of_policy(
+        base: Option<&LaunchOrigin<'a>>,
+        overrides: impl IntoIterator<Item = (Option<LaunchOrigin<'a>>, Option<Cow<'a, str>>)>,
+    ) -> Vec<Self> {
+        let mut sources: Vec<Self> = base.cloned().map(Self::unread).into_iter().collect();
+        for (origin, image_override) in overrides {
+            let Some(origin) = origin.or_else(|| base.cloned()) else { continue };
+            let image_override = image_override.filter(|id| !id.is_empty());
+            let source = Self { image_override, ..Self::unread(origin) };
+            if !sources.contains(&source) {
+                sources.push(source);
             }
         }
         sources
+    }
+
+    /// Adds what the launch template version or launch configuration sets.
+    pub fn complete(&mut self, settings: SourceSettings<'a>) {
+        self.settings = settings;
+        if let (SourceSettings::Known(settings), Some(id)) = (&mut self.settings, &self.image_override) {
+            settings.image = Image::from_id(Some(id.clone()));
+        }
     }
 }
 
@@ -349,7 +372,8 @@ impl LaunchSource<'_> {
             SourceSettings::Unknown => SourceSettings::Unknown,
             SourceSettings::NotFound => SourceSettings::NotFound,
         };
-        LaunchSource { origin: self.origin.into_owned(), settings }
+        let image_override = self.image_override.map(own);
+        LaunchSource { origin: self.origin.into_owned(), image_override, settings }
     }
 }
 
@@ -463,6 +487,39 @@ mod tests {
         assert_eq!(found.endpoint_enabled, Effective::Set(true, SetBy::Nothing));
         let found = EffectiveOptions::of(None, Some(&account), &IMAGE);
         assert_eq!(found.hop_limit, Effective::Set(1, SetBy::Nothing));
+    }
+
+    #[test]
+    fn each_source_of_a_mixed_instances_policy_is_listed_once() {
+        let origin = |template: &'static str| {
+            LaunchOrigin::template_version(Some(template.into()), None, Some("3".into()))
+        };
+        let overrides = [
+            (None, None),
+            (origin("lt-1"), None),
+            (origin("lt-2"), None),
+            (None, Some("ami-2".into())),
+            (origin("lt-2"), None),
+        ];
+        let mut sources = LaunchSource::of_policy(origin("lt-1").as_ref(), overrides);
+        let found: Vec<_> = sources
+            .iter()
+            .map(|source| (source.origin.to_string(), source.image_override.as_deref()))
+            .collect();
+        let (first, second) =
+            ("launch template lt-1 version 3".to_owned(), "launch template lt-2 version 3".to_owned());
+        assert_eq!(found, [(first.clone(), None), (second, None), (first, Some("ami-2"))]);
+        for source in &mut sources {
+            source.complete(SourceSettings::Known(LaunchSettings { options: None, image: IMAGE_V2 }));
+        }
+        let image = |source: &LaunchSource<'static>| match &source.settings {
+            SourceSettings::Known(settings) => settings.image.clone(),
+            _ => Image::Unknown,
+        };
+        assert_eq!(
+            sources.iter().map(image).collect::<Vec<_>>(),
+            [IMAGE_V2, IMAGE_V2, Image::Id("ami-2".into())]
+        );
     }
 
     #[test]

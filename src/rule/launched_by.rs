@@ -200,7 +200,7 @@ mod tests {
             let origin = LaunchOrigin::TemplateVersion { template, version, number };
             let configuration = LaunchOrigin::LaunchConfiguration("old".into());
             let group = Resource {
-                launch_sources: LaunchSource::unread([configuration, origin]),
+                launch_sources: vec![LaunchSource::unread(configuration), LaunchSource::unread(origin)],
                 ..Resource::existing(ResourceType::AutoScalingGroup, "arn".into(), None)
             };
             let version = TemplateVersion::of(&group).expect("a template");

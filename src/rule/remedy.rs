@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::launch::{LaunchOrigin, SourceSettings, is_template_id};
 use super::policy::Policy;
 use super::reason::Reason;
-use super::resource::{MetadataOptions, Resource, ResourceType};
+use super::resource::{HttpEndpoint, HttpTokens, MetadataOptions, Resource, ResourceType};
 use super::verdict::{Compliance, Verdict};
 
 /// Returns the AWS CLI command that makes a non-compliant resource compliant; `None` if there is none: a launch
@@ -55,6 +55,8 @@ fn group_command(
     match version.as_ref() {
         "$Default" => Some(change.default_version(template, region)),
         "$Latest" => Some(change.new_version(template, version, region)),
+        // It would have to be written as a whole.
+        _ if resource.has_mixed_instances => None,
         number => {
             let group = shell_quoted(resource.name.as_deref()?);
             // The command substitution has to be expanded, so the name is outside of the double quotes.
@@ -68,19 +70,36 @@ fn group_command(
     }
 }
 
-/// What a command changes.
-struct Change {
+/// The metadata options that a command sets. A new version of a launch template has none of those of its source version
+/// beside them (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateVersion.html>).
+struct Change<'a> {
     needs_tokens: bool,
+    /// The hop limit, if it has to be changed.
     hop_limit: Option<u8>,
+    options: Option<&'a MetadataOptions<'a>>,
 }
 
-impl Change {
-    fn new(options: Option<&MetadataOptions<'_>>, verdict: &Verdict, policy: &Policy) -> Self {
+impl<'a> Change<'a> {
+    fn new(options: Option<&'a MetadataOptions<'a>>, verdict: &Verdict, policy: &Policy) -> Self {
         let limit = options.and_then(|options| options.hop_limit);
-        Self {
-            needs_tokens: verdict.reason != Reason::HopLimit,
-            hop_limit: policy.max_hop_limit.filter(|max| limit.is_some_and(|limit| limit > i64::from(*max))),
-        }
+        let is_too_high = |max: &u8| {
+            // By default, if the launch does not set it.
+            verdict.reason == Reason::HopLimit || limit.is_some_and(|limit| limit > i64::from(*max))
+        };
+        let needs_tokens = verdict.reason != Reason::HopLimit;
+        Self { needs_tokens, hop_limit: policy.max_hop_limit.filter(is_too_high), options }
+    }
+
+    /// Returns the metadata options of a new version, as JSON.
+    fn version_options(&self) -> String {
+        let known = self.options.unwrap_or(&MetadataOptions::UNSET);
+        let keeps_tokens = known.http_tokens == HttpTokens::Required;
+        let tokens = (self.needs_tokens || keeps_tokens).then(|| "\"HttpTokens\":\"required\"".to_owned());
+        let limit = self.hop_limit.map(i64::from).or(known.hop_limit);
+        let limit = limit.map(|limit| format!("\"HttpPutResponseHopLimit\":{limit}"));
+        let endpoint = (known.http_endpoint != HttpEndpoint::Unset)
+            .then(|| format!("\"HttpEndpoint\":\"{}\"", known.http_endpoint.as_str()));
+        tokens.into_iter().chain(limit).chain(endpoint).collect::<Vec<_>>().join(",")
     }
 
     /// Makes a changed copy of the default version of a launch template the default version.
@@ -94,9 +113,7 @@ impl Change {
 
     /// Creates a changed copy of a version of a launch template, and prints its number.
     fn new_version(&self, template: &str, version: &str, region: &str) -> String {
-        let tokens = self.needs_tokens.then(|| "\"HttpTokens\":\"required\"".to_owned());
-        let limit = self.hop_limit.map(|limit| format!("\"HttpPutResponseHopLimit\":{limit}"));
-        let options = tokens.into_iter().chain(limit).collect::<Vec<_>>().join(",");
+        let options = self.version_options();
         let (option, quoted) = (template_option(template), shell_quoted(template));
         let version = shell_quoted(version);
         format!(
@@ -131,7 +148,7 @@ mod tests {
     use time::macros::date;
 
     use super::*;
-    use crate::rule::launch::{Image, LaunchSettings, LaunchSource};
+    use crate::rule::launch::{AccountDefaults, Image, LaunchSettings, LaunchSource};
     use crate::rule::verdict::evaluate;
 
     fn command(
@@ -163,11 +180,11 @@ mod tests {
         ] {
             assert_eq!(command(ResourceType::Instance, id, tokens), Some(expected));
         }
-        for (id, tokens, options) in [
-            ("lt-2", "optional", "\"HttpTokens\":\"required\""),
-            ("lt-3", "required", "\"HttpPutResponseHopLimit\":2"),
-            ("lt-3", "optional", "\"HttpTokens\":\"required\",\"HttpPutResponseHopLimit\":2"),
-        ] {
+        let endpoint = "\"HttpEndpoint\":\"enabled\"";
+        for (id, tokens, limit) in [("lt-2", "optional", 2), ("lt-3", "required", 2), ("lt-3", "optional", 2)]
+        {
+            let options =
+                format!("\"HttpTokens\":\"required\",\"HttpPutResponseHopLimit\":{limit},{endpoint}");
             let expected = format!(
                 "aws ec2 modify-launch-template --region eu-west-1 --launch-template-id {id} --default-version \
                  \"$(aws ec2 create-launch-template-version --region eu-west-1 --launch-template-id {id} \
@@ -197,7 +214,7 @@ mod tests {
         let copy = |option: &str, version: &str| {
             format!(
                 "aws ec2 create-launch-template-version {option} --source-version {version} --launch-template-data \
-                 '{{\"MetadataOptions\":{{\"HttpTokens\":\"required\"}}}}' \
+                 '{{\"MetadataOptions\":{{\"HttpTokens\":\"required\",\"HttpPutResponseHopLimit\":1}}}}' \
                  --query LaunchTemplateVersion.VersionNumber --output text"
             )
         };
@@ -233,7 +250,9 @@ mod tests {
                     image: Image::Unknown,
                 })
             };
-            let sources = origins.into_iter().map(|origin| LaunchSource { origin, settings: settings() });
+            let sources = origins
+                .into_iter()
+                .map(|origin| LaunchSource { settings: settings(), ..LaunchSource::unread(origin) });
             let group = Resource {
                 name: Some("web".into()),
                 launch_sources: sources.collect(),
@@ -242,7 +261,28 @@ mod tests {
             let policy = Policy::default();
             let verdict = evaluate(&group, &policy, date!(2026 - 06 - 15));
             assert_eq!(cli_command(&group, &verdict, &policy), expected);
+            // A mixed instances policy would be replaced by one launch template.
+            let mixed = Resource { has_mixed_instances: true, ..group };
+            let expected = expected.filter(|command| !command.contains("update-auto-scaling-group"));
+            assert_eq!(cli_command(&mixed, &verdict, &policy), expected);
         }
+    }
+
+    #[test]
+    fn a_hop_limit_that_applies_by_default_is_set() {
+        let defaults = AccountDefaults::from_api(Some("required".into()), None, Some(3), None, None);
+        let template = Resource::existing(ResourceType::LaunchTemplate, "lt-1".into(), None);
+        let template = Resource { account_defaults: Some(defaults), ..template };
+        let policy = Policy { defaults_compliant: true, max_hop_limit: Some(2), ..Policy::default() };
+        let verdict = evaluate(&template, &policy, date!(2026 - 06 - 15));
+        assert_eq!(
+            verdict.annotation,
+            "HttpTokens is required by default, but the hop limit 3 exceeds the maximum of 2. Set \
+             HttpPutResponseHopLimit to 2 or less."
+        );
+        let command = cli_command(&template, &verdict, &policy).expect("a command");
+        let options = "--launch-template-data '{\"MetadataOptions\":{\"HttpPutResponseHopLimit\":2}}'";
+        assert!(command.contains(options), "{command}");
     }
 
     #[test]

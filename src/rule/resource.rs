@@ -44,6 +44,8 @@ pub struct Resource<'a> {
     pub image: Image<'a>,
     /// What an Auto Scaling group launches instances from: one, or more with a mixed instances policy.
     pub launch_sources: Vec<LaunchSource<'a>>,
+    /// Whether an Auto Scaling group has a mixed instances policy.
+    pub has_mixed_instances: bool,
     /// The account-level defaults of the Region, if they are known and something leaves an option unset.
     pub account_defaults: Option<AccountDefaults<'a>>,
     /// What the source does not record, and only EC2 knows.
@@ -71,6 +73,7 @@ impl<'a> Resource<'a> {
             version_numbers: None,
             image: Image::Unknown,
             launch_sources: Vec::new(),
+            has_mixed_instances: false,
             account_defaults: None,
             gap: None,
         }
@@ -153,6 +156,7 @@ impl Resource<'_> {
             version_numbers: self.version_numbers,
             image: self.image.into_owned(),
             launch_sources: self.launch_sources.into_iter().map(LaunchSource::into_owned).collect(),
+            has_mixed_instances: self.has_mixed_instances,
             account_defaults: self.account_defaults.map(AccountDefaults::into_owned),
             gap: self.gap,
         }

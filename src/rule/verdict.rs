@@ -178,10 +178,11 @@ fn decide_group(
 ) -> (Reason, Cow<'static, str>) {
     let decide = |source| decide_source(source, defaults, policy);
     let worst_first = |reason: Reason| match (reason, reason.compliance()) {
+        (Reason::HopLimit, _) => 1,
         (_, Compliance::NonCompliant) => 0,
-        (Reason::SourceUnknown, _) => 1,
-        (_, Compliance::Compliant) => 2,
-        (_, Compliance::NotApplicable) => 3,
+        (Reason::SourceUnknown, _) => 2,
+        (_, Compliance::Compliant) => 3,
+        (_, Compliance::NotApplicable) => 4,
     };
     let worst = sources.iter().map(decide).min_by_key(|(reason, _)| worst_first(*reason));
     worst.unwrap_or((Reason::SourceUnknown, annotation::NO_SOURCE.into()))
@@ -225,7 +226,7 @@ impl Settings<'_> {
         // (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceMetadataOptions.html).
         match self.options {
             Some(options) if is_configuration && options.http_tokens == HttpTokens::Unset => {
-                EffectiveOptions { requires_tokens: Effective::Set(false, SetBy::Nothing), ..effective }
+                EffectiveOptions { requires_tokens: Effective::Set(false, SetBy::Launch), ..effective }
             }
             _ => effective,
         }
@@ -244,7 +245,7 @@ impl Settings<'_> {
                 (OptionsState::Pending, Subject::Instance) => (options.state, Reason::ChangePending),
                 _ => (OptionsState::Applied, Reason::TokensRequired),
             };
-            return Self::hop_limit(subject, options.hop_limit, policy)
+            return Self::hop_limit(subject, options.hop_limit, "required", policy)
                 .unwrap_or_else(|| (required, annotation::tokens_required(state, subject)));
         }
         let effective = match subject {
@@ -257,12 +258,13 @@ impl Settings<'_> {
                 return (Reason::EndpointDisabled, annotation::endpoint_disabled_by_default(subject));
             }
             if effective.requires_tokens.is(&true) {
-                return Self::hop_limit(subject, effective.hop_limit.value(), policy).unwrap_or_else(|| {
-                    (
-                        Reason::RequiredByDefault,
-                        annotation::required_by_default(subject, effective, self.image),
-                    )
-                });
+                return Self::hop_limit(subject, effective.hop_limit.value(), "required by default", policy)
+                    .unwrap_or_else(|| {
+                        (
+                            Reason::RequiredByDefault,
+                            annotation::required_by_default(subject, effective, self.image),
+                        )
+                    });
             }
         }
         let default = effective.map(|effective| annotation::DefaultTokens {
@@ -275,15 +277,16 @@ impl Settings<'_> {
         (tokens_reason(&options.http_tokens), sentence)
     }
 
-    /// Returns the verdict on a hop limit that exceeds the maximum.
+    /// Returns the verdict on a hop limit that exceeds the maximum. `tokens` says that tokens are required.
     fn hop_limit(
         subject: &Subject<'_>,
         limit: Option<i64>,
+        tokens: &str,
         policy: &Policy,
     ) -> Option<(Reason, Cow<'static, str>)> {
         let (limit, max) = (limit?, policy.max_hop_limit?);
         (limit > i64::from(max))
-            .then(|| (Reason::HopLimit, annotation::hop_limit_exceeded(limit, max, subject)))
+            .then(|| (Reason::HopLimit, annotation::hop_limit_exceeded(limit, max, tokens, subject)))
     }
 }
 
@@ -536,6 +539,7 @@ mod tests {
     fn source(template: &'static str, settings: SourceSettings<'static>) -> LaunchSource<'static> {
         let (template, version) = (template.into(), "3".into());
         LaunchSource {
+            image_override: None,
             origin: LaunchOrigin::TemplateVersion { template, version, number: Some(3) },
             settings,
         }
@@ -552,6 +556,11 @@ mod tests {
         let unset = || source("lt-unset", known(None, Image::Unknown));
         let unknown = || source("lt-unknown", SourceSettings::Unknown);
         let gone = || source("lt-gone", SourceSettings::NotFound);
+        let far = || {
+            let options = Some(MetadataOptions { hop_limit: Some(3), ..options("required") });
+            source("lt-far", SourceSettings::Known(LaunchSettings { options, image: Image::Unknown }))
+        };
+        let policy = Policy { max_hop_limit: Some(2), ..Policy::default() };
         for (launch_sources, expected, named) in [
             (vec![], Reason::SourceUnknown, "does not contain the launch template"),
             (vec![required()], Reason::TokensRequired, "lt-required version 3"),
@@ -561,10 +570,12 @@ mod tests {
             (vec![unknown(), open()], Reason::TokensOptional, "lt-open version 3"),
             (vec![gone()], Reason::SourceGone, "lt-gone version 3"),
             (vec![gone(), required()], Reason::TokensRequired, "lt-required version 3"),
+            (vec![far()], Reason::HopLimit, "lt-far version 3"),
+            (vec![far(), open()], Reason::TokensOptional, "lt-open version 3"),
         ] {
             let group = Resource::existing(ResourceType::AutoScalingGroup, "arn".into(), None);
             let group = Resource { launch_sources, ..group };
-            let verdict = evaluate(&group, &Policy::default(), TODAY);
+            let verdict = evaluate(&group, &policy, TODAY);
             assert_eq!(verdict.reason, expected, "{group:?}");
             assert!(verdict.annotation.contains(named), "{}", verdict.annotation);
         }
@@ -715,7 +726,11 @@ mod tests {
             1 => Just(SourceSettings::Unknown),
             1 => Just(SourceSettings::NotFound),
         ];
-        (origin, settings).prop_map(|(origin, settings)| LaunchSource { origin, settings })
+        (origin, settings).prop_map(|(origin, settings)| LaunchSource {
+            origin,
+            image_override: None,
+            settings,
+        })
     }
 
     /// Returns whether EC2 refuses IMDSv1 on every instance with these options, or launched with them.

@@ -38,6 +38,8 @@ struct PolicyTemplate<'a> {
 struct Override<'a> {
     #[serde(borrow, alias = "LaunchTemplateSpecification")]
     launch_template_specification: Option<Specification<'a>>,
+    #[serde(borrow, alias = "ImageId")]
+    image_id: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -66,27 +68,34 @@ impl<'a> GroupFields<'a> {
     /// Returns what the group launches instances from, each once. `path` is the place of the group in the record, for
     /// errors.
     pub(super) fn launch_sources(&self, path: &str) -> Result<Vec<LaunchSource<'a>>, SourceError> {
-        let mut origins = Vec::new();
+        let mut sources = Vec::new();
         if let Some(json) = self.launch_configuration_name {
             let name: Option<Text<'a>> = read(&format!("{path}launchConfigurationName"), json.get())?;
             let name = name.map(|name| name.0).filter(|name| !name.is_empty());
-            origins.extend(name.map(LaunchOrigin::LaunchConfiguration));
+            sources.extend(name.map(LaunchOrigin::LaunchConfiguration).map(LaunchSource::unread));
         }
         if let Some(json) = self.launch_template {
             let template: Specification<'a> = read_object(&format!("{path}launchTemplate"), json.get())?;
-            origins.extend(template.origin());
+            sources.extend(template.origin().map(LaunchSource::unread));
         }
         if let Some(json) = self.mixed_instances_policy {
             let policy: MixedInstancesPolicy<'a> =
                 read_object(&format!("{path}mixedInstancesPolicy"), json.get())?;
             if let Some(template) = policy.launch_template {
-                let overrides = template.overrides.into_iter().flatten();
-                let overrides = overrides.filter_map(|each| each.launch_template_specification);
-                let all = template.launch_template_specification.into_iter().chain(overrides);
-                origins.extend(all.filter_map(Specification::origin));
+                let overrides = template.overrides.into_iter().flatten().map(|each| {
+                    let origin = each.launch_template_specification.and_then(Specification::origin);
+                    (origin, each.image_id.map(|id| id.0))
+                });
+                let base = template.launch_template_specification.and_then(Specification::origin);
+                sources.extend(LaunchSource::of_policy(base.as_ref(), overrides));
             }
         }
-        Ok(LaunchSource::unread(origins))
+        Ok(sources)
+    }
+
+    /// Returns whether the group has a mixed instances policy.
+    pub(super) fn has_mixed_instances(&self) -> bool {
+        self.mixed_instances_policy.is_some()
     }
 }
 

@@ -13,7 +13,7 @@ use super::aws_cli::launches::RecordedDefaults;
 use crate::rule::launch::{
     AccountDefaults, Image, LaunchOrigin, LaunchSettings, LaunchSource, SourceSettings,
 };
-use crate::rule::resource::{Gap, Resource, ResourceType};
+use crate::rule::resource::{Gap, Resource, ResourceType, VersionNumbers};
 
 /// The account and Region of a resource, where they are known.
 type Place = (Option<String>, Option<String>);
@@ -28,8 +28,10 @@ pub struct RecordedLaunches {
     defaults: Vec<(Place, AccountDefaults<'static>)>,
     /// By id.
     images: HashMap<String, Image<'static>>,
-    /// The accounts and Regions of what launches instances.
-    places: BTreeSet<Place>,
+    /// The accounts that the input names.
+    accounts: BTreeSet<String>,
+    /// The Regions that the input names.
+    regions: BTreeSet<String>,
 }
 
 /// The versions of a launch template that were read.
@@ -37,8 +39,8 @@ pub struct RecordedLaunches {
 struct Template {
     versions: BTreeMap<i64, LaunchSettings<'static>>,
     default: Option<i64>,
-    /// The highest number that any record names.
-    latest: i64,
+    /// The highest number that any record names as that of the latest version.
+    latest: Option<i64>,
     /// When AWS Config captured the record that names the default version.
     captured: Option<OffsetDateTime>,
 }
@@ -49,11 +51,8 @@ impl RecordedLaunches {
         match resource.resource_type {
             ResourceType::LaunchTemplate => {
                 let Some(numbers) = resource.version_numbers else { return };
+                self.remember_numbers(&resource.resource_id, numbers, captured);
                 let template = self.templates.entry(resource.resource_id.to_string()).or_default();
-                template.latest = template.latest.max(numbers.latest);
-                if template.captured <= captured {
-                    (template.default, template.captured) = (Some(numbers.default), captured);
-                }
                 if resource.gap != Some(Gap::UnknownVersion) {
                     template.versions.insert(numbers.default, settings(resource));
                 }
@@ -66,10 +65,18 @@ impl RecordedLaunches {
         }
     }
 
+    /// Remembers which versions of a launch template are the default and the latest one.
+    pub fn remember_numbers(&mut self, id: &str, numbers: VersionNumbers, captured: Option<OffsetDateTime>) {
+        let template = self.templates.entry(id.to_owned()).or_default();
+        template.latest = template.latest.max(Some(numbers.latest));
+        if template.captured <= captured {
+            (template.default, template.captured) = (Some(numbers.default), captured);
+        }
+    }
+
     /// Remembers a version of a launch template.
     pub fn remember_version(&mut self, template: &Resource<'_>, number: i64, is_default: bool) {
         let known = self.templates.entry(template.resource_id.to_string()).or_default();
-        known.latest = known.latest.max(number);
         known.versions.insert(number, settings(template));
         if is_default {
             known.default = Some(number);
@@ -87,12 +94,18 @@ impl RecordedLaunches {
     pub fn remember_defaults(&mut self, recorded: RecordedDefaults<'_>) {
         let RecordedDefaults { account_id, region, defaults } = recorded;
         let place = (account_id.map(Cow::into_owned), region.map(Cow::into_owned));
+        self.know(&place);
         self.defaults.push((place, defaults.into_owned()));
     }
 
     /// Remembers that a resource is to be completed. Call it for each, before the first one is completed.
     pub fn expect(&mut self, resource: &Resource<'_>) {
-        self.places.insert(place(resource));
+        self.know(&place(resource));
+    }
+
+    fn know(&mut self, (account_id, region): &Place) {
+        self.accounts.extend(account_id.clone());
+        self.regions.extend(region.clone());
     }
 
     /// Adds what the input says about what a resource launches.
@@ -100,7 +113,7 @@ impl RecordedLaunches {
         let place = place(resource);
         for source in &mut resource.launch_sources {
             if let Some(settings) = self.complete_origin(source, &place) {
-                source.settings = SourceSettings::Known(settings.clone());
+                source.complete(SourceSettings::Known(settings.clone()));
             }
         }
         let defaults = self.defaults_of(&place).cloned();
@@ -122,7 +135,7 @@ impl RecordedLaunches {
                 let known = self.templates.get(template.as_ref())?;
                 let wanted = match version.as_ref() {
                     "$Default" => known.default?,
-                    "$Latest" => known.latest,
+                    "$Latest" => known.latest()?,
                     other => other.parse().ok()?,
                 };
                 let settings = known.versions.get(&wanted)?;
@@ -135,15 +148,28 @@ impl RecordedLaunches {
         }
     }
 
-    /// Returns the account-level defaults of a place: those that name it, or those that name no Region if the whole
-    /// input is about one.
+    /// Returns the account-level defaults of a place. An account or Region that is not named, by the defaults or by the
+    /// resource, is the only one that the input names.
     fn defaults_of(&self, (account_id, region): &Place) -> Option<&AccountDefaults<'static>> {
-        let is_one_place = self.places.len() <= 1;
+        let is_same = |of: &Option<String>, named: &Option<String>, all: &BTreeSet<String>| match (of, named)
+        {
+            (Some(of), Some(named)) => of == named,
+            _ => all.len() <= 1,
+        };
         let mut matching = self.defaults.iter().filter(|((of_account, of_region), _)| {
-            let is_account = of_account.is_none() || of_account == account_id;
-            is_account && (of_region == region || (of_region.is_none() && is_one_place))
+            is_same(of_account, account_id, &self.accounts) && is_same(of_region, region, &self.regions)
         });
         matching.next_back().map(|(_, defaults)| defaults)
+    }
+}
+
+impl Template {
+    /// Returns the number of the latest version: as a record names it, or the highest one, if that is not just the
+    /// default version. The AWS CLI prints the default version alone on request, and then there may be later ones.
+    fn latest(&self) -> Option<i64> {
+        let highest = self.versions.keys().next_back().copied();
+        let highest = highest.filter(|highest| self.default.is_some_and(|default| *highest > default));
+        self.latest.max(highest)
     }
 }
 
@@ -159,7 +185,7 @@ fn settings(resource: &Resource<'_>) -> LaunchSettings<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::resource::{HttpTokens, MetadataOptions, VersionNumbers};
+    use crate::rule::resource::{HttpTokens, MetadataOptions};
 
     fn template(tokens: &'static str, default: i64, latest: i64) -> Resource<'static> {
         let options = MetadataOptions::from_api(Some(tokens.into()), None, None, None);
@@ -174,7 +200,7 @@ mod tests {
         let origin = LaunchOrigin::template_version(Some("lt-1".into()), None, Some(version.into()));
         Resource {
             region: Some("eu-west-1".into()),
-            launch_sources: LaunchSource::unread(origin),
+            launch_sources: origin.map(LaunchSource::unread).into_iter().collect(),
             ..Resource::existing(ResourceType::AutoScalingGroup, "arn".into(), None)
         }
     }
@@ -241,12 +267,33 @@ mod tests {
             group.account_defaults.map(|defaults| defaults.http_tokens)
         };
         let mut launches = RecordedLaunches::default();
+        // A template in the output of the AWS CLI names neither account nor Region.
+        launches.expect(&template("optional", 1, 1));
         launches.expect(&group("1"));
         launches.remember_defaults(defaults(None, "optional"));
         assert_eq!(found(&launches), Some(HttpTokens::Optional));
+        let mut unplaced = template("optional", 1, 1);
+        launches.complete(&mut unplaced);
+        assert!(unplaced.account_defaults.is_some());
         launches.expect(&Resource { region: Some("us-east-1".into()), ..group("1") });
         assert_eq!(found(&launches), None, "it is not known to which of the Regions they belong");
         launches.remember_defaults(defaults(Some("eu-west-1"), "required"));
         assert_eq!(found(&launches), Some(HttpTokens::Required));
+        for account in ["1", "2"] {
+            launches.expect(&Resource { account_id: Some(account.into()), ..group("1") });
+        }
+        assert_eq!(found(&launches), None, "it is not known to which of the accounts they belong");
+    }
+
+    #[test]
+    fn the_default_version_alone_does_not_tell_the_latest_one() {
+        let mut launches = RecordedLaunches::default();
+        launches.remember_version(&template("required", 0, 0), 3, true);
+        assert_eq!(tokens(&launches, "$Default").as_deref(), Some("required"));
+        assert_eq!(tokens(&launches, "$Latest"), None);
+        launches.remember_version(&template("optional", 0, 0), 4, false);
+        assert_eq!(tokens(&launches, "$Latest").as_deref(), Some("optional"));
+        launches.remember_numbers("lt-1", VersionNumbers { default: 3, latest: 5 }, None);
+        assert_eq!(tokens(&launches, "$Latest"), None);
     }
 }

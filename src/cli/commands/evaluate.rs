@@ -23,7 +23,7 @@ use crate::rule::verdict::{Summary, evaluate};
 use crate::sources::SourceError;
 use crate::sources::aws_cli::instances::{Instance, Reservation};
 use crate::sources::aws_cli::launches::{
-    self, AutoScalingGroup, LaunchConfiguration, RecordedDefaults, TemplateVersion,
+    self, AutoScalingGroup, LaunchConfiguration, LaunchTemplate, RecordedDefaults, TemplateVersion,
 };
 use crate::sources::config::configuration_item::ConfigurationItem;
 use crate::sources::config::event::{ConfigEvent, EventError, Trigger};
@@ -36,7 +36,7 @@ use crate::sources::recorded_launches::RecordedLaunches;
 /// input is detected.
 ///
 /// Also reads the output of `aws ec2 describe-instances` and of the commands that describe what launches instances:
-/// `aws ec2 describe-launch-template-versions`, `aws autoscaling describe-launch-configurations` and
+/// `aws ec2 describe-launch-templates`, `describe-launch-template-versions`, `aws autoscaling describe-launch-configurations` and
 /// `describe-auto-scaling-groups`. What applies where these leave tokens unset is in the output of
 /// `aws ec2 get-instance-metadata-defaults` and `describe-images`.
 #[derive(Debug, Parser)]
@@ -203,6 +203,13 @@ impl Evaluator<'_> {
                 RecordKind::Reservation => self.reservation(&Reservation::from_json(json)?),
                 RecordKind::Instance => self.resource(&Instance::from_json(json)?.resource()?, None),
                 RecordKind::TemplateVersion => self.template_version(&TemplateVersion::from_json(json)?),
+                RecordKind::LaunchTemplate => {
+                    self.records += 1;
+                    let template = LaunchTemplate::from_json(json)?;
+                    let (id, numbers) = template.numbers();
+                    self.launches.remember_numbers(id, numbers, None);
+                    Ok(())
+                }
                 RecordKind::LaunchConfiguration => {
                     let configuration = LaunchConfiguration::from_json(json)?;
                     let resource = configuration.resource()?;
@@ -336,7 +343,7 @@ impl<E: Into<RecordError>> From<E> for Failure {
 enum RecordError {
     #[error(
         "unknown record: expected an AWS Config event, a configuration item, a snapshot or history file, or the \
-         output of `aws ec2 describe-instances`, `describe-launch-template-versions`, `describe-images` or \
+         output of `aws ec2 describe-instances`, `describe-launch-templates`, `describe-launch-template-versions`, `describe-images` or \
          `get-instance-metadata-defaults`, or of `aws autoscaling describe-auto-scaling-groups` or \
          `describe-launch-configurations`"
     )]

@@ -21,17 +21,49 @@ const MAX_PAGES: usize = 500;
 /// (<https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeScalingActivities.html>).
 const ACTIVITIES_PAGE: i32 = 100;
 
+/// The terminated instances that made IMDSv1 calls, and why not all of them are known.
+#[derive(Default)]
+pub(crate) struct Callers {
+    pub(crate) found: Vec<Terminated>,
+    pub(crate) failure: Option<ApiError>,
+}
+
 /// Returns the instances that made IMDSv1 calls in the last `days` days, have had metrics in the last two weeks, and do
-/// not exist any more.
-///
-/// # Errors
-/// Returns an error if CloudWatch or EC2 Auto Scaling does not respond, or CloudWatch returns incomplete data.
+/// not exist any more. What is known is returned even if a call fails.
 pub(crate) async fn callers(
     region: &AccountRegion,
     existing: &HashSet<String>,
     days: u16,
     now: OffsetDateTime,
-) -> Result<Vec<Terminated>, ApiError> {
+) -> Callers {
+    let (calls, failure) = match calls(region, existing, days, now).await {
+        Ok(counted) => counted,
+        Err(error) => return Callers { found: Vec::new(), failure: Some(error) },
+    };
+    let mut groups = Groups::default();
+    let listed = groups.find(region, calls.keys().cloned().collect()).await;
+    let mut found: Vec<_> = calls
+        .into_iter()
+        .map(|(instance_id, imdsv1_calls)| Terminated {
+            account_id: region.location.account_id.clone(),
+            region: region.location.region.clone(),
+            launched_by: groups.by_instance.remove(&instance_id).map(LaunchedBy::auto_scaling_group),
+            instance_id,
+            imdsv1_calls,
+        })
+        .collect();
+    found.sort_by(|a, b| a.instance_id.cmp(&b.instance_id));
+    Callers { found, failure: failure.or(listed.err()) }
+}
+
+/// Returns the number of calls of each terminated instance that made any, and an error if CloudWatch returned incomplete
+/// data of others.
+async fn calls(
+    region: &AccountRegion,
+    existing: &HashSet<String>,
+    days: u16,
+    now: OffsetDateTime,
+) -> Result<(HashMap<String, u64>, Option<ApiError>), ApiError> {
     let client = region.cloudwatch();
     let mut gone = BTreeSet::new();
     for metric in usage::CALL_METRICS {
@@ -52,23 +84,11 @@ pub(crate) async fn callers(
             Usage::NotChecked => {}
         }
     }
-    if incomplete > 0 {
+    let failure = (incomplete > 0).then(|| {
         let message = format!("CloudWatch returned incomplete data of {incomplete} terminated instances");
-        return Err(ApiError::unexpected_response("GetMetricData", &message));
-    }
-    let mut groups = groups_of(region, calls.keys().cloned().collect()).await?;
-    let mut terminated: Vec<_> = calls
-        .into_iter()
-        .map(|(instance_id, imdsv1_calls)| Terminated {
-            account_id: region.location.account_id.clone(),
-            region: region.location.region.clone(),
-            launched_by: groups.remove(&instance_id).map(LaunchedBy::auto_scaling_group),
-            instance_id,
-            imdsv1_calls,
-        })
-        .collect();
-    terminated.sort_by(|a, b| a.instance_id.cmp(&b.instance_id));
-    Ok(terminated)
+        ApiError::unexpected_response("GetMetricData", &message)
+    });
+    Ok((calls, failure))
 }
 
 /// Returns the instances that have had a metric in the last two weeks, except those that exist
@@ -96,35 +116,43 @@ async fn instances_with(
     Ok(found)
 }
 
-/// Returns the Auto Scaling groups that launched or terminated these instances, by the id of the instance. EC2 Auto
-/// Scaling keeps activities for six weeks, and names an instance in the description of an activity only.
-async fn groups_of(
-    region: &AccountRegion,
-    mut wanted: HashSet<String>,
-) -> Result<HashMap<String, String>, ApiError> {
-    let mut groups = HashMap::new();
-    if wanted.is_empty() {
-        return Ok(groups);
-    }
-    let request = region.resources.autoscaling.describe_scaling_activities();
-    let request = request.include_deleted_groups(true).max_records(ACTIVITIES_PAGE);
-    let mut pages = request.into_paginator().stop_on_duplicate_token(false).send();
-    for _ in 0..MAX_PAGES {
-        let Some(page) = pages.next().await else { break };
-        let page = page.map_err(|error| ApiError::new("DescribeScalingActivities", &error))?;
-        for activity in page.activities() {
-            let description = activity.description().unwrap_or_default();
-            if let (Some(id), Some(group)) = (instance_id(description), activity.auto_scaling_group_name())
-                && wanted.remove(id)
-            {
-                groups.insert(id.to_owned(), group.to_owned());
+/// The Auto Scaling groups that launched or terminated instances. EC2 Auto Scaling keeps activities for six weeks, and
+/// names an instance in the description of an activity only.
+#[derive(Default)]
+struct Groups {
+    by_instance: HashMap<String, String>,
+}
+
+impl Groups {
+    /// Finds the groups of instances. What was found is kept if a call fails.
+    async fn find(&mut self, region: &AccountRegion, mut wanted: HashSet<String>) -> Result<(), ApiError> {
+        const OPERATION: &str = "DescribeScalingActivities";
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let request = region.resources.autoscaling.describe_scaling_activities();
+        let request = request.include_deleted_groups(true).max_records(ACTIVITIES_PAGE);
+        let mut pages = request.into_paginator().stop_on_duplicate_token(false).send();
+        for _ in 0..MAX_PAGES {
+            let Some(page) = pages.next().await else { return Ok(()) };
+            let page = page.map_err(|error| ApiError::new(OPERATION, &error))?;
+            for activity in page.activities() {
+                let description = activity.description().unwrap_or_default();
+                if let (Some(id), Some(group)) =
+                    (instance_id(description), activity.auto_scaling_group_name())
+                    && wanted.remove(id)
+                {
+                    self.by_instance.insert(id.to_owned(), group.to_owned());
+                }
+            }
+            if wanted.is_empty() {
+                return Ok(());
             }
         }
-        if wanted.is_empty() {
-            break;
-        }
+        let message =
+            format!("the sources of {} instances are not among the newest activities", wanted.len());
+        Err(ApiError::unexpected_response(OPERATION, &message))
     }
-    Ok(groups)
 }
 
 /// Returns the instance that the description of an activity names, such as `Launching a new EC2 instance: i-0123…`.

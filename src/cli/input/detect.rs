@@ -31,6 +31,8 @@ pub(crate) enum RecordKind {
     Instance,
     /// A reservation, with instances.
     Reservation,
+    /// A launch template, in the response of `DescribeLaunchTemplates`.
+    LaunchTemplate,
     /// A version of a launch template, in the response of `DescribeLaunchTemplateVersions`.
     TemplateVersion,
     /// A launch configuration, in the response of `DescribeLaunchConfigurations`.
@@ -56,6 +58,7 @@ impl RecordKind {
             "AutoScalingGroupARN" | "AutoScalingGroupName" => Some(Self::AutoScalingGroup),
             "Instances" => Some(Self::Reservation),
             "LaunchTemplateData" => Some(Self::TemplateVersion),
+            "LatestVersionNumber" => Some(Self::LaunchTemplate),
             "LaunchConfigurationARN" => Some(Self::LaunchConfiguration),
             "AccountLevel" => Some(Self::AccountDefaults),
             "ImdsSupport" => Some(Self::Image),
@@ -81,6 +84,7 @@ impl KnownList {
         match key {
             "configurationItems" => Some(Self::ConfigurationItems),
             "Reservations" => Some(Self::Reservations),
+            "LaunchTemplates" => Some(Self::Of(RecordKind::LaunchTemplate)),
             "LaunchTemplateVersions" => Some(Self::Of(RecordKind::TemplateVersion)),
             "LaunchConfigurations" => Some(Self::Of(RecordKind::LaunchConfiguration)),
             "AutoScalingGroups" => Some(Self::Of(RecordKind::AutoScalingGroup)),

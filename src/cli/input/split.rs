@@ -295,6 +295,7 @@ mod tests {
         assert_eq!(found(r#"{"Reservations":[{"Instances":[]}]}"#), ["1@17 reservation"]);
         assert_eq!(found(r#"{"configurationItems":[]}"#), Vec::<String>::new());
         for (list, element, kind) in [
+            ("LaunchTemplates", "{}", "LaunchTemplate"),
             ("LaunchTemplateVersions", r#"{"VersionNumber":1}"#, "TemplateVersion"),
             ("LaunchConfigurations", "{}", "LaunchConfiguration"),
             ("AutoScalingGroups", r#"{"Instances":[{"InstanceId":"i-1"}]}"#, "AutoScalingGroup"),

@@ -185,7 +185,10 @@ mod tests {
         let origin = LaunchOrigin::LaunchConfiguration("old".into());
         let arn = format!("arn:aws:autoscaling:x:1:autoScalingGroup:u:autoScalingGroupName/{name}");
         Resource {
-            launch_sources: vec![LaunchSource { origin, settings: SourceSettings::Known(settings) }],
+            launch_sources: vec![LaunchSource {
+                settings: SourceSettings::Known(settings),
+                ..LaunchSource::unread(origin)
+            }],
             ..Resource::existing(ResourceType::AutoScalingGroup, arn.into(), None)
         }
     }

@@ -42,7 +42,7 @@ fn a_tag_is_found_by_its_exact_key() {
 }
 
 fn source(settings: SourceSettings<'static>) -> LaunchSource<'static> {
-    LaunchSource { origin: LaunchOrigin::LaunchConfiguration("web".into()), settings }
+    LaunchSource { settings, ..LaunchSource::unread(LaunchOrigin::LaunchConfiguration("web".into())) }
 }
 
 #[test]

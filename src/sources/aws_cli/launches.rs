@@ -1,5 +1,5 @@
-//! The JSON that these commands print: `aws ec2 describe-launch-template-versions`, `describe-images` and
-//! `get-instance-metadata-defaults`; `aws autoscaling describe-launch-configurations` and
+//! The JSON that these commands print: `aws ec2 describe-launch-templates`, `describe-launch-template-versions`,
+//! `describe-images` and `get-instance-metadata-defaults`; `aws autoscaling describe-launch-configurations` and
 //! `describe-auto-scaling-groups`.
 //!
 //! Only ARNs name the Region and the account. To the account-level defaults, which have neither, `Region` and
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::rule::launch::{AccountDefaults, Image, LaunchSettings};
-use crate::rule::resource::{Gap, Resource, ResourceType};
+use crate::rule::resource::{Gap, Resource, ResourceType, VersionNumbers};
 use crate::sources::auto_scaling::GroupFields;
 use crate::sources::fields::{Tags, Text, launch_template_data, metadata_options, operator};
 use crate::sources::{SourceError, read_object};
@@ -58,6 +58,34 @@ impl<'a> TemplateVersion<'a> {
             image,
             ..Resource::existing(ResourceType::LaunchTemplate, self.launch_template_id.reborrow(), options)
         })
+    }
+}
+
+/// The numbers of the versions of a launch template
+/// (<https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-launch-templates.html>).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct LaunchTemplate<'a> {
+    #[serde(borrow)]
+    launch_template_id: Text<'a>,
+    default_version_number: i64,
+    latest_version_number: i64,
+}
+
+impl<'a> LaunchTemplate<'a> {
+    /// Reads a launch template from JSON.
+    ///
+    /// # Errors
+    /// Returns an error that names the field, if `json` is not a launch template.
+    pub fn from_json(json: &'a str) -> Result<Self, SourceError> {
+        read_object("launchTemplate", json)
+    }
+
+    /// Returns the id of the launch template, and the numbers of its versions.
+    #[must_use]
+    pub fn numbers(&self) -> (&str, VersionNumbers) {
+        let (default, latest) = (self.default_version_number, self.latest_version_number);
+        (&self.launch_template_id.0, VersionNumbers { default, latest })
     }
 }
 
@@ -151,6 +179,7 @@ impl<'a> AutoScalingGroup<'a> {
             tags: self.tags.as_ref().map(Tags::reborrow).unwrap_or_default(),
             managed_by: self.operator.map(|json| operator("Operator", json)).transpose()?.flatten(),
             launch_sources: launches.launch_sources("")?,
+            has_mixed_instances: launches.has_mixed_instances(),
             gap: Some(Gap::LaunchSourcesNotRead),
             ..Resource::existing(ResourceType::AutoScalingGroup, self.arn.reborrow(), None)
         })
@@ -266,6 +295,10 @@ mod tests {
         assert_eq!((template.resource_id.as_ref(), template.name.as_deref()), ("lt-1", Some("web")));
         assert_eq!(template.image, Image::Id("ami-1".into()));
         assert_eq!(template.metadata_options.expect("options").http_tokens, HttpTokens::Optional);
+
+        let json = r#"{"LaunchTemplateId":"lt-1","DefaultVersionNumber":3,"LatestVersionNumber":4}"#;
+        let template = LaunchTemplate::from_json(json).expect("a template");
+        assert_eq!(template.numbers(), ("lt-1", VersionNumbers { default: 3, latest: 4 }));
 
         let arn =
             "arn:aws:autoscaling:eu-west-1:123456789012:launchConfiguration:u:launchConfigurationName/old";

@@ -185,6 +185,7 @@ impl<'a> Configuration<'a> {
                     mixed_instances_policy: self.mixed_instances_policy,
                 };
                 resource.launch_sources = group.launch_sources("configuration.")?;
+                resource.has_mixed_instances = group.has_mixed_instances();
                 resource.gap = Some(Gap::LaunchSourcesNotRead);
             }
             ResourceType::Other(_) => {}

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchConfiguration};
+use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchConfiguration, LaunchTemplateSpecification};
 use aws_sdk_ec2::operation::get_instance_metadata_defaults::GetInstanceMetadataDefaultsOutput;
 use aws_sdk_ec2::types::{Instance, LaunchTemplateVersion, ResponseLaunchTemplateData};
 
@@ -108,29 +108,34 @@ pub(super) fn auto_scaling_group(group: &AutoScalingGroup) -> Option<Resource<'_
         .filter_map(|tag| Some(Tag { key: tag.key()?.into(), value: tag.value()?.into() }));
     let configuration =
         group.launch_configuration_name().map(Cow::from).map(LaunchOrigin::LaunchConfiguration);
+    let plain =
+        configuration.into_iter().chain(group.launch_template().and_then(origin)).map(LaunchSource::unread);
     let policy = group.mixed_instances_policy().and_then(|policy| policy.launch_template());
-    let overrides = policy.into_iter().flat_map(|policy| policy.overrides());
-    let specifications = group
-        .launch_template()
+    let overrides = policy
         .into_iter()
-        .chain(policy.and_then(|policy| policy.launch_template_specification()))
-        .chain(overrides.filter_map(|each| each.launch_template_specification()));
-    let versions = specifications.filter_map(|specification| {
-        LaunchOrigin::template_version(
-            specification.launch_template_id().map(Into::into),
-            specification.launch_template_name().map(Into::into),
-            specification.version().map(Into::into),
-        )
-    });
+        .flat_map(|policy| policy.overrides())
+        .map(|each| (each.launch_template_specification().and_then(origin), each.image_id().map(Cow::from)));
+    let base = policy.and_then(|policy| policy.launch_template_specification()).and_then(origin);
+    let mixed = LaunchSource::of_policy(base.as_ref(), overrides);
     let id = group.auto_scaling_group_arn()?.into();
     Some(Resource {
         name: group.auto_scaling_group_name().map(Cow::from),
         tags: tags.collect(),
         managed_by: group.operator().map(|operator| operator.principal().unwrap_or(UNNAMED_OPERATOR).into()),
-        launch_sources: LaunchSource::unread(configuration.into_iter().chain(versions)),
+        launch_sources: plain.chain(mixed).collect(),
+        has_mixed_instances: group.mixed_instances_policy().is_some(),
         gap: Some(Gap::LaunchSourcesNotRead),
         ..Resource::existing(ResourceType::AutoScalingGroup, id, None)
     })
+}
+
+/// Converts the launch template of a group.
+fn origin(specification: &LaunchTemplateSpecification) -> Option<LaunchOrigin<'_>> {
+    LaunchOrigin::template_version(
+        specification.launch_template_id().map(Into::into),
+        specification.launch_template_name().map(Into::into),
+        specification.version().map(Into::into),
+    )
 }
 
 /// Converts what an AMI says about IMDS, by its id.

@@ -39,6 +39,8 @@ pub struct LaunchFacts {
     clients: ResourceClients,
     /// Whether verdicts depend on defaults. If not, they are a hint, and a verdict without it is complete.
     are_defaults_required: bool,
+    /// Whether verdicts depend on the hop limit that applies by default.
+    judges_hop_limit: bool,
     /// By the id or name of the template, and the version as groups name it.
     versions: HashMap<(String, String), Version>,
     configurations: HashMap<String, SourceSettings<'static>>,
@@ -62,6 +64,7 @@ impl LaunchFacts {
         Self {
             clients: clients.clone(),
             are_defaults_required: policy.defaults_compliant,
+            judges_hop_limit: policy.defaults_compliant && policy.max_hop_limit.is_some(),
             versions: HashMap::new(),
             configurations: HashMap::new(),
             defaults: None,
@@ -133,12 +136,13 @@ impl LaunchFacts {
             LaunchOrigin::TemplateVersion { template, version, number } => {
                 let found = self.versions.get(&(template.to_string(), version.to_string()));
                 if let Some((found, settings)) = found {
-                    (*number, source.settings) = (*found, settings.clone());
+                    *number = *found;
+                    source.complete(settings.clone());
                 }
             }
             LaunchOrigin::LaunchConfiguration(name) => {
                 if let Some(settings) = self.configurations.get(name.as_ref()) {
-                    source.settings = settings.clone();
+                    source.complete(settings.clone());
                 }
             }
         }
@@ -171,16 +175,19 @@ impl LaunchFacts {
             let request = self.clients.autoscaling.describe_launch_configurations();
             let request = request.set_launch_configuration_names(Some(names.to_vec()));
             let mut pages = request.into_paginator().stop_on_duplicate_token(false).send();
-            let missing = names.iter().map(|name| (name.clone(), SourceSettings::NotFound));
-            self.configurations.extend(missing);
+            let mut found: HashMap<_, _> =
+                names.iter().map(|name| (name.clone(), SourceSettings::NotFound)).collect();
             while let Some(page) = pages.next().await {
                 let page = page
                     .map_err(|error| Ec2Error::List(ApiError::new("DescribeLaunchConfigurations", &error)))?;
                 for configuration in page.launch_configurations() {
                     let Some(name) = configuration.launch_configuration_name() else { continue };
-                    self.remember_configuration(name, convert::configuration_settings(configuration));
+                    let settings = convert::configuration_settings(configuration).into_owned();
+                    found.insert(name.to_owned(), SourceSettings::Known(settings));
                 }
             }
+            // What a call that failed did not return may exist.
+            self.configurations.extend(found);
         }
         Ok(())
     }
@@ -195,7 +202,9 @@ impl LaunchFacts {
             return Ok(());
         }
         let DefaultsLookup::Found(defaults) = self.look_up_defaults().await? else { return Ok(()) };
-        let is_image_relevant = defaults.http_tokens == HttpTokens::Unset;
+        // Where the account-level default decides on tokens, the AMI may still decide on the hop limit.
+        let is_image_relevant = defaults.http_tokens == HttpTokens::Unset
+            || (self.judges_hop_limit && defaults.hop_limit.is_none());
         if is_image_relevant {
             let images = resources.iter_mut().flat_map(Resource::unset_images);
             let ids: BTreeSet<_> = images.filter_map(|image| unread_id(image)).collect();
@@ -266,12 +275,12 @@ impl LaunchFacts {
                 .stop_on_duplicate_token(false)
                 .send();
             // An AMI that is not returned stays unknown, and is not asked for again.
-            self.images.extend(ids.iter().map(|id| (id.clone(), Image::Unknown)));
+            let mut found: HashMap<_, _> = ids.iter().map(|id| (id.clone(), Image::Unknown)).collect();
             while let Some(page) = pages.next().await {
                 let page = page.map_err(|error| Ec2Error::List(ApiError::new("DescribeImages", &error)))?;
-                let images = page.images().iter().filter_map(convert::image);
-                self.images.extend(images);
+                found.extend(page.images().iter().filter_map(convert::image));
             }
+            self.images.extend(found);
         }
         Ok(())
     }

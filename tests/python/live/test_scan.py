@@ -110,16 +110,14 @@ class Launches:
                 "LaunchTemplateVersions"
             ]
         ]
-        defaults = self.ec2.get_instance_metadata_defaults()
         responses = [
             {"LaunchTemplateVersions": versions},
+            self.ec2.describe_launch_templates(LaunchTemplateIds=[self.web, self.unset]),
             self.autoscaling.describe_launch_configurations(),
             self.autoscaling.describe_auto_scaling_groups(),
             self.ec2.describe_images(ImageIds=["ami-12c6146b"]),
             self.ec2.describe_instances(),
-            defaults,
-            # Templates name no Region, and groups do.
-            defaults | {"Region": "us-east-1"},
+            self.ec2.get_instance_metadata_defaults(),
         ]
         return "\n".join(json.dumps(each, default=str) for each in responses)
 
@@ -331,7 +329,16 @@ def test_launches_that_enforcement_would_refuse_are_known_before(cloud, tokens, 
 def test_enforcement_can_be_enabled_when_nothing_would_be_refused(cloud):
     run = cloud.imdsv2("scan", *HERE, "--if-enforced")
     assert run.returncode == 0
-    assert "it would allow the next launch of all 0 launch sources" in run.stderr
+    assert "There is nothing that launches instances" in run.stderr
+    cloud.client("ec2").create_launch_template(
+        LaunchTemplateName="web", LaunchTemplateData={"MetadataOptions": {"HttpTokens": "required"}}
+    )
+    run = cloud.imdsv2("scan", *HERE, "--if-enforced")
+    assert run.returncode == 0
+    assert "it would allow the next launch of all 1 launch sources" in run.stderr
+    run = cloud.imdsv2("scan", *HERE, "--if-enforced", "--type", "instance")
+    assert run.returncode == 2
+    assert "--if-enforced: the selected types launch no instances" in run.stderr
 
 
 def test_calls_of_terminated_instances_are_charged_to_what_launched_them(cloud):
@@ -361,6 +368,24 @@ def test_calls_of_terminated_instances_are_charged_to_what_launched_them(cloud):
     assert ["web", "(Auto", "Scaling", "group)", OWN, "us-east-1", "0", "0", "7"] in [
         line[:9] for line in lines
     ]
+    # The node group of EKS owns the group, if its tags say so.
+    cloud.client("autoscaling").create_launch_configuration(
+        LaunchConfigurationName="old", ImageId="ami-12c6146b", InstanceType="t2.micro"
+    )
+    cloud.client("autoscaling").create_auto_scaling_group(
+        AutoScalingGroupName="web",
+        MinSize=0,
+        MaxSize=2,
+        AvailabilityZones=["us-east-1a"],
+        LaunchConfigurationName="old",
+        Tags=[{"Key": "eks:nodegroup-name", "Value": "workers", "PropagateAtLaunch": True}],
+    )
+    run = cloud.imdsv2("scan", *HERE, "--usage-days", "14", "--group-by", "source")
+    (line,) = [
+        line.split() for line in run.stdout.splitlines() if line.startswith("workers (EKS node group)")
+    ]
+    assert line[6:9] == ["0", "0", "7"]
+    assert "7 of workers (EKS node group), 2 of an unknown source" in run.stderr
     # What no longer exists has no tags.
     run = cloud.imdsv2("scan", *HERE, "--usage-days", "14", "--tag", "team=web")
     assert "Terminated" not in run.stderr

@@ -252,6 +252,29 @@ def test_incomplete_data_prevents_any_change(cloud):
     )
 
 
+def test_hop_limit_alone_is_changed_whatever_instances_call(cloud):
+    template = launch_template(cloud, HttpTokens="required", HttpPutResponseHopLimit=1)
+    (busy,) = launched(cloud, template)
+    cloud.imdsv1_calls(busy, 7)
+    run = enforce(cloud, template, HttpPutResponseHopLimit=2)
+    assert run.status == "Success", run.failures
+    assert "GetMetricData" not in cloud.calls
+
+
+def test_groups_that_cannot_be_read_do_not_fail_a_run(cloud):
+    template = launch_template(cloud, HttpTokens="optional")
+
+    def refuse(**_):
+        raise RuntimeError("AccessDenied")
+
+    events = cloud.recorded("autoscaling").meta.events
+    events.register("before-call.autoscaling.DescribeAutoScalingGroups", refuse)
+    run = enforce(cloud, template)
+    assert run.status == "Success", run.failures
+    assert run.outputs["FindGroups.Finding"].endswith("are not known: AccessDenied")
+    assert versions(cloud, template)[1]["DefaultVersion"]
+
+
 def test_groups_that_use_other_versions_are_named(cloud):
     template = launch_template(cloud, HttpTokens="optional")
     autoscaling = cloud.client("autoscaling")

@@ -7,7 +7,7 @@
 mod region_scan;
 mod usage_summary;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 
-use self::region_scan::{Message, Question, RegionScan, judges};
+use self::region_scan::{Listing, Message, Question, RegionScan, judges};
 use self::usage_summary::UsageSummary;
 use crate::cli::comparison::Comparison;
 use crate::cli::exit::Completion;
@@ -28,10 +28,11 @@ use crate::cli::fleet::accounts::Selection;
 use crate::cli::fleet::failures::{self, Failure};
 use crate::cli::input::text;
 use crate::cli::output::terminated::Terminated;
-use crate::cli::output::{self, Basis, Conclusion, Output, OutputOptions};
+use crate::cli::output::{self, Basis, Conclusion, Finding, Output, OutputOptions};
 use crate::cli::terminal::messages;
 use crate::cli::terminal::screen::Progress;
 use crate::cli::terminal::shutdown::Shutdown;
+use crate::rule::launched_by::LaunchedBy;
 use crate::rule::policy::Policy;
 use crate::rule::resource::{Location, ResourceType};
 use crate::rule::verdict::Summary;
@@ -39,6 +40,9 @@ use crate::rule::verdict::Summary;
 /// The number of Regions that are listed concurrently, over all accounts. EC2 throttles each account and
 /// Region on its own.
 const CONCURRENCY: usize = 16;
+/// The types of what launches instances.
+const LAUNCH_SOURCES: [ResourceType<'static>; 3] =
+    [ResourceType::LaunchTemplate, ResourceType::LaunchConfiguration, ResourceType::AutoScalingGroup];
 /// The number of findings that may wait for the output.
 const QUEUE: usize = 1_000;
 
@@ -116,6 +120,13 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         "--format asff: --if-enforced reports no findings of compliance; use another format"
     );
     let filter = args.filter.filter()?;
+    let policy = args.parameters.clone().unwrap_or_default();
+    ensure!(
+        !args.if_enforced
+            || LAUNCH_SOURCES.iter().any(|each| judges(&policy, each) && filter.includes_type(each)),
+        "--if-enforced: the selected types launch no instances; select launch-template, launch-configuration or \
+         auto-scaling-group"
+    );
     let comparison = args.compare.as_deref().map(Comparison::with).transpose()?;
     let screen = &args.selection.environment.screen;
     let shutdown = Shutdown::listen(screen);
@@ -126,7 +137,6 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         return Ok(Completion::of(fleet.unreachable.len(), 0));
     }
     shutdown.begin_work();
-    let policy = args.parameters.clone().unwrap_or_default();
     let mut output = output::open(&args.output, Basis { policy: &policy, usage_days: args.usage_days })?;
     let scan = Arc::new(RegionScan {
         policy,
@@ -145,6 +155,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         usage: UsageSummary::default(),
         terminated: Vec::new(),
         failures: Vec::new(),
+        owners: BTreeMap::new(),
         complete: fleet.regions.iter().map(|region| region.location.clone()).collect(),
     };
     let progress = screen.over_regions(fleet.regions.len());
@@ -163,8 +174,9 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
 }
 
 /// Writes what was held back, and prints failures, the summary of IMDSv1 calls, and the next command.
-fn conclude(args: &Args, unreachable: Vec<String>, results: Results<'_>) -> anyhow::Result<Completion> {
-    let Results { output, comparison, summary, usage, terminated, failures, complete } = results;
+fn conclude(args: &Args, unreachable: Vec<String>, mut results: Results<'_>) -> anyhow::Result<Completion> {
+    results.charge_terminated();
+    let Results { output, comparison, summary, usage, terminated, failures, complete, .. } = results;
     let mut failures = failures::lines(&failures, "scan");
     failures.extend(unreachable);
     failures.sort();
@@ -188,7 +200,7 @@ fn conclude(args: &Args, unreachable: Vec<String>, results: Results<'_>) -> anyh
         }
         let options = args.options_for_next();
         match args.usage_days {
-            None if args.if_enforced => messages::note(&if_enforced(&summary)),
+            None if args.if_enforced && failures.is_empty() => messages::note(&if_enforced(&summary)),
             Some(days) => usage.print(days, &options),
             None if args.output.is_table() && usage.instances > 0 => {
                 messages::note(&format!("Next: imdsv2 scan{options} --usage-days 14"));
@@ -202,8 +214,10 @@ fn conclude(args: &Args, unreachable: Vec<String>, results: Results<'_>) -> anyh
 
 /// Says what enabling `HttpTokensEnforced` would do.
 fn if_enforced(summary: &Summary) -> String {
-    let all = summary.compliant + summary.non_compliant + summary.not_applicable;
+    // What cannot launch instances is neither allowed nor refused.
+    let all = summary.compliant + summary.non_compliant;
     match summary.non_compliant {
+        0 if all == 0 => "There is nothing that launches instances".to_owned(),
         0 => {
             format!("If EC2 enforced IMDSv2 now, it would allow the next launch of all {all} launch sources")
         }
@@ -222,16 +236,41 @@ struct Results<'a> {
     usage: UsageSummary,
     terminated: Vec<Terminated>,
     failures: Vec<Failure>,
-    /// The places of which nothing failed.
+    /// The places of which nothing is missing.
     complete: BTreeSet<Location>,
+    /// What owns the Auto Scaling groups of a service, such as the node group of EKS, by the name of the group.
+    owners: BTreeMap<(Location, String), LaunchedBy<'static>>,
 }
 
 impl Results<'_> {
+    /// Remembers what an Auto Scaling group belongs to. Its terminated instances belong to the same.
+    fn remember_owner(&mut self, finding: &Finding<'static>) {
+        if let (Some(place), Some(owner)) = (finding.location(), &finding.launched_by)
+            && finding.resource_type == ResourceType::AutoScalingGroup.name()
+        {
+            self.owners.insert((place, finding.short_id().to_owned()), owner.clone());
+        }
+    }
+
+    /// Replaces the Auto Scaling groups of terminated instances by what owns these, and counts the calls.
+    fn charge_terminated(&mut self) {
+        for caller in &mut self.terminated {
+            let (account_id, region) = (caller.account_id.clone(), caller.region.clone());
+            let group = caller.launched_by.as_ref().map(|group| group.id.to_string());
+            let owner = group.and_then(|group| self.owners.get(&(Location { account_id, region }, group)));
+            if let Some(owner) = owner {
+                caller.launched_by = Some(owner.clone());
+            }
+            self.usage.count_terminated(caller);
+        }
+    }
+
     /// Writes the findings of all Regions, until the last one is complete.
     async fn receive(&mut self, receiver: &mut Receiver<Message>, progress: &Progress) -> io::Result<()> {
         while let Some(message) = receiver.recv().await {
             match message {
                 Message::Scanned(mut scanned) => {
+                    self.remember_owner(&scanned.finding);
                     self.summary.count(scanned.finding.compliance);
                     self.usage.count(&scanned);
                     progress.count_resource();
@@ -239,14 +278,11 @@ impl Results<'_> {
                     scanned.finding.since = comparison.and_then(|each| each.since(&scanned.finding));
                     self.output.finding(&scanned.finding)?;
                 }
-                Message::Terminated(callers) => {
-                    for caller in &callers {
-                        self.usage.count_terminated(caller);
+                Message::Terminated(callers) => self.terminated.extend(callers),
+                Message::Failed(failure, listing) => {
+                    if listing == Listing::Incomplete {
+                        self.complete.remove(failure.location());
                     }
-                    self.terminated.extend(callers);
-                }
-                Message::Failed(failure) => {
-                    self.complete.remove(failure.location());
                     self.failures.push(failure);
                 }
                 Message::Done => progress.step(),

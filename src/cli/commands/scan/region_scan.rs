@@ -11,7 +11,7 @@ use crate::aws::ApiError;
 use crate::cli::filter::Filter;
 use crate::cli::fleet::accounts::AccountRegion;
 use crate::cli::fleet::failures::Failure;
-use crate::cli::fleet::terminated;
+use crate::cli::fleet::terminated::{self, Callers};
 use crate::cli::fleet::usage::{self, Candidate};
 use crate::cli::output::terminated::Terminated;
 use crate::cli::output::{Finding, FindingContext};
@@ -31,8 +31,16 @@ pub(super) enum Message {
     Scanned(Box<Scanned>),
     /// The instances that no longer exist, and made IMDSv1 calls.
     Terminated(Vec<Terminated>),
-    Failed(Failure),
+    /// Something failed. Whether resources may be missing from what was sent.
+    Failed(Failure, Listing),
     Done,
+}
+
+/// Whether a failure left out resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listing {
+    Complete,
+    Incomplete,
 }
 
 /// What a scan asks about resources.
@@ -238,9 +246,10 @@ impl RegionScan {
         sender: &Sender<Message>,
     ) -> Result<(), Stop> {
         let Some(days) = self.terminated_days() else { return Ok(()) };
-        let callers = terminated::callers(region, existing, days, OffsetDateTime::now_utc()).await;
-        let callers = callers.map_err(Stop::TerminatedUsage)?;
-        sender.send(Message::Terminated(callers)).await.map_err(|_| Stop::NoReceiver)
+        let Callers { found, failure } =
+            terminated::callers(region, existing, days, OffsetDateTime::now_utc()).await;
+        sender.send(Message::Terminated(found)).await.map_err(|_| Stop::NoReceiver)?;
+        failure.map_or(Ok(()), |error| Err(Stop::TerminatedUsage(error)))
     }
 }
 
@@ -355,8 +364,12 @@ async fn report(
     region: &AccountRegion,
     sender: &Sender<Message>,
 ) -> Result<(), Stop> {
+    let listing = match stop {
+        Stop::Usage(_) | Stop::TerminatedUsage(_) => Listing::Complete,
+        Stop::Ec2(_) | Stop::Interrupted | Stop::NoReceiver => Listing::Incomplete,
+    };
     let failure = part.failure(stop, &region.location).ok_or(Stop::NoReceiver)?;
-    sender.send(Message::Failed(failure)).await.map_err(|_| Stop::NoReceiver)
+    sender.send(Message::Failed(failure, listing)).await.map_err(|_| Stop::NoReceiver)
 }
 
 async fn send(sender: &Sender<Message>, scanned: Scanned) -> Result<(), Stop> {
