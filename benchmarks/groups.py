@@ -46,7 +46,7 @@ class Groups(Cloud):
 
     def member(self, number: int) -> str:
         """Returns a group in the size in which it is described without its instances, about 1.5 kB."""
-        version = ("$Default", "2", "$Latest")[number % 3] if number % 10 else "1"
+        version = ("$Default", "2", "$Latest")[number // self.templates % 3] if number % 10 else "1"
         tags = "".join(
             f"<member><ResourceId>group-{number}</ResourceId><ResourceType>auto-scaling-group</ResourceType>"
             f"<Key>{key}</Key><Value>{key}-{number}</Value><PropagateAtLaunch>true</PropagateAtLaunch></member>"

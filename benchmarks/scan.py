@@ -1,7 +1,7 @@
 """Measures `imdsv2 scan` over 100,000 instances in 20 Regions, compared with the AWS CLI and with boto3.
 
 Every program reads from the same server and counts the instances that accept IMDSv1. `imdsv2` lists launch
-templates, launch configurations and account-level defaults too. Prints the wall time, the processor time and
+templates, launch configurations and Auto Scaling groups too. Prints the wall time, the processor time and
 the peak memory of each program, and the ratios to `imdsv2`. Needs target/release/imdsv2, and awscli and boto3
 in the Python that runs it.
 """
@@ -37,7 +37,12 @@ LAUNCH_CONFIGURATIONS = (
     "<DescribeLaunchConfigurationsResponse><DescribeLaunchConfigurationsResult><LaunchConfigurations/>"
     "</DescribeLaunchConfigurationsResult></DescribeLaunchConfigurationsResponse>"
 )
+AUTO_SCALING_GROUPS = (
+    "<DescribeAutoScalingGroupsResponse><DescribeAutoScalingGroupsResult><AutoScalingGroups/>"
+    "</DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>"
+)
 RESPONSES = {
+    "DescribeAutoScalingGroups": AUTO_SCALING_GROUPS,
     "GetCallerIdentity": IDENTITY,
     "DescribeLaunchTemplateVersions": "<DescribeLaunchTemplateVersionsResponse/>",
     "GetInstanceMetadataDefaults": "<GetInstanceMetadataDefaultsResponse/>",
@@ -48,8 +53,14 @@ RESPONSES = {
 class Account(Cloud):
     """An account with the same instances in each Region, and no other resources."""
 
+    regions: tuple[str, ...] = ()
+
     async def answer(self, method, path, headers, body):
         operation = parse_qs(body.decode())["Action"][0]
+        if operation == "DescribeRegions":
+            items = "".join(f"<item><regionName>{each}</regionName></item>" for each in self.regions)
+            response = f"<DescribeRegionsResponse><regionInfo>{items}</regionInfo></DescribeRegionsResponse>"
+            return "", XML, response.encode()
         if operation in RESPONSES:
             return "", XML, RESPONSES[operation].encode()
         return await super().answer(method, path, headers, body)
@@ -130,6 +141,7 @@ def main() -> None:
     regions = [f"us-test-{number}" for number in range(arguments.regions)]
     account = Account(arguments.instances // arguments.regions, 0, arguments.round_trip / 1000)
     account.prepare(1000)
+    account.regions = tuple(regions)
     address = account.serve()
     total = len(account.ids) * len(regions)
     expected = sum(number % 10 == 0 for number in range(len(account.ids))) * len(regions)
