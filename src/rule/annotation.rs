@@ -7,9 +7,8 @@ use std::borrow::Cow;
 
 use time::Date;
 
-use super::launch::{
-    AccountDefaults, DefaultsManager, Effective, EffectiveOptions, Image, LaunchOrigin, SetBy,
-};
+use super::launch::{AccountDefaults, DefaultsManager, Effective, EffectiveOptions, Image, SetBy};
+use super::launch_source::LaunchOrigin;
 use super::launched_by::{LaunchedBy, TemplateVersion};
 use super::reason::Reason;
 use super::resource::{HttpTokens, Lifecycle, OptionsState, Resource, ResourceType};

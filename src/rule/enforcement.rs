@@ -7,8 +7,9 @@ use std::fmt;
 use time::Date;
 
 use super::exemption::Exemption;
+use super::instance::InstanceFacts;
 use super::policy::Policy;
-use super::resource::{HttpEndpoint, HttpTokens, InstanceFacts, Lifecycle, MetadataOptions};
+use super::resource::{HttpEndpoint, HttpTokens, Lifecycle, MetadataOptions};
 use super::usage::{Evidence, UsageState};
 use super::verdict::{Compliance, evaluate};
 
@@ -256,7 +257,8 @@ mod tests {
     use time::{Duration, OffsetDateTime};
 
     use super::*;
-    use crate::rule::resource::{InstanceState, Resource, ResourceType, Tag};
+    use crate::rule::instance::InstanceState;
+    use crate::rule::resource::{Resource, ResourceType, Tag};
     use crate::rule::usage::{DataPoint, LookBack};
 
     const NOW: OffsetDateTime = datetime!(2026-06-15 10:20:30 UTC);

@@ -1,7 +1,8 @@
 //! What EC2 would do with the next launch if `HttpTokensEnforced` were enabled.
 
 use super::annotation::{self, Subject};
-use super::launch::{AccountDefaults, SourceSettings};
+use super::launch::AccountDefaults;
+use super::launch_source::SourceSettings;
 use super::policy::Policy;
 use super::reason::Reason;
 use super::resource::{Resource, ResourceType};
@@ -68,7 +69,8 @@ pub fn evaluate_if_enforced(resource: &Resource<'_>) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::launch::{Image, LaunchOrigin, LaunchSettings, LaunchSource};
+    use crate::rule::launch::{Image, LaunchSettings};
+    use crate::rule::launch_source::{LaunchOrigin, LaunchSource};
     use crate::rule::resource::MetadataOptions;
 
     fn options(tokens: Option<&'static str>, endpoint: &str) -> MetadataOptions<'static> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::launch::LaunchOrigin;
+use super::launch_source::LaunchOrigin;
 use super::resource::{Resource, ResourceType};
 
 /// What launched an instance.
@@ -139,7 +139,7 @@ impl<'a> TemplateVersion<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::launch::LaunchSource;
+    use crate::rule::launch_source::LaunchSource;
     use crate::rule::resource::Tag;
 
     fn instance(tags: &[(&'static str, &'static str)]) -> Resource<'static> {

@@ -2,10 +2,12 @@
 //!
 //! - [`policy`]: the rule parameters, parsed.
 //! - [`resource`]: what a verdict depends on, whatever it was read from.
+//! - [`instance`]: an instance, as a decision on enforcement sees it.
 //! - [`verdict`]: [`verdict::evaluate`], the one function that judges a resource.
 //! - [`reason`]: the reason of a verdict, in a few words.
 //! - [`if_enforced`]: what EC2 would do with the next launch if it enforced IMDSv2.
 //! - [`launch`]: what the next launch would get, from its own options, the account-level defaults and the AMI.
+//! - [`launch_source`]: what an Auto Scaling group launches instances from.
 //! - [`launched_by`]: what launched an instance, by its tags.
 //! - [`remedy`]: the AWS CLI command that makes a resource compliant.
 //! - [`usage`]: what CloudWatch's data proves about an instance's use of IMDSv1.
@@ -15,7 +17,9 @@ mod annotation;
 pub mod enforcement;
 mod exemption;
 pub mod if_enforced;
+pub mod instance;
 pub mod launch;
+pub mod launch_source;
 pub mod launched_by;
 pub mod policy;
 pub mod reason;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::launch::{LaunchOrigin, SourceSettings, is_template_id};
+use super::launch_source::{LaunchOrigin, SourceSettings, is_template_id};
 use super::policy::Policy;
 use super::reason::Reason;
 use super::resource::{HttpEndpoint, HttpTokens, MetadataOptions, Resource, ResourceType};
@@ -148,7 +148,8 @@ mod tests {
     use time::macros::date;
 
     use super::*;
-    use crate::rule::launch::{AccountDefaults, Image, LaunchSettings, LaunchSource};
+    use crate::rule::launch::{AccountDefaults, Image, LaunchSettings};
+    use crate::rule::launch_source::LaunchSource;
     use crate::rule::verdict::evaluate;
 
     fn command(

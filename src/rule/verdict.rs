@@ -12,9 +12,8 @@ use time::Date;
 use super::annotation;
 use super::annotation::Subject;
 use super::exemption::Exemption;
-use super::launch::{
-    AccountDefaults, Effective, EffectiveOptions, Image, LaunchOrigin, LaunchSource, SetBy, SourceSettings,
-};
+use super::launch::{AccountDefaults, Effective, EffectiveOptions, Image, SetBy};
+use super::launch_source::{LaunchOrigin, LaunchSource, SourceSettings};
 use super::policy::Policy;
 use super::reason::Reason;
 use super::resource::{

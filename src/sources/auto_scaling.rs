@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::fields::Text;
 use super::{SourceError, read, read_object};
-use crate::rule::launch::{LaunchOrigin, LaunchSource};
+use crate::rule::launch_source::{LaunchOrigin, LaunchSource};
 
 /// The parts of an Auto Scaling group that name what it launches. Each is parsed on its own, so that an error names
 /// its field.

@@ -10,9 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use time::OffsetDateTime;
 
 use super::aws_cli::launches::RecordedDefaults;
-use crate::rule::launch::{
-    AccountDefaults, Image, LaunchOrigin, LaunchSettings, LaunchSource, SourceSettings,
-};
+use crate::rule::launch::{AccountDefaults, Image, LaunchSettings};
+use crate::rule::launch_source::{LaunchOrigin, LaunchSource, SourceSettings};
 use crate::rule::resource::{Gap, Resource, ResourceType, VersionNumbers};
 
 /// The account and Region of a resource, where they are known.

@@ -18,8 +18,9 @@ use crate::aws::{ApiError, RoleArn};
 use crate::cli::clock::Clock;
 use crate::cli::input::text;
 use crate::cli::terminal::screen::Screen;
+use crate::rule::instance::InstanceKey;
 use crate::rule::remedy::shell_quoted;
-use crate::rule::resource::{InstanceKey, Location};
+use crate::rule::resource::Location;
 
 /// The Region to ask for Regions if none is configured: every account of the partition has it.
 const FALLBACK_REGION: &str = "us-east-1";

@@ -8,7 +8,8 @@ use aws_sdk_ec2::types::HttpTokensState;
 
 use super::accounts::AccountRegion;
 use crate::aws::ApiError;
-use crate::rule::resource::{HttpTokens, InstanceFacts, Lifecycle, MetadataOptions, OptionsState};
+use crate::rule::instance::InstanceFacts;
+use crate::rule::resource::{HttpTokens, Lifecycle, MetadataOptions, OptionsState};
 use crate::sources::ec2::convert;
 
 const MODIFY: &str = "ModifyInstanceMetadataOptions";

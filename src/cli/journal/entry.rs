@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::rule::resource::{InstanceKey, Location};
+use crate::rule::instance::InstanceKey;
+use crate::rule::resource::Location;
 
 /// How each line begins. A quotation mark inside a string is escaped, so this occurs nowhere else.
 pub(super) const START: &[u8] = br#"{"sequence":"#;

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::entry::{self, Content, Opened, START, Step};
 use super::error::JournalError;
-use crate::rule::resource::InstanceKey;
+use crate::rule::instance::InstanceKey;
 
 /// What a journal contains.
 #[derive(Debug)]

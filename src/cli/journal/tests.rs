@@ -13,7 +13,8 @@ use super::reader::Contents;
 use super::reader::scan;
 use super::*;
 use crate::cli::clock::Clock;
-use crate::rule::resource::{InstanceKey, Location};
+use crate::rule::instance::InstanceKey;
+use crate::rule::resource::Location;
 
 /// A directory that is removed at the end of the test.
 struct Directory(PathBuf);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::entry::Step;
-use crate::rule::resource::InstanceKey;
+use crate::rule::instance::InstanceKey;
 
 /// What a journal says about an instance that was not restored since.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::error::JournalError;
 use super::log::{AppendError, Log, Storage};
 use super::reader::{self, End, Scan};
 use crate::cli::clock::Clock;
-use crate::rule::resource::InstanceKey;
+use crate::rule::instance::InstanceKey;
 
 /// A journal that is open for writing. It is locked until it is dropped.
 #[derive(Debug)]

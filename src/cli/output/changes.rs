@@ -13,7 +13,8 @@ use super::csv::cell;
 use super::destination::{Destination, Replacement};
 use super::json::JsonList;
 use crate::cli::terminal::printable::printable;
-use crate::rule::resource::{InstanceKey, Location};
+use crate::rule::instance::InstanceKey;
+use crate::rule::resource::Location;
 
 /// The formats of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

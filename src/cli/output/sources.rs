@@ -162,7 +162,8 @@ mod tests {
 
     use super::*;
     use crate::cli::output::FindingContext;
-    use crate::rule::launch::{LaunchOrigin, LaunchSettings, LaunchSource, SourceSettings};
+    use crate::rule::launch::LaunchSettings;
+    use crate::rule::launch_source::{LaunchOrigin, LaunchSource, SourceSettings};
     use crate::rule::launched_by::LaunchedBy;
     use crate::rule::policy::Policy;
     use crate::rule::resource::{MetadataOptions, Resource, ResourceType, Tag};

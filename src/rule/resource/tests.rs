@@ -1,7 +1,8 @@
 //! Resources: read, named, and copied.
 
 use super::*;
-use crate::rule::launch::{LaunchOrigin, LaunchSettings};
+use crate::rule::launch::LaunchSettings;
+use crate::rule::launch_source::LaunchOrigin;
 
 fn resource(resource_type: ResourceType<'static>, http_tokens: Option<&'static str>) -> Resource<'static> {
     let options = http_tokens.map(|tokens| {
@@ -78,21 +79,6 @@ fn an_owned_resource_is_the_same() {
             ..resource(ResourceType::Other("AWS::S3::Bucket".into()), Some("Required"))
         };
         assert_eq!(original.clone().into_owned(), original);
-    }
-}
-
-#[test]
-fn software_runs_unless_the_instance_is_stopped_and_changes_apply_while_it_runs() {
-    for (state, may_run, applies_changes) in [
-        (Some("pending"), true, true),
-        (Some("running"), true, true),
-        (Some("stopping"), true, false),
-        (Some("stopped"), false, false),
-        (Some("new"), true, false),
-        (None, true, false),
-    ] {
-        let found = InstanceState::from_api(state);
-        assert_eq!((found.may_run(), found.applies_changes()), (may_run, applies_changes), "{state:?}");
     }
 }
 

@@ -8,11 +8,10 @@ use aws_sdk_ec2::types::{Instance, LaunchTemplateVersion, ResponseLaunchTemplate
 
 use time::OffsetDateTime;
 
-use crate::rule::launch::{AccountDefaults, Image, LaunchOrigin, LaunchSettings, LaunchSource};
-use crate::rule::resource::{
-    Gap, InstanceFacts, InstanceState, Lifecycle, MetadataOptions, Resource, ResourceType, Tag,
-    UNNAMED_OPERATOR,
-};
+use crate::rule::instance::{InstanceFacts, InstanceState};
+use crate::rule::launch::{AccountDefaults, Image, LaunchSettings};
+use crate::rule::launch_source::{LaunchOrigin, LaunchSource};
+use crate::rule::resource::{Gap, Lifecycle, MetadataOptions, Resource, ResourceType, Tag, UNNAMED_OPERATOR};
 
 /// Converts an instance; `None` if it has no id.
 pub(crate) fn instance(instance: &Instance) -> Option<InstanceFacts<'_>> {

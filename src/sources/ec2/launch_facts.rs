@@ -12,9 +12,8 @@ use tokio::task::JoinSet;
 use super::{Ec2Error, convert};
 use crate::aws::ApiError;
 use crate::aws::clients::ResourceClients;
-use crate::rule::launch::{
-    AccountDefaults, Image, LaunchOrigin, LaunchSettings, LaunchSource, SourceSettings, is_template_id,
-};
+use crate::rule::launch::{AccountDefaults, Image, LaunchSettings};
+use crate::rule::launch_source::{LaunchOrigin, LaunchSource, SourceSettings, is_template_id};
 use crate::rule::policy::Policy;
 use crate::rule::resource::{HttpTokens, Resource};
 

@@ -14,8 +14,9 @@ use super::convert;
 use super::launch_facts::LaunchFacts;
 use crate::aws::ApiError;
 use crate::aws::clients::ResourceClients;
+use crate::rule::instance::InstanceFacts;
 use crate::rule::launch::LaunchSettings;
-use crate::rule::resource::{InstanceFacts, Lifecycle, Resource, ResourceType, Tag};
+use crate::rule::resource::{Lifecycle, Resource, ResourceType, Tag};
 
 /// The largest page of instances
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>).

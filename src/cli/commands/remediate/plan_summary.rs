@@ -14,8 +14,9 @@ use crate::cli::fleet::usage::metrics_requested;
 use crate::cli::output::changes::{ChangeFormat, ChangeReport};
 use crate::cli::terminal::messages;
 use crate::cli::terminal::names::some;
+use crate::rule::instance::InstanceState;
 use crate::rule::launched_by::is_cluster_node;
-use crate::rule::resource::{HttpEndpoint, InstanceState};
+use crate::rule::resource::HttpEndpoint;
 
 /// How long a change takes, as a rule: EC2 applies it within seconds, and it is described before and after.
 const TYPICAL_CHANGE: Duration = Duration::from_secs(5);

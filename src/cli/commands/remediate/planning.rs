@@ -22,8 +22,9 @@ use crate::cli::fleet::failures::{self, Failure};
 use crate::cli::fleet::usage;
 use crate::cli::output::changes::{Change, ChangeStatus};
 use crate::rule::enforcement::{Decision, EnforcementPolicy, NoChangeReason, SkipReason, Usage, decide};
+use crate::rule::instance::InstanceKey;
 use crate::rule::policy::Policy;
-use crate::rule::resource::{InstanceKey, Location};
+use crate::rule::resource::Location;
 use crate::sources::ec2::Ec2Error;
 
 /// What to do with each instance.

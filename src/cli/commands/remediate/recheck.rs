@@ -8,8 +8,9 @@ use crate::cli::fleet::instance;
 use crate::cli::fleet::usage::{Candidate, imdsv1_usage};
 use crate::cli::output::changes::ChangeStatus;
 use crate::rule::enforcement::{Decision, EnforcementPolicy, Usage, decide};
+use crate::rule::instance::InstanceFacts;
 use crate::rule::policy::Policy;
-use crate::rule::resource::{InstanceFacts, MetadataOptions};
+use crate::rule::resource::MetadataOptions;
 
 /// The age from which usage is asked for again.
 const MAX_USAGE_AGE: Duration = Duration::minutes(5);

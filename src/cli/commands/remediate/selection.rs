@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::bail;
 
 use crate::cli::input::scan_output::{Evaluation, ScanOutput};
-use crate::rule::resource::{InstanceKey, Location, ResourceType};
+use crate::rule::instance::InstanceKey;
+use crate::rule::resource::{Location, ResourceType};
 
 /// The selected instances.
 #[derive(Clone, Debug)]

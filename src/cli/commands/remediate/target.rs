@@ -9,8 +9,9 @@ use crate::cli::filter::Filter;
 use crate::cli::fleet::accounts::AccountRegion;
 use crate::cli::fleet::usage::Candidate;
 use crate::rule::enforcement::{NoChangeReason, needs_no_change};
+use crate::rule::instance::{InstanceFacts, InstanceKey};
 use crate::rule::policy::Policy;
-use crate::rule::resource::{InstanceFacts, InstanceKey, Resource};
+use crate::rule::resource::Resource;
 use crate::sources::ec2::Ec2Error;
 use crate::sources::ec2::region::{self, Visitor};
 

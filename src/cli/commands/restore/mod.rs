@@ -26,7 +26,8 @@ use crate::cli::output;
 use crate::cli::output::changes::{Change, ChangeFormat, ChangeReport, ChangeStatus};
 use crate::cli::terminal::messages;
 use crate::cli::terminal::shutdown::Shutdown;
-use crate::rule::resource::{InstanceKey, Location};
+use crate::rule::instance::InstanceKey;
+use crate::rule::resource::Location;
 
 /// Undo the changes in a journal of `imdsv2 remediate`
 ///

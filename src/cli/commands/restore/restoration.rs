@@ -7,9 +7,8 @@ use crate::cli::fleet::accounts::AccountRegion;
 use crate::cli::fleet::instance::{self, Modified, Settings};
 use crate::cli::journal::{Before, Journal, Recorded, Step};
 use crate::cli::output::changes::ChangeStatus;
-use crate::rule::resource::{
-    HttpEndpoint, HttpTokens, InstanceFacts, InstanceKey, Lifecycle, MetadataOptions,
-};
+use crate::rule::instance::{InstanceFacts, InstanceKey};
+use crate::rule::resource::{HttpEndpoint, HttpTokens, Lifecycle, MetadataOptions};
 
 const RESTORED_FOR_NOW: &str = "the instance has its previous options, but its automation may still change it: run the \
                                 command again after the automation has ended";
