@@ -6,7 +6,7 @@
 //! ```
 //! use imdsv2_config_rule::rule::policy::Policy;
 //! use imdsv2_config_rule::rule::verdict::{Compliance, evaluate};
-//! use imdsv2_config_rule::sources::aws_cli::Instance;
+//! use imdsv2_config_rule::sources::aws_cli::instances::Instance;
 //!
 //! let instance = Instance::from_json(
 //!     r#"{
