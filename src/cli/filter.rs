@@ -216,12 +216,6 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Returns whether the filter leaves out any resource.
-    #[cfg(feature = "live")]
-    pub(crate) fn selects(&self) -> bool {
-        !(self.tags.is_empty() && self.types.is_empty() && self.excluded.is_empty())
-    }
-
     /// Returns whether resources of a type may be selected.
     pub(crate) fn includes_type(&self, resource_type: &ResourceType<'_>) -> bool {
         self.types.is_empty() || self.types.contains(resource_type)

@@ -151,11 +151,11 @@ fn image_name(image: &Image<'_>) -> String {
 }
 
 /// Explains what EC2 would do with a launch; `finding` says why.
-pub(super) fn launch(reason: Reason, finding: &str) -> String {
+pub(super) fn launch(reason: Reason, finding: Cow<'static, str>) -> Cow<'static, str> {
     match reason {
-        Reason::LaunchRefused => format!("EC2 would refuse the launch. {finding}"),
-        Reason::LaunchMayBeRefused => format!("EC2 may refuse the launch. {finding}"),
-        _ => finding.to_owned(),
+        Reason::LaunchRefused => format!("EC2 would refuse the launch. {finding}").into(),
+        Reason::LaunchMayBeRefused => format!("EC2 may refuse the launch. {finding}").into(),
+        _ => finding,
     }
 }
 

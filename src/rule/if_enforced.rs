@@ -2,11 +2,10 @@
 
 use super::annotation::{self, Subject};
 use super::launch::AccountDefaults;
-use super::launch_source::SourceSettings;
 use super::policy::Policy;
 use super::reason::Reason;
 use super::resource::{Resource, ResourceType};
-use super::verdict::{Settings, Verdict};
+use super::verdict::{Settings, Verdict, decide_group};
 
 /// Judges the next launch from a launch template, launch configuration or Auto Scaling group: non-compliant if EC2 would
 /// refuse it once `HttpTokensEnforced` is enabled, or may refuse it because its AMI is not known
@@ -23,7 +22,7 @@ pub fn evaluate_if_enforced(resource: &Resource<'_>) -> Verdict {
             Some(false) => Reason::LaunchAllowed,
         };
         let (_, sentence) = settings.decide(&policy);
-        (reason, annotation::launch(reason, &sentence))
+        (reason, annotation::launch(reason, sentence))
     };
     let (options, image) = (resource.metadata_options.as_ref(), &resource.image);
     // What EC2 refuses already does not have to be said twice.
@@ -34,43 +33,19 @@ pub fn evaluate_if_enforced(resource: &Resource<'_>) -> Verdict {
     let (reason, sentence) = match resource.resource_type {
         ResourceType::LaunchTemplate => single(Subject::Template),
         ResourceType::LaunchConfiguration => single(Subject::Configuration),
-        ResourceType::AutoScalingGroup => {
-            let sources = resource.launch_sources.iter().map(|source| match &source.settings {
-                SourceSettings::Known(settings) => judge(&Settings {
-                    subject: Subject::Group(&source.origin),
-                    options: settings.options.as_ref(),
-                    image: &settings.image,
-                    defaults,
-                }),
-                SourceSettings::Unknown => {
-                    (Reason::SourceUnknown, annotation::source_unknown(&source.origin).into_owned())
-                }
-                SourceSettings::NotFound => {
-                    (Reason::SourceGone, annotation::source_gone(&source.origin).into_owned())
-                }
-            });
-            let refused_first = |reason: Reason| match reason {
-                Reason::LaunchRefused => 0,
-                Reason::LaunchMayBeRefused => 1,
-                Reason::SourceUnknown => 2,
-                Reason::LaunchAllowed => 3,
-                _ => 4,
-            };
-            let worst = sources.min_by_key(|(reason, _)| refused_first(*reason));
-            worst.unwrap_or((Reason::SourceUnknown, annotation::NO_SOURCE.to_owned()))
-        }
+        ResourceType::AutoScalingGroup => decide_group(&resource.launch_sources, defaults, judge),
         ResourceType::Instance | ResourceType::Other(_) => {
-            (Reason::TypeNotEvaluated, annotation::not_applicable(resource).into_owned())
+            (Reason::TypeNotEvaluated, annotation::not_applicable(resource))
         }
     };
-    Verdict::new(reason, sentence, annotation::origin(resource))
+    Verdict::new(reason, sentence.into_owned(), annotation::origin(resource))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::rule::launch::{Image, LaunchSettings};
-    use crate::rule::launch_source::{LaunchOrigin, LaunchSource};
+    use crate::rule::launch_source::{LaunchOrigin, LaunchSource, SourceSettings};
     use crate::rule::resource::MetadataOptions;
 
     fn options(tokens: Option<&'static str>, endpoint: &str) -> MetadataOptions<'static> {

@@ -91,6 +91,12 @@ impl<'a> LaunchedBy<'a> {
         LaunchedBy { launcher_type: self.launcher_type, id: self.id.into_owned().into() }
     }
 
+    /// Returns the name with the type, such as `web (Auto Scaling group)`.
+    #[must_use]
+    pub fn id_and_noun(&self) -> String {
+        format!("{} ({})", self.id, self.noun())
+    }
+
     /// Returns the type as people write it.
     #[must_use]
     pub fn noun(&self) -> &'static str {

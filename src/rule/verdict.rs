@@ -159,7 +159,9 @@ fn decide(resource: &Resource<'_>, policy: &Policy, exemption: &Exemption) -> (R
     }
     let (defaults, sources) = (resource.account_defaults.as_ref(), &resource.launch_sources);
     let subject = match resource.resource_type {
-        ResourceType::AutoScalingGroup => return decide_group(sources, defaults, policy),
+        ResourceType::AutoScalingGroup => {
+            return decide_group(sources, defaults, |settings| settings.decide(policy));
+        }
         ResourceType::LaunchTemplate => Subject::Template,
         ResourceType::LaunchConfiguration => Subject::Configuration,
         ResourceType::Instance | ResourceType::Other(_) => Subject::Instance,
@@ -169,38 +171,30 @@ fn decide(resource: &Resource<'_>, policy: &Policy, exemption: &Exemption) -> (R
 }
 
 /// An Auto Scaling group is as open as the most open of what it launches instances from. What no longer exists launches
-/// nothing.
-fn decide_group(
+/// nothing. `judge` judges what is known of one.
+pub(super) fn decide_group(
     sources: &[LaunchSource<'_>],
     defaults: Option<&AccountDefaults<'_>>,
-    policy: &Policy,
+    judge: impl Fn(&Settings<'_>) -> (Reason, Cow<'static, str>),
 ) -> (Reason, Cow<'static, str>) {
-    let decide = |source| decide_source(source, defaults, policy);
+    let judged = sources.iter().map(|source| match &source.settings {
+        SourceSettings::Known(settings) => {
+            let subject = Subject::Group(&source.origin);
+            let (options, image) = (settings.options.as_ref(), &settings.image);
+            judge(&Settings { subject, options, image, defaults })
+        }
+        SourceSettings::Unknown => (Reason::SourceUnknown, annotation::source_unknown(&source.origin)),
+        SourceSettings::NotFound => (Reason::SourceGone, annotation::source_gone(&source.origin)),
+    });
     let worst_first = |reason: Reason| match (reason, reason.compliance()) {
-        (Reason::HopLimit, _) => 1,
+        (Reason::HopLimit | Reason::LaunchMayBeRefused, _) => 1,
         (_, Compliance::NonCompliant) => 0,
         (Reason::SourceUnknown, _) => 2,
         (_, Compliance::Compliant) => 3,
         (_, Compliance::NotApplicable) => 4,
     };
-    let worst = sources.iter().map(decide).min_by_key(|(reason, _)| worst_first(*reason));
+    let worst = judged.min_by_key(|(reason, _)| worst_first(*reason));
     worst.unwrap_or((Reason::SourceUnknown, annotation::NO_SOURCE.into()))
-}
-
-fn decide_source(
-    source: &LaunchSource<'_>,
-    defaults: Option<&AccountDefaults<'_>>,
-    policy: &Policy,
-) -> (Reason, Cow<'static, str>) {
-    match &source.settings {
-        SourceSettings::Known(settings) => {
-            let subject = Subject::Group(&source.origin);
-            let (options, image) = (settings.options.as_ref(), &settings.image);
-            Settings { subject, options, image, defaults }.decide(policy)
-        }
-        SourceSettings::Unknown => (Reason::SourceUnknown, annotation::source_unknown(&source.origin)),
-        SourceSettings::NotFound => (Reason::SourceGone, annotation::source_gone(&source.origin)),
-    }
 }
 
 /// Metadata options, and what applies where they are not set.

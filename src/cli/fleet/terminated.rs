@@ -22,7 +22,6 @@ const MAX_PAGES: usize = 500;
 const ACTIVITIES_PAGE: i32 = 100;
 
 /// The terminated instances that made IMDSv1 calls, and why not all of them are known.
-#[derive(Default)]
 pub(crate) struct Callers {
     pub(crate) found: Vec<Terminated>,
     pub(crate) failure: Option<ApiError>,
@@ -40,14 +39,14 @@ pub(crate) async fn callers(
         Ok(counted) => counted,
         Err(error) => return Callers { found: Vec::new(), failure: Some(error) },
     };
-    let mut groups = Groups::default();
-    let listed = groups.find(region, calls.keys().cloned().collect()).await;
+    let mut groups = HashMap::new();
+    let listed = find_groups(region, calls.keys().cloned().collect(), &mut groups).await;
     let mut found: Vec<_> = calls
         .into_iter()
         .map(|(instance_id, imdsv1_calls)| Terminated {
             account_id: region.location.account_id.clone(),
             region: region.location.region.clone(),
-            launched_by: groups.by_instance.remove(&instance_id).map(LaunchedBy::auto_scaling_group),
+            launched_by: groups.remove(&instance_id).map(LaunchedBy::auto_scaling_group),
             instance_id,
             imdsv1_calls,
         })
@@ -116,43 +115,38 @@ async fn instances_with(
     Ok(found)
 }
 
-/// The Auto Scaling groups that launched or terminated instances. EC2 Auto Scaling keeps activities for six weeks, and
-/// names an instance in the description of an activity only.
-#[derive(Default)]
-struct Groups {
-    by_instance: HashMap<String, String>,
-}
-
-impl Groups {
-    /// Finds the groups of instances. What was found is kept if a call fails.
-    async fn find(&mut self, region: &AccountRegion, mut wanted: HashSet<String>) -> Result<(), ApiError> {
-        const OPERATION: &str = "DescribeScalingActivities";
+/// Finds the Auto Scaling groups that launched or terminated these instances, by the id of the instance. What was found is
+/// kept if a call fails. EC2 Auto Scaling keeps activities for six weeks, and names an instance in the description of an
+/// activity only.
+async fn find_groups(
+    region: &AccountRegion,
+    mut wanted: HashSet<String>,
+    found: &mut HashMap<String, String>,
+) -> Result<(), ApiError> {
+    const OPERATION: &str = "DescribeScalingActivities";
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let request = region.resources.autoscaling.describe_scaling_activities();
+    let request = request.include_deleted_groups(true).max_records(ACTIVITIES_PAGE);
+    let mut pages = request.into_paginator().stop_on_duplicate_token(false).send();
+    for _ in 0..MAX_PAGES {
+        let Some(page) = pages.next().await else { return Ok(()) };
+        let page = page.map_err(|error| ApiError::new(OPERATION, &error))?;
+        for activity in page.activities() {
+            let description = activity.description().unwrap_or_default();
+            if let (Some(id), Some(group)) = (instance_id(description), activity.auto_scaling_group_name())
+                && wanted.remove(id)
+            {
+                found.insert(id.to_owned(), group.to_owned());
+            }
+        }
         if wanted.is_empty() {
             return Ok(());
         }
-        let request = region.resources.autoscaling.describe_scaling_activities();
-        let request = request.include_deleted_groups(true).max_records(ACTIVITIES_PAGE);
-        let mut pages = request.into_paginator().stop_on_duplicate_token(false).send();
-        for _ in 0..MAX_PAGES {
-            let Some(page) = pages.next().await else { return Ok(()) };
-            let page = page.map_err(|error| ApiError::new(OPERATION, &error))?;
-            for activity in page.activities() {
-                let description = activity.description().unwrap_or_default();
-                if let (Some(id), Some(group)) =
-                    (instance_id(description), activity.auto_scaling_group_name())
-                    && wanted.remove(id)
-                {
-                    self.by_instance.insert(id.to_owned(), group.to_owned());
-                }
-            }
-            if wanted.is_empty() {
-                return Ok(());
-            }
-        }
-        let message =
-            format!("the sources of {} instances are not among the newest activities", wanted.len());
-        Err(ApiError::unexpected_response(OPERATION, &message))
     }
+    let message = format!("the sources of {} instances are not among the newest activities", wanted.len());
+    Err(ApiError::unexpected_response(OPERATION, &message))
 }
 
 /// Returns the instance that the description of an activity names, such as `Launching a new EC2 instance: i-0123…`.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Finding;
+use super::table::type_noun;
 use super::table::usage_counts::UsageCounts;
 use super::terminated::Terminated;
 use crate::rule::reason::Reason;
@@ -140,16 +141,17 @@ impl Source {
 /// Returns the name of the source that a finding belongs to: what launched an instance, or the resource itself; `None` if
 /// the resource neither is nor launches an instance. An instance without a known source belongs to `""`.
 pub(super) fn source_name(finding: &Finding<'_>) -> Option<String> {
-    let kind = match finding.resource_type.as_ref() {
+    let resource_type = finding.resource_type.as_ref();
+    let kind = match resource_type {
         "AWS::EC2::Instance" => None,
-        "AWS::EC2::LaunchTemplate" => Some("launch template"),
-        "AWS::AutoScaling::LaunchConfiguration" => Some("launch configuration"),
-        "AWS::AutoScaling::AutoScalingGroup" => Some("Auto Scaling group"),
+        "AWS::EC2::LaunchTemplate"
+        | "AWS::AutoScaling::LaunchConfiguration"
+        | "AWS::AutoScaling::AutoScalingGroup" => Some(type_noun(resource_type)),
         _ => return None,
     };
     Some(match (&finding.launched_by, kind, &finding.launch_template) {
         // A service tags its Auto Scaling groups as it tags its instances.
-        (Some(launcher), _, _) => format!("{} ({})", launcher.id, launcher.noun()),
+        (Some(launcher), _, _) => launcher.id_and_noun(),
         (None, Some(kind), _) => format!("{} ({kind})", finding.short_id()),
         (None, None, Some(template)) => format!("{} (launch template)", template.id),
         (None, None, None) => String::new(),

@@ -20,6 +20,6 @@ pub(crate) struct Terminated {
 impl Terminated {
     /// Returns the name of what launched it, if it is known.
     pub(crate) fn source(&self) -> Option<String> {
-        self.launched_by.as_ref().map(|launcher| format!("{} ({})", launcher.id, launcher.noun()))
+        self.launched_by.as_ref().map(LaunchedBy::id_and_noun)
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchConfiguration, LaunchTemplateSpecification};
 use aws_sdk_ec2::operation::get_instance_metadata_defaults::GetInstanceMetadataDefaultsOutput;
-use aws_sdk_ec2::types::{Instance, LaunchTemplateVersion, ResponseLaunchTemplateData};
+use aws_sdk_ec2::types::{Instance, LaunchTemplateVersion, OperatorResponse, ResponseLaunchTemplateData};
 
 use time::OffsetDateTime;
 
@@ -20,12 +20,11 @@ pub(crate) fn instance(instance: &Instance) -> Option<InstanceFacts<'_>> {
         .iter()
         .filter_map(|tag| Some(Tag { key: tag.key()?.into(), value: tag.value()?.into() }));
     let (id, options) = (instance.instance_id()?.into(), instance_options(instance));
-    let operator = instance.operator().filter(|operator| operator.managed() == Some(true));
     Some(InstanceFacts {
         resource: Resource {
             lifecycle: lifecycle(instance),
             tags: tags.collect(),
-            managed_by: operator.map(|operator| operator.principal().unwrap_or(UNNAMED_OPERATOR).into()),
+            managed_by: managed_by(instance.operator()),
             ..Resource::existing(ResourceType::Instance, id, options)
         },
         state: InstanceState::from_api(
@@ -35,6 +34,12 @@ pub(crate) fn instance(instance: &Instance) -> Option<InstanceFacts<'_>> {
             .launch_time()
             .and_then(|at| OffsetDateTime::from_unix_timestamp(at.secs()).ok()),
     })
+}
+
+/// Returns the principal of the AWS service that manages a resource, if one does.
+fn managed_by(operator: Option<&OperatorResponse>) -> Option<Cow<'_, str>> {
+    let operator = operator.filter(|operator| operator.managed() == Some(true))?;
+    Some(operator.principal().unwrap_or(UNNAMED_OPERATOR).into())
 }
 
 /// Converts the state of an instance.
@@ -63,11 +68,10 @@ pub(super) fn instance_options(instance: &Instance) -> Option<MetadataOptions<'s
 /// Converts a version of a launch template, without the tags of the template; `None` if it has no id.
 pub(super) fn launch_template(version: &LaunchTemplateVersion) -> Option<Resource<'_>> {
     let LaunchSettings { options, image } = template_settings(version.launch_template_data());
-    let operator = version.operator().filter(|operator| operator.managed() == Some(true));
     let id = version.launch_template_id()?.into();
     Some(Resource {
         name: version.launch_template_name().map(Cow::from),
-        managed_by: operator.map(|operator| operator.principal().unwrap_or(UNNAMED_OPERATOR).into()),
+        managed_by: managed_by(version.operator()),
         image,
         ..Resource::existing(ResourceType::LaunchTemplate, id, options)
     })

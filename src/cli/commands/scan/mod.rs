@@ -103,6 +103,12 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// Returns how long ago calls of terminated instances count, in days, if they are asked for. Filters select nothing
+    /// that is gone.
+    fn terminated_days(&self) -> Option<u16> {
+        self.usage_days.filter(|_| !self.filter.is_any())
+    }
+
     /// Returns the options that select the same instances, for the next command.
     fn options_for_next(&self) -> String {
         let parameters = parameters_option(self.parameters.as_ref());
@@ -143,6 +149,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         filter,
         today: OffsetDateTime::now_utc().date(),
         usage_days: args.usage_days,
+        terminated_days: args.terminated_days(),
         question: if args.if_enforced { Question::IfEnforced } else { Question::Compliance },
         slots: Semaphore::new(CONCURRENCY),
         shutdown,
@@ -186,8 +193,7 @@ fn conclude(args: &Args, unreachable: Vec<String>, mut results: Results<'_>) -> 
         complete.contains(place) && is_judged && !args.filter.is_any()
     };
     let comparison = comparison.map(|comparison| comparison.conclude(is_listed));
-    let asked_for_terminated = args.usage_days.is_some() && !args.filter.is_any();
-    let terminated = asked_for_terminated.then_some(terminated.as_slice());
+    let terminated = args.terminated_days().map(|_| terminated.as_slice());
     let conclusion =
         Conclusion { summary, failures: &failures, comparison: comparison.as_ref(), terminated, left_out: 0 };
     output.finish(&conclusion).context("cannot write the output")?;
@@ -245,8 +251,8 @@ struct Results<'a> {
 impl Results<'_> {
     /// Remembers what an Auto Scaling group belongs to. Its terminated instances belong to the same.
     fn remember_owner(&mut self, finding: &Finding<'static>) {
-        if let (Some(place), Some(owner)) = (finding.location(), &finding.launched_by)
-            && finding.resource_type == ResourceType::AutoScalingGroup.name()
+        if finding.resource_type == ResourceType::AutoScalingGroup.name()
+            && let (Some(place), Some(owner)) = (finding.location(), &finding.launched_by)
         {
             self.owners.insert((place, finding.short_id().to_owned()), owner.clone());
         }

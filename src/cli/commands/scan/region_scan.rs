@@ -68,6 +68,8 @@ pub(super) struct RegionScan {
     pub(super) filter: Filter,
     pub(super) today: Date,
     pub(super) usage_days: Option<u16>,
+    /// How long ago calls of terminated instances count, in days, if they are asked for.
+    pub(super) terminated_days: Option<u16>,
     pub(super) question: Question,
     pub(super) slots: Semaphore,
     pub(super) shutdown: Shutdown,
@@ -235,18 +237,13 @@ impl RegionScan {
 }
 
 impl RegionScan {
-    /// Returns how long ago calls of terminated instances count, in days. Filters select nothing that is gone.
-    fn terminated_days(&self) -> Option<u16> {
-        self.usage_days.filter(|_| !self.filter.selects())
-    }
-
     async fn terminated(
         &self,
         region: &AccountRegion,
         existing: &HashSet<String>,
         sender: &Sender<Message>,
     ) -> Result<(), Stop> {
-        let Some(days) = self.terminated_days() else { return Ok(()) };
+        let Some(days) = self.terminated_days else { return Ok(()) };
         let Callers { found, failure } =
             terminated::callers(region, existing, days, OffsetDateTime::now_utc()).await;
         sender.send(Message::Terminated(found)).await.map_err(|_| Stop::NoReceiver)?;
@@ -275,7 +272,7 @@ impl Visitor for Judge<'_> {
     type Error = Stop;
 
     async fn instance(&mut self, instance: InstanceFacts<'_>) -> Result<(), Stop> {
-        if self.scan.terminated_days().is_some() {
+        if self.scan.terminated_days.is_some() {
             self.existing.insert(instance.resource.resource_id.to_string());
         }
         let Some(scanned) = self.judge(&instance.resource, instance.may_call()) else { return Ok(()) };

@@ -255,7 +255,7 @@ fn source(finding: &Finding<'_>) -> String {
 }
 
 /// Returns a resource type as people write it.
-fn type_noun(resource_type: &str) -> &str {
+pub(super) fn type_noun(resource_type: &str) -> &str {
     match resource_type {
         "AWS::EC2::Instance" => "instance",
         "AWS::EC2::LaunchTemplate" => "launch template",
