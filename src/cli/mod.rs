@@ -6,10 +6,12 @@
 //! - `journal`: the log of changes, from which they are undone.
 //! - `filter`: the resources that options select.
 //! - `comparison`: what changed since an earlier scan.
+//! - `calls`: calls with credentials that came by IMDSv1, counted by who made them.
 //! - `output`: one file for each output format.
 //! - `terminal`: messages, progress, signals.
 //! - `exit`: exit statuses.
 
+mod calls;
 #[cfg(any(feature = "live", test))]
 #[cfg_attr(not(feature = "live"), allow(dead_code))]
 mod clock;
@@ -36,7 +38,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use self::commands::{completions, evaluate, manual};
+use self::commands::{callers, completions, evaluate, manual};
 #[cfg(feature = "live")]
 use self::commands::{permissions, remediate, restore, scan};
 #[cfg(feature = "live")]
@@ -60,6 +62,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Evaluate(Box<evaluate::Args>),
+    Callers(callers::Args),
     #[cfg(feature = "live")]
     Scan(Box<scan::Args>),
     #[cfg(feature = "live")]
@@ -84,6 +87,7 @@ pub fn run() -> ExitCode {
     }
     exit::status(match cli.command {
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Callers(args) => callers::run(&args),
         #[cfg(feature = "live")]
         Command::Scan(args) => block_on(scan::run(&args)),
         #[cfg(feature = "live")]

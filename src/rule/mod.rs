@@ -11,6 +11,8 @@
 //! - [`launched_by`]: what launched an instance, by its tags.
 //! - [`remedy`]: the AWS CLI command that makes a resource compliant.
 //! - [`usage`]: what CloudWatch's data proves about an instance's use of IMDSv1.
+//! - [`sdk_versions`]: the first version of each AWS SDK that uses IMDSv2.
+//! - [`software`]: the SDK that a user agent names, and whether it uses IMDSv2.
 //! - [`enforcement`]: [`enforcement::decide`], the one function that decides whether to enforce IMDSv2.
 
 mod annotation;
@@ -25,5 +27,7 @@ pub mod policy;
 pub mod reason;
 pub mod remedy;
 pub mod resource;
+pub mod sdk_versions;
+pub mod software;
 pub mod usage;
 pub mod verdict;

@@ -4,11 +4,14 @@
 //! - [`config`]: what AWS Config sends and records: events, configuration items.
 //! - [`ec2`]: what EC2 and EC2 Auto Scaling return (feature `live` or `lambda`).
 //! - [`aws_cli`]: what the AWS CLI prints.
+//! - [`cloudtrail`]: what CloudTrail records of calls that instances make (feature `offline`).
 //! - [`recorded_launches`]: what several records together say about launches.
 //! - `auto_scaling`: what an Auto Scaling group launches, which both of the JSON sources contain.
 
 mod auto_scaling;
 pub mod aws_cli;
+#[cfg(feature = "offline")]
+pub mod cloudtrail;
 pub mod config;
 #[cfg(feature = "aws")]
 pub mod ec2;

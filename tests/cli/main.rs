@@ -8,6 +8,7 @@
 
 mod accounts;
 mod advice;
+mod callers;
 mod cloud;
 mod completions;
 mod errors;

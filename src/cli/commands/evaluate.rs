@@ -12,7 +12,7 @@ use crate::cli::comparison::Comparison;
 use crate::cli::exit::Completion;
 use crate::cli::filter::{Filter, FilterOptions};
 use crate::cli::input::detect::{InputRecord, RecordKind};
-use crate::cli::input::files::{self, Input};
+use crate::cli::input::files::{self, Decompression, Input};
 use crate::cli::input::split::{self, Position};
 use crate::cli::input::text;
 use crate::cli::output::{self, Basis, Conclusion, Finding, FindingContext, Output, OutputOptions};
@@ -28,6 +28,9 @@ use crate::sources::aws_cli::launches::{
 use crate::sources::config::configuration_item::ConfigurationItem;
 use crate::sources::config::event::{ConfigEvent, EventError, Trigger};
 use crate::sources::recorded_launches::RecordedLaunches;
+
+/// The largest record that is read, in bytes.
+const MAX_RECORD: usize = 256 * 1024 * 1024;
 
 /// Evaluate recorded resources, without an AWS account
 ///
@@ -100,12 +103,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
         held: Vec::new(),
         records: 0,
         unreadable: 0,
+        skipped: 0,
     };
     for input in &inputs {
         evaluator.input(input).context("cannot write the output")?;
     }
     evaluator.judge_held().context("cannot write the output")?;
-    let Evaluator { comparison, summary, records, unreadable, .. } = evaluator;
+    let Evaluator { comparison, summary, records, unreadable, skipped, .. } = evaluator;
     let failures = unreadable_inputs(unreadable);
     // What a file does not contain may still exist.
     let comparison = comparison.map(|comparison| comparison.conclude(|_, _| false));
@@ -119,6 +123,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
     output.finish(&conclusion).context("cannot write the output")?;
     if unreadable == 0 && summary.is_empty() && !args.allow_empty {
         messages::error(match records {
+            0 if skipped > 0 => {
+                "the input contains only records of CloudTrail, which `imdsv2 callers` reads: pass --allow-empty if that \
+                 is expected"
+            }
             0 => "the input contains no records: pass --allow-empty if that is expected",
             _ => "no resource in the input is selected: pass --allow-empty if that is expected",
         });
@@ -154,6 +162,8 @@ struct Evaluator<'a> {
     records: u64,
     /// The number of records or files that could not be read.
     unreadable: usize,
+    /// The number of records that another command reads.
+    skipped: u64,
 }
 
 impl Evaluator<'_> {
@@ -162,8 +172,8 @@ impl Evaluator<'_> {
     /// # Errors
     /// Returns an error if the output cannot be written.
     fn input(&mut self, input: &Input) -> io::Result<()> {
-        match input.open() {
-            Ok(reader) => split::for_each(reader, &mut |position, record| {
+        match input.open(Decompression::Ahead) {
+            Ok(reader) => split::for_each(reader, MAX_RECORD, &mut |position, record| {
                 let problem = match record.map(|record| self.record(&record)) {
                     Ok(Ok(())) => return Ok(()),
                     Ok(Err(Failure::Output(error))) => return Err(error),
@@ -182,12 +192,7 @@ impl Evaluator<'_> {
 
     fn report_unreadable(&mut self, input: &Input, position: Option<Position>, problem: &str) {
         self.unreadable += 1;
-        match position {
-            Some(Position { record, byte }) => {
-                messages::error(&format!("{input}: record {record} (at byte {byte}): {problem}"));
-            }
-            None => messages::error(&format!("{input}: {problem}")),
-        }
+        input.report_unreadable(position, problem);
     }
 
     fn record(&mut self, record: &InputRecord<'_>) -> Result<(), Failure> {
@@ -229,6 +234,11 @@ impl Evaluator<'_> {
                     self.launches.remember_defaults(RecordedDefaults::from_json(json)?);
                     Ok(())
                 }
+                RecordKind::CloudTrailRecord | RecordKind::LookedUpEvent => {
+                    self.skipped += 1;
+                    Ok(())
+                }
+                RecordKind::CloudTrailDigest => Ok(()),
                 RecordKind::Unknown => Err(RecordError::Unknown.into()),
             },
         }

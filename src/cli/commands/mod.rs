@@ -1,5 +1,6 @@
 //! The commands: a file or folder for each.
 
+pub(crate) mod callers;
 #[cfg(feature = "live")]
 mod change_progress;
 pub(crate) mod completions;

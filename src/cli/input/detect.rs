@@ -43,6 +43,12 @@ pub(crate) enum RecordKind {
     Image,
     /// The response of `GetInstanceMetadataDefaults`.
     AccountDefaults,
+    /// A record of CloudTrail.
+    CloudTrailRecord,
+    /// An event in the response of `LookupEvents`, which contains a record of CloudTrail as a string.
+    LookedUpEvent,
+    /// A digest of CloudTrail, which lies beside its log files and contains no records.
+    CloudTrailDigest,
     /// An object without any known key.
     Unknown,
 }
@@ -62,6 +68,9 @@ impl RecordKind {
             "LaunchConfigurationARN" => Some(Self::LaunchConfiguration),
             "AccountLevel" => Some(Self::AccountDefaults),
             "ImdsSupport" => Some(Self::Image),
+            "eventVersion" | "userIdentity" => Some(Self::CloudTrailRecord),
+            "CloudTrailEvent" => Some(Self::LookedUpEvent),
+            "digestStartTime" => Some(Self::CloudTrailDigest),
             _ => None,
         }
     }
@@ -74,7 +83,7 @@ pub(super) enum KnownList {
     ConfigurationItems,
     /// `Reservations`: the response of `DescribeInstances`.
     Reservations,
-    /// A list of records of this kind: what launches instances, and AMIs.
+    /// A list of records of this kind: what launches instances, AMIs, and calls.
     Of(RecordKind),
 }
 
@@ -89,6 +98,8 @@ impl KnownList {
             "LaunchConfigurations" => Some(Self::Of(RecordKind::LaunchConfiguration)),
             "AutoScalingGroups" => Some(Self::Of(RecordKind::AutoScalingGroup)),
             "Images" => Some(Self::Of(RecordKind::Image)),
+            "Records" => Some(Self::Of(RecordKind::CloudTrailRecord)),
+            "Events" => Some(Self::Of(RecordKind::LookedUpEvent)),
             _ => None,
         }
     }

@@ -10,11 +10,29 @@ use flate2::read::MultiGzDecoder;
 use walkdir::WalkDir;
 
 use super::read_ahead::ReadAhead;
+use super::split::Position;
+use crate::cli::terminal::messages;
 
 /// The extensions of the files that are read in a directory.
 const EXTENSIONS: [&str; 3] = [".json", ".jsonl", ".ndjson"];
 /// The first bytes of every gzip stream (RFC 1952).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Where an input is decompressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decompression {
+    /// On a thread of its own, while the input is evaluated.
+    Ahead,
+    /// On the thread that reads, because others keep the cores busy.
+    Inline,
+}
+
+impl Decompression {
+    /// Returns where inputs are decompressed if there are this many.
+    pub(crate) fn of(inputs: &[Input]) -> Self {
+        if inputs.len() == 1 { Self::Ahead } else { Self::Inline }
+    }
+}
 
 /// A source of records.
 #[derive(Debug)]
@@ -32,11 +50,21 @@ impl Input {
         }
     }
 
+    /// Prints that a record, or the whole input, could not be read.
+    pub(crate) fn report_unreadable(&self, position: Option<Position>, problem: &str) {
+        match position {
+            Some(Position { record, byte }) => {
+                messages::error(&format!("{self}: record {record} (at byte {byte}): {problem}"));
+            }
+            None => messages::error(&format!("{self}: {problem}")),
+        }
+    }
+
     /// Opens the input for reading, decompressed.
-    pub(crate) fn open(&self) -> io::Result<Box<dyn Read>> {
+    pub(crate) fn open(&self, decompression: Decompression) -> io::Result<Box<dyn Read>> {
         match self {
-            Self::File(path) => decompressed(File::open(path)?),
-            Self::Stdin => decompressed(io::stdin()),
+            Self::File(path) => decompressed(File::open(path)?, decompression),
+            Self::Stdin => decompressed(io::stdin(), decompression),
         }
     }
 }
@@ -93,10 +121,17 @@ fn is_json(path: &Path) -> bool {
 }
 
 /// Detects compression by the first bytes: standard input has no file name.
-fn decompressed(mut input: impl Read + Send + 'static) -> io::Result<Box<dyn Read>> {
+fn decompressed(
+    mut input: impl Read + Send + 'static,
+    decompression: Decompression,
+) -> io::Result<Box<dyn Read>> {
     let mut start = Vec::with_capacity(GZIP_MAGIC.len());
     input.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut start)?;
     let is_compressed = start == GZIP_MAGIC;
     let whole = io::Cursor::new(start).chain(input);
-    Ok(if is_compressed { Box::new(ReadAhead::new(MultiGzDecoder::new(whole))?) } else { Box::new(whole) })
+    Ok(match (is_compressed, decompression) {
+        (false, _) => Box::new(whole),
+        (true, Decompression::Ahead) => Box::new(ReadAhead::new(MultiGzDecoder::new(whole))?),
+        (true, Decompression::Inline) => Box::new(MultiGzDecoder::new(whole)),
+    })
 }

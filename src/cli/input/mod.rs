@@ -6,6 +6,7 @@
 //! - `split`: the records of an input, in order.
 //! - `scan`: the members of a JSON object, without building it.
 //! - `detect`: what a record is, by its keys.
+//! - `workers`: work on several inputs concurrently.
 //! - `text`: small text files, such as lists of ids.
 //! - `scan_output`: the JSON output of a scan, read again.
 
@@ -17,3 +18,4 @@ pub(crate) mod scan_output;
 pub(crate) mod split;
 pub(crate) mod text;
 mod window;
+pub(crate) mod workers;

@@ -25,12 +25,13 @@ pub(crate) struct Position {
 /// Receives each record with its position, or an explanation why it cannot be read.
 pub(crate) type Visit<'v> = dyn FnMut(Position, Result<InputRecord<'_>, String>) -> io::Result<()> + 'v;
 
-/// Calls `visit` for every record of `input`, in order.
+/// Calls `visit` for every record of `input`, in order. A record of more than `max_record` bytes ends the input.
 ///
 /// # Errors
 /// Returns the first error of `visit`, which ends the work.
-pub(crate) fn for_each<R: Read>(input: R, visit: &mut Visit<'_>) -> io::Result<()> {
-    let mut splitter = Splitter { window: Window::new(input), open: vec![Open::Values], record: 0, visit };
+pub(crate) fn for_each<R: Read>(input: R, max_record: usize, visit: &mut Visit<'_>) -> io::Result<()> {
+    let window = Window::new(input, max_record);
+    let mut splitter = Splitter { window, open: vec![Open::Values], record: 0, visit };
     match splitter.run() {
         Ok(()) => Ok(()),
         Err(Stop::Visit(error)) => Err(error),
@@ -260,11 +261,13 @@ mod tests {
         }
     }
 
+    const MAX: usize = 4 * 1024 * 1024;
+
     /// Describes each record of `input`, with its position.
     fn found(input: &str) -> Vec<String> {
         let split = |step| {
             let mut found = Vec::new();
-            for_each(Trickle(input.as_bytes(), step), &mut |position, record| {
+            for_each(Trickle(input.as_bytes(), step), MAX, &mut |position, record| {
                 let what = match record {
                     Ok(InputRecord::Item(_)) => "item".to_owned(),
                     Ok(InputRecord::Reservation(_)) => "reservation".to_owned(),
@@ -386,9 +389,38 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_is_too_large_is_reported() {
+        let text = "x".repeat(MAX);
+        for json in [
+            format!(r#"{{"configurationItems":[{ITEM},{{"resourceId":"{text}"}},{ITEM}]}}"#),
+            format!(r#"{ITEM}{{"resourceId":"{text}"}}"#),
+        ] {
+            let mut found = Vec::new();
+            for_each(json.as_bytes(), MAX, &mut |_, record| {
+                found.push(record.err());
+                Ok(())
+            })
+            .expect("the visitor does not fail");
+            assert_eq!(found, [None, Some("a record is larger than 4 MiB".to_owned())]);
+        }
+    }
+
+    /// The number of bytes that are scanned in all is what takes time; each read passes a few of them.
+    #[test]
+    fn a_large_record_is_not_scanned_again_after_each_read() {
+        let json = format!(r#"{{"resourceType":"{}"}}"#, "x".repeat(2 * 1024 * 1024));
+        let mut window = Window::new(Trickle(json.as_bytes(), 4096), MAX);
+        let mut scanned = 0;
+        while window.more().expect("read") {
+            scanned += window.bytes().len();
+        }
+        assert!(scanned < 5 * json.len(), "{scanned}");
+    }
+
+    #[test]
     fn the_visitors_error_ends_the_work() {
         let mut seen = 0;
-        let result = for_each(format!("{ITEM}\n{ITEM}").as_bytes(), &mut |_, _| {
+        let result = for_each(format!("{ITEM}\n{ITEM}").as_bytes(), MAX, &mut |_, _| {
             seen += 1;
             Err(io::Error::from(io::ErrorKind::BrokenPipe))
         });
@@ -399,7 +431,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_input_makes_it_panic_or_loop(input in "[{}\\[\\]\",:a-z0-9\\\\\n ]{0,120}") {
-            for_each(input.as_bytes(), &mut |_, _| Ok(())).expect("the visitor does not fail");
+            for_each(input.as_bytes(), MAX, &mut |_, _| Ok(())).expect("the visitor does not fail");
         }
     }
 }

@@ -4,12 +4,12 @@ use std::io::{self, Read};
 
 /// The initial size of the window, in bytes: small enough for the cache of a core.
 const CHUNK: usize = 1024 * 1024;
-/// The largest size of the window, in bytes, and so of a record.
-const MAX_WINDOW: usize = 256 * 1024 * 1024;
 
 /// The part of an input that is in memory.
 pub(crate) struct Window<R> {
     input: R,
+    /// The largest size of the window, in bytes, and so of a record.
+    max: usize,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -18,8 +18,9 @@ pub(crate) struct Window<R> {
 }
 
 impl<R: Read> Window<R> {
-    pub(crate) fn new(input: R) -> Self {
-        Self { input, buffer: vec![0; CHUNK], start: 0, end: 0, origin: 0 }
+    /// Returns a window that holds at most `max` bytes.
+    pub(crate) fn new(input: R, max: usize) -> Self {
+        Self { input, max, buffer: vec![0; CHUNK], start: 0, end: 0, origin: 0 }
     }
 
     /// Returns the bytes that are in memory and not yet consumed.
@@ -37,11 +38,28 @@ impl<R: Read> Window<R> {
         self.start = self.start.saturating_add(count).min(self.end);
     }
 
-    /// Reads more of the input into memory. Returns `false` at its end.
+    /// Reads more of the input into memory: at least as much as is there, if the input has it, so that scanning the
+    /// bytes again after each call takes linear time. Returns `false` at the end of the input.
     pub(crate) fn more(&mut self) -> io::Result<bool> {
-        if self.end == self.buffer.len() {
-            self.make_room()?;
+        let wanted = (self.end - self.start).max(1);
+        let mut count = 0;
+        while count < wanted {
+            if self.end == self.buffer.len() {
+                self.make_room()?;
+            }
+            match self.read() {
+                Ok(0) => break,
+                Ok(read) => count += read,
+                // What was read before may complete a record. The next call fails again.
+                Err(_) if count > 0 => break,
+                Err(error) => return Err(error),
+            }
         }
+        Ok(count > 0)
+    }
+
+    /// Reads once, into the space after the bytes that are in memory.
+    fn read(&mut self) -> io::Result<usize> {
         let space = self.buffer.get_mut(self.end..).unwrap_or_default();
         let count = loop {
             match self.input.read(space) {
@@ -50,7 +68,7 @@ impl<R: Read> Window<R> {
             }
         };
         self.end += count;
-        Ok(count > 0)
+        Ok(count)
     }
 
     /// Discards consumed bytes. If that frees less than half of the buffer, doubles it.
@@ -60,8 +78,8 @@ impl<R: Read> Window<R> {
         self.end -= self.start;
         self.start = 0;
         if self.end > self.buffer.len() / 2 {
-            if self.buffer.len() >= MAX_WINDOW {
-                return Err(io::Error::other(format!("a record is larger than {} MiB", MAX_WINDOW >> 20)));
+            if self.buffer.len() >= self.max {
+                return Err(io::Error::other(format!("a record is larger than {} MiB", self.max >> 20)));
             }
             self.buffer.resize(self.buffer.len() * 2, 0);
         }

@@ -7,9 +7,11 @@
 //! - `terminated`: an instance that no longer exists, and made IMDSv1 calls.
 //! - `table`, `json`, `csv`, `html`, `asff`, `commands`: findings; `shown` leaves out some of them.
 //! - `changes`: the results of changes.
+//! - `callers`: who uses IMDSv1.
 
 mod asff;
 mod batch_directory;
+pub(crate) mod callers;
 #[cfg(feature = "live")]
 pub(crate) mod changes;
 mod commands;
