@@ -15,7 +15,12 @@ AGENTS = (
     "aws-cli/2.15.30 Python/3.11.8 Linux/5.10.210-201.852.amzn2.x86_64 exe/x86_64.amzn.2 prompt/off",
     "curl/8.3.0",
 )
-CALLS = (("s3", "GetBucketLocation"), ("ec2", "DescribeInstances"), ("sqs", "GetQueueAttributes"), ("kms", "Decrypt"))
+CALLS = (
+    ("s3", "GetBucketLocation"),
+    ("ec2", "DescribeInstances"),
+    ("sqs", "GetQueueAttributes"),
+    ("kms", "Decrypt"),
+)
 
 
 class Counts(NamedTuple):
@@ -40,7 +45,9 @@ def write_trail(directory: Path, files: int, records: int) -> Counts:
                 delivered[delivery] += 1
             entries.append(record(chance, file * records + number, delivery))
         text = json.dumps({"Records": entries}, separators=(",", ":"))
-        name = f"{ACCOUNT}_CloudTrail_{REGION}_20261120T{file // 12:02}{file % 12 * 5:02}Z_{file:016x}.json.gz"
+        name = (
+            f"{ACCOUNT}_CloudTrail_{REGION}_20261120T{file // 12:02}{file % 12 * 5:02}Z_{file:016x}.json.gz"
+        )
         (directory / name).write_bytes(gzip.compress(text.encode(), 6, mtime=0))
     return Counts(delivered["1.0"], delivered["2.0"])
 
@@ -81,7 +88,10 @@ def record(chance: random.Random, number: int, delivery: str | None) -> dict:
         "awsRegion": REGION,
         "sourceIPAddress": f"10.0.{chance.randrange(256)}.{chance.randrange(256)}",
         "userAgent": chance.choice(AGENTS),
-        "requestParameters": {"resource": f"arn:aws:{source}:{REGION}:{ACCOUNT}:item/{number}", "maxResults": 100},
+        "requestParameters": {
+            "resource": f"arn:aws:{source}:{REGION}:{ACCOUNT}:item/{number}",
+            "maxResults": 100,
+        },
         "responseElements": None,
         "requestID": uuid(chance),
         "eventID": uuid(chance),

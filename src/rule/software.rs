@@ -139,7 +139,7 @@ impl Sdk {
             let may_continue = product.ends_with(['-', '.']);
             start.eq_ignore_ascii_case(product) && (may_continue || start.len() == name.len())
         };
-        SDKS.iter().find(|sdk| sdk.products.iter().any(|product| is_product(product)))
+        SDKS.iter().find(|sdk| sdk.products.iter().any(&is_product))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::harness::{evaluate, fixture, stderr, verdicts};
+use crate::harness::{evaluate, fixture, stderr, stdout, verdicts};
 
 #[test]
 fn every_kind_of_input_is_recognized() {
@@ -66,4 +66,44 @@ fn compressed_files_and_standard_input_are_read() {
         "{}",
         stderr(&assert)
     );
+}
+
+/// Findings, errors and the answers of records to each other do not depend on how the input is divided into files.
+#[test]
+fn several_files_are_judged_in_their_order_as_one_would_be() {
+    let template = |id: usize, tokens: &str| {
+        json!({
+            "LaunchTemplateId": format!("lt-{id}"), "LaunchTemplateName": "x", "VersionNumber": 1, "DefaultVersion": true,
+            "LaunchTemplateData": {"MetadataOptions": {"HttpTokens": tokens}},
+        })
+    };
+    let group = |id: usize| {
+        json!({
+            "AutoScalingGroupName": format!("group-{id}"), "AutoScalingGroupARN": format!("arn:{id}"),
+            "LaunchTemplate": {"LaunchTemplateId": format!("lt-{id}"), "Version": "1"},
+        })
+    };
+    let instance = |id: usize| json!({"InstanceId": format!("i-{id}"), "State": {"Name": "running"}});
+    let tokens = |id: usize| if id.is_multiple_of(2) { "required" } else { "optional" };
+    let files: Vec<String> = (0..30)
+        .map(|file| {
+            let instances = (0..file * 7).map(|id| instance(file * 1_000 + id).to_string());
+            let records = [group(29 - file).to_string(), "{\"a\":1}".to_owned(), template(file, tokens(file)).to_string()];
+            records.into_iter().chain(instances).collect::<Vec<_>>().join("\n")
+        })
+        .collect();
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("several-files");
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
+    for (number, text) in files.iter().enumerate() {
+        std::fs::write(directory.join(format!("{number:02}.json")), text).unwrap();
+    }
+    let divided = evaluate(&["--format", "json"]).arg(&directory).assert().code(2);
+    let whole = evaluate(&["--format", "json"]).stdin(files.join("\n")).assert().code(2);
+    assert_eq!(stdout(&divided), stdout(&whole));
+    let unreadable: Vec<_> = stderr(&divided).lines().map(str::to_owned).collect();
+    assert_eq!(unreadable.len(), 30);
+    for (number, line) in unreadable.iter().enumerate() {
+        assert!(line.contains(&format!("{number:02}.json: record 2 ")), "{line}");
+    }
 }

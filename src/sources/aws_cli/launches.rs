@@ -232,6 +232,18 @@ pub struct RecordedDefaults<'a> {
     pub defaults: AccountDefaults<'a>,
 }
 
+impl RecordedDefaults<'_> {
+    /// Returns the same defaults without borrowing from the input.
+    #[must_use]
+    pub fn into_owned(self) -> RecordedDefaults<'static> {
+        RecordedDefaults {
+            account_id: self.account_id.map(|id| id.into_owned().into()),
+            region: self.region.map(|region| region.into_owned().into()),
+            defaults: self.defaults.into_owned(),
+        }
+    }
+}
+
 impl<'a> RecordedDefaults<'a> {
     /// Reads account-level defaults from JSON.
     ///
