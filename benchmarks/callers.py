@@ -1,9 +1,9 @@
 """Measures `imdsv2 callers` on CloudTrail's log files, compared with gzip, Python's json module and DuckDB.
 
-Writes 100 files with 2,000 records each below target/, compressed as CloudTrail compresses them. Each program counts
-the calls with credentials from IMDSv1 by account, role, instance and user agent; gzip only decompresses. Prints the
-time, the peak memory (for Python that of the parent process) and the time relative to `imdsv2`. All programs must
-count the same. Needs target/release/imdsv2.
+Writes 100 files with 2,000 records each below target/, compressed as CloudTrail compresses them. Each program
+counts the calls with credentials from IMDSv1 by account, role, instance and user agent; gzip only decompresses.
+Prints the time, the peak memory (for Python that of the parent process) and the time relative to `imdsv2`. All
+programs must count the same. Needs target/release/imdsv2.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from processes import peak_memory, processor_time
+from processes import peak_memory
 from trail import Counts, write_trail
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,7 +61,8 @@ print(*duckdb.execute('''
         FROM (SELECT unnest(Records) AS record
               FROM read_json(? || '/*.json.gz', maximum_object_size = 100000000,
                              columns = {Records: 'STRUCT(userIdentity STRUCT(accountId VARCHAR, arn VARCHAR,
-                                 sessionContext STRUCT(ec2RoleDelivery VARCHAR, sessionIssuer STRUCT(arn VARCHAR))),
+                                 sessionContext STRUCT(ec2RoleDelivery VARCHAR,
+                                                       sessionIssuer STRUCT(arn VARCHAR))),
                                  userAgent VARCHAR)[]'}))
         WHERE record.userIdentity.sessionContext.ec2RoleDelivery = '1.0'
         GROUP BY ALL)''', [sys.argv[1]]).fetchone())
@@ -69,10 +70,9 @@ print(*duckdb.execute('''
 
 
 class Measurement(NamedTuple):
-    """Wall time and processor time in seconds, peak memory in MiB, and what the command printed."""
+    """Wall time in seconds, peak memory in MiB, and what the command printed."""
 
     seconds: float
-    processor: float
     memory: float
     printed: str
 
@@ -82,20 +82,16 @@ def measure(command: list[str], cores: int) -> Measurement:
     with tempfile.TemporaryFile("w+") as output:
         started = time.perf_counter()
         process = subprocess.Popen(pinned, stdout=output)
-        memory = processor = 0.0
+        memory = 0.0
         while process.poll() is None:
             memory = max(memory, peak_memory(process.pid))
-            try:
-                processor = processor_time(process.pid)
-            except OSError:
-                pass
             time.sleep(0.002)
         seconds = time.perf_counter() - started
         output.seek(0)
         printed = output.read()
     if process.returncode > 1:
         sys.exit(f"{' '.join(command)} failed")
-    return Measurement(seconds, processor, memory, printed)
+    return Measurement(seconds, memory, printed)
 
 
 def fastest(command: list[str], cores: int, repetitions: int = REPETITIONS) -> Measurement:
