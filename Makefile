@@ -25,7 +25,7 @@ help: ## List the targets
 
 test: $(VENV)/installed browser ## Run all tests
 	cargo test --locked
-	for suite in runbooks live session report templates docs; do $(VENV)/bin/pytest tests/python/$$suite || exit; done
+	for suite in runbooks live session report sql templates docs; do $(VENV)/bin/pytest tests/python/$$suite || exit; done
 
 model: ## Run 20,000 random histories of `remediate` and `restore` against a model of AWS
 	PROPTEST_CASES=5000 cargo test --locked --lib cli::model::no_history -- --nocapture

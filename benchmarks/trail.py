@@ -10,7 +10,7 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 # The user agents of the calls that instances make, as the SDKs write them.
 AGENTS = (
     "Boto3/1.9.253 Python/3.6.8 Linux/4.14.146-119.123.amzn2.x86_64 Botocore/1.12.253",
-    "aws-sdk-java/1.11.500 Linux/4.14.146-119.123.amzn2.x86_64 OpenJDK_64-Bit_Server_VM/25.222 java/1.8.0_222",
+    "aws-sdk-java/1.11.500 Linux/4.14.146-119.123.amzn2.x86_64 OpenJDK_64-Bit_Server_VM/25.2 java/1.8.0_222",
     "aws-sdk-go/1.44.261 (go1.19.9; linux; amd64) amazon-ssm-agent/3.1.1732.0",
     "aws-cli/2.15.30 Python/3.11.8 Linux/5.10.210-201.852.amzn2.x86_64 exe/x86_64.amzn.2 prompt/off",
     "curl/8.3.0",

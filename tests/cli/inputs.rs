@@ -88,7 +88,11 @@ fn several_files_are_judged_in_their_order_as_one_would_be() {
     let files: Vec<String> = (0..30)
         .map(|file| {
             let instances = (0..file * 7).map(|id| instance(file * 1_000 + id).to_string());
-            let records = [group(29 - file).to_string(), "{\"a\":1}".to_owned(), template(file, tokens(file)).to_string()];
+            let records = [
+                group(29 - file).to_string(),
+                "{\"a\":1}".to_owned(),
+                template(file, tokens(file)).to_string(),
+            ];
             records.into_iter().chain(instances).collect::<Vec<_>>().join("\n")
         })
         .collect();

@@ -2,6 +2,8 @@
 //!
 //! - `groups`: calls, counted by account, role, instance and user agent.
 //! - `duplicates`: recognizes calls that were recorded twice.
+//! - `sql`: the same question to Athena and CloudTrail Lake.
 
 pub(crate) mod duplicates;
 pub(crate) mod groups;
+pub(crate) mod sql;

@@ -9,13 +9,14 @@ use clap::Parser;
 
 use crate::cli::calls::duplicates::RecentEvents;
 use crate::cli::calls::groups::{Callers, GroupBy};
+use crate::cli::calls::sql::Source;
 use crate::cli::exit::Completion;
 use crate::cli::input::detect::{InputRecord, RecordKind};
 use crate::cli::input::files::{self, Decompression, Input};
 use crate::cli::input::split::{self, Position};
 use crate::cli::input::{text, workers};
 use crate::cli::output::callers::{self as output, CallersFormat, CallersFound};
-use crate::cli::output::{check_target, output_file};
+use crate::cli::output::{check_target, output_file, write};
 use crate::cli::terminal::messages;
 use crate::sources::SourceError;
 use crate::sources::cloudtrail::{Call, looked_up};
@@ -39,6 +40,7 @@ Examples:
   imdsv2 callers --group-by role --format csv --output roles.csv AWSLogs/
   imdsv2 callers --format json --output callers.json AWSLogs/
   aws cloudtrail lookup-events | imdsv2 callers
+  imdsv2 callers --print-athena-sql
 
 Exit status: 0 there are no calls with credentials from IMDSv1, 1 there are, 2 an error.")]
 pub(crate) struct Args {
@@ -59,6 +61,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 
+    /// Print this question as SQL for Amazon Athena, over the table of a trail, and read nothing
+    /// [default table: `cloudtrail_logs`]
+    #[arg(long, value_name = "TABLE", value_parser = Source::athena_table, help_heading = "Queries")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "cloudtrail_logs")]
+    #[arg(conflicts_with_all = ["paths", "format"])]
+    print_athena_sql: Option<Source>,
+
+    /// Print this question as SQL for an event data store of CloudTrail Lake, and read nothing
+    #[arg(long, value_name = "ID", value_parser = Source::event_data_store, help_heading = "Queries")]
+    #[arg(conflicts_with_all = ["paths", "format", "print_athena_sql"])]
+    print_lake_sql: Option<Source>,
+
     /// Exit with status 0 even if there are calls with credentials from IMDSv1
     #[arg(long)]
     exit_zero: bool,
@@ -69,10 +83,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
+    let target = output_file(args.output.as_deref());
+    if let Some(source) = args.print_athena_sql.as_ref().or(args.print_lake_sql.as_ref()) {
+        write(target, source.query(args.group_by).as_bytes()).context("cannot write the output")?;
+        return Ok(Completion::Clean);
+    }
     let inputs = files::expand(&args.paths)?;
     let paths: Vec<&Path> = inputs.iter().map(Input::path).collect();
     text::check_stdin(&paths)?;
-    let target = output_file(args.output.as_deref());
     check_target(target, &paths)?;
     let report = output::open(args.format, target)?;
 

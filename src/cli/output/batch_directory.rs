@@ -69,6 +69,6 @@ impl BatchDirectory {
     }
 
     fn write_file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        destination::write(&self.path.join(name), bytes).map_err(io::Error::other)
+        destination::write(Some(&self.path.join(name)), bytes).map_err(io::Error::other)
     }
 }

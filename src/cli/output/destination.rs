@@ -62,12 +62,12 @@ impl Destination {
     }
 }
 
-/// Writes a file as a whole.
+/// Writes a file as a whole, or to standard output.
 ///
 /// # Errors
 /// Returns an error if the file cannot be written. It is as before then.
-pub(super) fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let Destination { mut writer, replacement, .. } = Destination::open(Some(target))?;
+pub(crate) fn write(target: Option<&Path>, bytes: &[u8]) -> anyhow::Result<()> {
+    let Destination { mut writer, replacement, .. } = Destination::open(target)?;
     writer.write_all(bytes)?;
     writer.flush()?;
     Ok(replacement.map_or(Ok(()), Replacement::commit)?)
@@ -277,15 +277,15 @@ mod tests {
     fn the_file_that_a_link_names_is_replaced() {
         let directory = directory("link");
         symlink("new.csv", directory.join("link")).expect("linked");
-        write(&directory.join("link"), b"first").expect("written");
-        write(&directory.join("link"), b"second").expect("written");
+        write(Some(&directory.join("link")), b"first").expect("written");
+        write(Some(&directory.join("link")), b"second").expect("written");
         assert_eq!(fs::read_to_string(directory.join("new.csv")).expect("read"), "second");
         assert_eq!(names(&directory), ["link", "new.csv"]);
     }
 
     #[test]
     fn special_files_are_written_directly() {
-        write(Path::new("/dev/null"), b"text").expect("written");
+        write(Some(Path::new("/dev/null")), b"text").expect("written");
         let stdout = Destination::open(Some(Path::new("/proc/self/fd/2"))).expect("opened");
         assert!(stdout.replacement.is_none());
     }

@@ -32,7 +32,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-pub(crate) use self::destination::{check_target, output_file};
+pub(crate) use self::destination::{check_target, output_file, write};
 pub(crate) use self::finding::{Finding, FindingContext};
 
 use self::asff::{Asff, Target};

@@ -1,0 +1,1 @@
+"""The queries of `imdsv2 callers`, executed."""
