@@ -2,8 +2,8 @@
 
 Writes 100 files with 2,000 records each below target/, compressed as CloudTrail compresses them. Each
 program counts the calls with credentials from IMDSv1 by account, role, instance and user agent; gzip only
-decompresses. Prints the time, the peak memory (for Python that of the parent process) and the time relative to
-`imdsv2`. All programs must count the same. Needs target/release/imdsv2.
+decompresses. Prints the time, the peak memory (for Python that of the parent process) and the time relative
+to `imdsv2`. All programs must count the same. Needs target/release/imdsv2.
 """
 
 import argparse

@@ -210,3 +210,25 @@ fn an_output_file_is_replaced_as_a_whole_and_is_no_input() {
     let assert = callers(&["--output"]).arg(&input).arg(&input).assert().code(2);
     assert!(stderr(&assert).contains("is the same file as"), "{}", stderr(&assert));
 }
+
+#[test]
+fn evaluate_reports_who_uses_imdsv1() {
+    let instance = json!({
+        "InstanceId": "i-0123456789abcdef0", "State": {"Name": "running"},
+        "MetadataOptions": {"HttpTokens": "optional", "HttpEndpoint": "enabled"},
+    });
+    let instances = directory("callers-join", &[("instances.json", instance.to_string().into_bytes())]);
+    let callers_file = instances.join("callers.json");
+    callers(&["--format", "json", "--output"]).arg(&callers_file).arg(DAY).assert().code(1);
+    let evaluate = |format| {
+        let evaluate = imdsv2(&["evaluate", "--format", format, "--callers"]).arg(&callers_file);
+        stdout(&evaluate.arg(instances.join("instances.json")).assert().code(1))
+    };
+    let expected = "CloudTrail recorded 3 calls, by Boto3 1.9.253 (role web)";
+    assert!(evaluate("table").contains(expected), "{}", evaluate("table"));
+    let json: Value = serde_json::from_str(&evaluate("json")).unwrap();
+    let role = "arn:aws:iam::123456789012:role/web";
+    let expected = json!([{"software": "Boto3 1.9.253", "roleArn": role, "calls": 3}]);
+    assert_eq!(json["evaluations"][0]["imdsv1Callers"], expected);
+    assert!(evaluate("csv").contains(",Boto3 1.9.253 (role web)\n"), "{}", evaluate("csv"));
+}

@@ -2,8 +2,10 @@
 //!
 //! - `groups`: calls, counted by account, role, instance and user agent.
 //! - `duplicates`: recognizes calls that were recorded twice.
+//! - `known`: callers that were found earlier, by instance.
 //! - `sql`: the same question to Athena and CloudTrail Lake.
 
 pub(crate) mod duplicates;
 pub(crate) mod groups;
+pub(crate) mod known;
 pub(crate) mod sql;

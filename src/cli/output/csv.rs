@@ -10,23 +10,26 @@ const HEADER: [&str; 6] = ["resourceType", "resourceId", "accountId", "region", 
 const USAGE_HEADER: [&str; 2] = ["imdsv1Use", "imdsv1Calls"];
 const LAST_HEADER: [&str; 7] =
     ["reason", "name", "owner", "launchedBy", "launchTemplate", "since", "managedBy"];
+const CALLERS_HEADER: [&str; 1] = ["imdsv1Callers"];
 
 pub(crate) struct Csv<W: Write> {
     writer: csv::Writer<W>,
     with_usage: bool,
+    with_callers: bool,
     has_header: bool,
 }
 
 impl<W: Write> Csv<W> {
-    pub(crate) fn new(writer: W, with_usage: bool) -> Self {
-        Self { writer: csv::Writer::from_writer(writer), with_usage, has_header: false }
+    pub(crate) fn new(writer: W, with_usage: bool, with_callers: bool) -> Self {
+        Self { writer: csv::Writer::from_writer(writer), with_usage, with_callers, has_header: false }
     }
 
     fn header(&mut self) -> io::Result<()> {
         if !self.has_header {
             self.has_header = true;
             let usage = if self.with_usage { USAGE_HEADER.as_slice() } else { &[] };
-            self.writer.write_record(HEADER.iter().chain(usage).chain(&LAST_HEADER))?;
+            let callers = if self.with_callers { CALLERS_HEADER.as_slice() } else { &[] };
+            self.writer.write_record(HEADER.iter().chain(usage).chain(&LAST_HEADER).chain(callers))?;
         }
         Ok(())
     }
@@ -62,6 +65,10 @@ impl<W: Write> Output for Csv<W> {
         ];
         for field in last {
             self.writer.write_field(&*cell(field))?;
+        }
+        if self.with_callers {
+            let callers = finding.imdsv1_callers.as_ref().filter(|callers| !callers.is_empty());
+            self.writer.write_field(&*cell(&callers.map_or_else(String::new, ToString::to_string)))?;
         }
         self.writer.write_record(None::<&[u8]>)?;
         Ok(())

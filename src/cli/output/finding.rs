@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::cli::calls::known::{InstanceCallers, KnownCallers};
 use crate::rule::launched_by::{LaunchedBy, TemplateVersion};
 use crate::rule::policy::Policy;
 use crate::rule::reason::Reason;
@@ -40,6 +41,9 @@ pub(crate) struct Finding<'a> {
     /// Why its use is unknown, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) imdsv1_unknown_because: Option<&'static str>,
+    /// Who makes IMDSv1 calls, by CloudTrail, if callers were passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) imdsv1_callers: Option<InstanceCallers>,
     pub(crate) reason: Reason,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<Cow<'a, str>>,
@@ -84,6 +88,7 @@ impl<'a> Finding<'a> {
             imdsv1_use: None,
             imdsv1_calls: None,
             imdsv1_unknown_because: None,
+            imdsv1_callers: None,
             reason: verdict.reason,
             name: name(resource),
             owner: context.owner_tag.and_then(|key| resource.tag(key)).map(Cow::from),
@@ -131,6 +136,27 @@ impl<'a> Finding<'a> {
         }
     }
 
+    /// Adds who makes IMDSv1 calls on an instance that accepts them.
+    pub(crate) fn add_callers(&mut self, known: Option<&KnownCallers>) {
+        let accepts_imdsv1 = self.compliance == Compliance::NonCompliant && self.reason != Reason::HopLimit;
+        if self.resource_type == ResourceType::Instance.name() && accepts_imdsv1 {
+            self.imdsv1_callers = known.map(|known| known.of(&self.resource_id));
+        }
+    }
+
+    /// Returns how the instance uses IMDSv1, as a phrase.
+    pub(crate) fn imdsv1_phrase(&self) -> String {
+        let usage = match (self.imdsv1_use.unwrap_or_default(), self.imdsv1_calls) {
+            (usage, None) => usage.to_owned(),
+            (usage, Some(1)) => format!("{usage}: 1 call"),
+            (usage, Some(calls)) => format!("{usage}: {calls} calls"),
+        };
+        match &self.imdsv1_callers {
+            None => usage,
+            Some(callers) => callers.explain(&usage, self.imdsv1_calls.is_some()),
+        }
+    }
+
     /// Returns a finding that borrows nothing.
     pub(crate) fn into_owned(self) -> Finding<'static> {
         let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
@@ -150,6 +176,7 @@ impl<'a> Finding<'a> {
             imdsv1_use: self.imdsv1_use,
             imdsv1_calls: self.imdsv1_calls,
             imdsv1_unknown_because: self.imdsv1_unknown_because,
+            imdsv1_callers: self.imdsv1_callers,
             reason: self.reason,
             since: self.since,
             is_judged_type: self.is_judged_type,

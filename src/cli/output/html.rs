@@ -47,7 +47,7 @@ impl<W: Write> Html<W> {
         write!(writer, "{before}<script type=\"application/json\" id=\"data\">")?;
         let now = OffsetDateTime::now_utc();
         let now = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).map_err(io::Error::other)?;
-        let Basis { policy, usage_days } = basis;
+        let Basis { policy, usage_days, .. } = basis;
         let head = serde_json::json!({
             "generated": now, "parameters": policy.rule_parameters(), "usageDays": usage_days,
         });

@@ -203,7 +203,7 @@ def test_usage_shows_what_is_safe_to_enforce(cloud):
         stopped: ("safe to enforce", None),
         compliant: (None, None),
     }
-    assert "still in use (12 calls)" in cloud.imdsv2("scan", *arguments).stdout
+    assert "still in use: 12 calls" in cloud.imdsv2("scan", *arguments).stdout
     run = cloud.imdsv2("scan", *arguments, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(run.stdout)))
     assert {(row["resourceId"], row["imdsv1Use"], row["imdsv1Calls"]) for row in rows} >= {

@@ -13,6 +13,7 @@ use clap::Parser;
 use time::{Date, OffsetDateTime};
 
 use self::records::{Failure, Recorded};
+use crate::cli::calls::known::KnownCallers;
 use crate::cli::comparison::Comparison;
 use crate::cli::exit::Completion;
 use crate::cli::filter::{Filter, FilterOptions};
@@ -60,6 +61,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     output: OutputOptions,
 
+    /// Report who makes IMDSv1 calls: a file that `imdsv2 callers --format json` wrote
+    #[arg(long, value_name = "FILE")]
+    callers: Option<PathBuf>,
+
     /// Report what changed since an earlier evaluation: a file that --format json wrote
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
@@ -79,21 +84,27 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
     let inputs = files::expand(&args.paths)?;
-    let paths = inputs.iter().map(Input::path).chain(args.filter.files()).chain(args.compare.as_deref());
+    let paths = inputs.iter().map(Input::path).chain(args.filter.files());
+    let paths = paths.chain(args.compare.as_deref()).chain(args.callers.as_deref());
     let paths: Vec<_> = paths.collect();
     text::check_stdin(&paths)?;
     args.output.check_target(&paths)?;
     let filter = args.filter.filter()?;
     let comparison = args.compare.as_deref().map(Comparison::with).transpose()?;
+    let callers = args.callers.as_deref().map(KnownCallers::read).transpose()?;
     let default = Policy::default();
     let shown = args.parameters.as_ref().unwrap_or(&default);
-    let mut output = output::open(&args.output, Basis { policy: shown, usage_days: None })?;
+    let mut output = output::open(
+        &args.output,
+        Basis { policy: shown, usage_days: None, with_callers: callers.is_some() },
+    )?;
     let mut evaluator = Evaluator {
         parameters: args.parameters.as_ref(),
         default: default.clone(),
         today: OffsetDateTime::now_utc().date(),
         filter: &filter,
         comparison,
+        callers: callers.as_ref(),
         output: output.as_mut(),
         summary: Summary::default(),
         launches: RecordedLaunches::default(),
@@ -147,6 +158,7 @@ struct Evaluator<'a> {
     today: Date,
     filter: &'a Filter,
     comparison: Option<Comparison>,
+    callers: Option<&'a KnownCallers>,
     output: &'a mut dyn Output,
     summary: Summary,
     launches: RecordedLaunches,
@@ -246,6 +258,7 @@ impl Evaluator<'_> {
         let context = FindingContext { policy, owner_tag: self.filter.owner_tag.as_deref() };
         let mut finding = Finding::new(resource, &verdict, context);
         finding.since = self.comparison.as_mut().and_then(|comparison| comparison.since(&finding));
+        finding.add_callers(self.callers);
         self.output.finding(&finding)
     }
 }

@@ -68,6 +68,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u16).range(..=455))]
     usage_days: u16,
 
+    /// Report who makes IMDSv1 calls on skipped instances: a file that `imdsv2 callers --format json` wrote
+    #[arg(help_heading = "Conditions")]
+    #[arg(long, value_name = "FILE")]
+    pub(super) callers: Option<PathBuf>,
+
     /// What to do with an instance of which CloudWatch does not have enough data
     #[arg(help_heading = "Conditions")]
     #[arg(long, value_enum, default_value_t = OnConcern::Stop)]

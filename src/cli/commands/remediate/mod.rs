@@ -95,7 +95,8 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
 /// Checks that no file is read or written twice, and that the journal can be created.
 fn check_files(args: &Args) -> anyhow::Result<()> {
     let inputs = [args.journal.as_deref(), args.from.as_deref(), args.selection.accounts_file()];
-    let mut files: Vec<&Path> = inputs.into_iter().flatten().chain(args.filter.files()).collect();
+    let inputs = inputs.into_iter().flatten().chain(args.callers.as_deref());
+    let mut files: Vec<&Path> = inputs.chain(args.filter.files()).collect();
     text::check_stdin(&files)?;
     output::check_target(args.output_file(), &files)?;
     files.extend(args.output_file());

@@ -15,6 +15,7 @@ use super::selection::InstanceSelection;
 use super::sources::Sources;
 use super::target::{self, Target, UnchangedInstance};
 use crate::aws::ApiError;
+use crate::cli::calls::known::KnownCallers;
 use crate::cli::clock::Clock;
 use crate::cli::filter::Filter;
 use crate::cli::fleet::accounts::AccountRegion;
@@ -66,6 +67,7 @@ pub(super) struct Prepared {
 /// # Errors
 /// Returns an error if an input file cannot be read.
 pub(super) async fn plan(args: &Args, filter: Filter, clock: &Clock) -> anyhow::Result<Plan> {
+    let callers = args.callers.as_deref().map(KnownCallers::read).transpose()?;
     let selection = match &args.from {
         Some(scan) => InstanceSelection::found_in(scan)?,
         None => InstanceSelection::ids(&args.instance_ids),
@@ -83,6 +85,7 @@ pub(super) async fn plan(args: &Args, filter: Filter, clock: &Clock) -> anyhow::
     let planner = Arc::new(Planner {
         selection,
         filter,
+        callers,
         rule: args.rule_policy(),
         policy: args.policy(),
         clock: clock.clone(),
@@ -220,7 +223,7 @@ impl Prepared {
             }
             Decision::Skip(reason) => {
                 *self.facts.skipped.entry(reason.label()).or_default() += 1;
-                (ChangeStatus::Skipped, reason.to_string())
+                (ChangeStatus::Skipped, target.why_skipped(&reason))
             }
             Decision::NoChange(reason) => {
                 *self.facts.unchanged.entry(reason.label()).or_default() += 1;
@@ -236,6 +239,7 @@ impl Prepared {
 struct Planner {
     selection: InstanceSelection,
     filter: Filter,
+    callers: Option<KnownCallers>,
     rule: Policy,
     policy: EnforcementPolicy,
     clock: Clock,
@@ -277,7 +281,8 @@ impl Planner {
             usages.map_err(|error| failed("cannot query the IMDSv1 usage of instances", error))?
         };
         let cautious = EnforcementPolicy { force: false, ..self.policy };
-        let decide = |(target, usage): (Target, Usage)| {
+        let decide = |(mut target, usage): (Target, Usage)| {
+            target.callers = self.callers.as_ref().map(|callers| callers.of(target.instance_id()));
             let decided = |policy| decide(Some(&target.facts), &usage, policy, &self.rule, today);
             let decision = decided(&self.policy);
             let forced = match decided(&cautious) {

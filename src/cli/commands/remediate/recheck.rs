@@ -3,6 +3,7 @@
 use time::{Duration, OffsetDateTime};
 
 use super::change::{CurrentChange, PlannedChange};
+use super::target::Target;
 use crate::cli::clock::Clock;
 use crate::cli::fleet::instance;
 use crate::cli::fleet::usage::{Candidate, imdsv1_usage};
@@ -58,7 +59,7 @@ impl Recheck {
             if let Some(facts) = &facts {
                 change.target.facts = facts.clone();
             }
-            return Ok(self.rechecked(facts, &usage));
+            return Ok(self.rechecked(&change.target, facts, &usage));
         }
         Err("the instance was started again and again while it was checked".to_owned())
     }
@@ -74,7 +75,7 @@ impl Recheck {
         Ok(usage.first().copied().unwrap_or(Usage::Incomplete))
     }
 
-    fn rechecked(&self, facts: Option<InstanceFacts<'static>>, usage: &Usage) -> Rechecked {
+    fn rechecked(&self, target: &Target, facts: Option<InstanceFacts<'static>>, usage: &Usage) -> Rechecked {
         let today = self.clock.now().date();
         match decide(facts.as_ref(), usage, &self.policy, &self.rule, today) {
             Decision::Enforce { raise_hop_limit_to } => {
@@ -83,7 +84,7 @@ impl Recheck {
                 Rechecked::Enforce(CurrentChange { before, raise_hop_limit_to })
             }
             Decision::NoChange(reason) => Rechecked::Leave(ChangeStatus::Unchanged, reason.to_string()),
-            Decision::Skip(reason) => Rechecked::Leave(ChangeStatus::Skipped, reason.to_string()),
+            Decision::Skip(reason) => Rechecked::Leave(ChangeStatus::Skipped, target.why_skipped(&reason)),
         }
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use time::Date;
 
 use super::selection::InstanceSelection;
+use crate::cli::calls::known::InstanceCallers;
 use crate::cli::filter::Filter;
 use crate::cli::fleet::accounts::AccountRegion;
 use crate::cli::fleet::usage::Candidate;
-use crate::rule::enforcement::{NoChangeReason, needs_no_change};
+use crate::rule::enforcement::{NoChangeReason, SkipReason, needs_no_change};
 use crate::rule::instance::{InstanceFacts, InstanceKey};
 use crate::rule::policy::Policy;
 use crate::rule::resource::Resource;
@@ -22,6 +23,8 @@ pub(super) struct Target {
     pub(super) instance: InstanceKey,
     /// The instance when it was listed.
     pub(super) facts: InstanceFacts<'static>,
+    /// Who makes IMDSv1 calls on it, if callers were passed.
+    pub(super) callers: Option<InstanceCallers>,
 }
 
 impl Target {
@@ -38,6 +41,17 @@ impl Target {
     pub(super) fn label(&self) -> String {
         self.name()
             .map_or_else(|| self.instance_id().to_owned(), |name| format!("{name}  {}", self.instance_id()))
+    }
+
+    /// Returns why the instance is skipped, with who makes its IMDSv1 calls, if that is known.
+    pub(super) fn why_skipped(&self, reason: &SkipReason) -> String {
+        match &self.callers {
+            None => reason.to_string(),
+            Some(callers) => {
+                let counts_calls = matches!(reason, SkipReason::InUse { .. });
+                callers.explain(&reason.to_string(), counts_calls)
+            }
+        }
     }
 
     /// Returns the instance as a candidate for a query of CloudWatch.
@@ -102,6 +116,7 @@ impl Visitor for Lister<'_> {
         match needs_no_change(&facts, self.rule, self.today) {
             Some(reason) => self.listed.unchanged.push(UnchangedInstance { instance, reason }),
             None => self.listed.targets.push(Target {
+                callers: None,
                 region: Arc::clone(self.region),
                 instance,
                 facts: facts.into_owned(),

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 
 use self::region_scan::{Listing, Message, Question, RegionScan, judges};
 use self::usage_summary::UsageSummary;
+use crate::cli::calls::known::KnownCallers;
 use crate::cli::comparison::Comparison;
 use crate::cli::exit::Completion;
 use crate::cli::filter::{FilterOptions, parameters_option};
@@ -57,6 +58,7 @@ const QUEUE: usize = 1_000;
 Examples:
   imdsv2 scan
   imdsv2 scan --region eu-central-1,eu-west-1 --usage-days 14
+  imdsv2 scan --usage-days 14 --callers callers.json
   imdsv2 scan --if-enforced
   imdsv2 scan --tag team=web --type instance --only non-compliant
   imdsv2 scan --parameters '{\"accountDefaults\":\"true\"}'
@@ -78,6 +80,11 @@ pub(crate) struct Args {
     #[arg(help_heading = "Evaluation")]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=455))]
     usage_days: Option<u16>,
+
+    /// Report who makes IMDSv1 calls on non-compliant instances: a file that `imdsv2 callers --format json` wrote
+    #[arg(help_heading = "Evaluation")]
+    #[arg(long, value_name = "FILE")]
+    callers: Option<PathBuf>,
 
     /// Report which launch templates, launch configurations and Auto Scaling groups could not launch instances if EC2
     /// enforced IMDSv2 (`HttpTokensEnforced`); these count as non-compliant
@@ -118,6 +125,7 @@ impl Args {
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let inputs = args.selection.accounts_file().into_iter().chain(args.compare.as_deref());
+    let inputs = inputs.chain(args.callers.as_deref());
     let inputs: Vec<&Path> = inputs.chain(args.filter.files()).collect();
     text::check_stdin(&inputs)?;
     args.output.check_target(&inputs)?;
@@ -134,6 +142,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
          auto-scaling-group"
     );
     let comparison = args.compare.as_deref().map(Comparison::with).transpose()?;
+    let callers = args.callers.as_deref().map(KnownCallers::read).transpose()?;
     let screen = &args.selection.environment.screen;
     let shutdown = Shutdown::listen(screen);
     let fleet = args.selection.fleet("scan").await?;
@@ -143,7 +152,8 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         return Ok(Completion::of(fleet.unreachable.len(), 0));
     }
     shutdown.begin_work();
-    let mut output = output::open(&args.output, Basis { policy: &policy, usage_days: args.usage_days })?;
+    let basis = Basis { policy: &policy, usage_days: args.usage_days, with_callers: callers.is_some() };
+    let mut output = output::open(&args.output, basis)?;
     let scan = Arc::new(RegionScan {
         policy,
         filter,
@@ -158,6 +168,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let mut results = Results {
         output: output.as_mut(),
         comparison,
+        callers,
         summary: Summary::default(),
         usage: UsageSummary::default(),
         terminated: Vec::new(),
@@ -238,6 +249,7 @@ fn if_enforced(summary: &Summary) -> String {
 struct Results<'a> {
     output: &'a mut dyn Output,
     comparison: Option<Comparison>,
+    callers: Option<KnownCallers>,
     summary: Summary,
     usage: UsageSummary,
     terminated: Vec<Terminated>,
@@ -282,6 +294,7 @@ impl Results<'_> {
                     progress.count_resource();
                     let comparison = self.comparison.as_mut();
                     scanned.finding.since = comparison.and_then(|each| each.since(&scanned.finding));
+                    scanned.finding.add_callers(self.callers.as_ref());
                     self.output.finding(&scanned.finding)?;
                 }
                 Message::Terminated(callers) => self.terminated.extend(callers),

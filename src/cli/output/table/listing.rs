@@ -70,6 +70,7 @@ fn columns(section: &[Row], all: &[Row], wide: bool) -> Vec<Column> {
         column("REGION", 2, ColumnKind::Whole, &unless_shared(|row| &row.region)),
         column("SINCE", 1, ColumnKind::Whole, &|row| row.since.clone()),
         column("IMDSV1", 1, ColumnKind::Whole, &|row| row.imdsv1_use.short()),
+        column("CALLED BY", 2, ColumnKind::Cut, &|row| row.callers.clone()),
         column("OWNER", 3, ColumnKind::Cut, &|row| row.owner.clone()),
         column("LAUNCHED BY", 5, ColumnKind::Cut, &|row| row.source.clone()),
     ];

@@ -84,6 +84,8 @@ struct Row {
     /// What launched the instance, to follow what was found.
     origin: String,
     imdsv1_use: Imdsv1Use,
+    /// Who makes IMDSv1 calls, if it is known.
+    callers: String,
     owner: String,
     source: String,
     since: String,
@@ -101,20 +103,11 @@ impl Row {
 /// How an instance uses IMDSv1, if CloudWatch was asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Imdsv1Use {
-    name: &'static str,
+    phrase: String,
     state: Option<UsageState>,
 }
 
 impl Imdsv1Use {
-    /// Returns the use as a phrase.
-    fn phrase(&self) -> String {
-        match (self.name, self.state.and_then(UsageState::calls)) {
-            (name, None) => name.to_owned(),
-            (name, Some(1)) => format!("{name} (1 call)"),
-            (name, Some(calls)) => format!("{name} ({calls} calls)"),
-        }
-    }
-
     /// Returns the use in at most two words.
     fn short(&self) -> String {
         match self.state {
@@ -193,6 +186,7 @@ impl<W: Write> Output for Table<W> {
         let text = |text: Option<&str>| printable(text.unwrap_or_default()).into_owned();
         let name = finding.name.as_deref().filter(|name| *name != finding.short_id());
         let (meaning, origin) = finding.annotation_parts();
+        let callers = finding.imdsv1_callers.as_ref();
         let row = Row {
             compliance: finding.compliance,
             account: text(finding.account_id.as_deref()),
@@ -203,7 +197,10 @@ impl<W: Write> Output for Table<W> {
             reason: finding.reason,
             meaning: text(Some(meaning)),
             origin: text(Some(origin)),
-            imdsv1_use: Imdsv1Use { name: finding.imdsv1_use.unwrap_or_default(), state: finding.usage },
+            imdsv1_use: Imdsv1Use { phrase: text(Some(&finding.imdsv1_phrase())), state: finding.usage },
+            callers: callers
+                .filter(|callers| !callers.is_empty())
+                .map_or_else(String::new, |callers| text(Some(&callers.to_string()))),
             owner: text(finding.owner.as_deref()),
             source: source(finding),
             since: text(finding.since),
@@ -283,9 +280,10 @@ mod tests {
             meaning: "HttpTokens is as it is.".to_owned(),
             origin: String::new(),
             imdsv1_use: Imdsv1Use {
-                name: if is_open { ["safe to enforce", "still in use"][number % 2] } else { "" },
+                phrase: String::new(),
                 state: is_open.then_some([UsageState::NotInUse, UsageState::InUse(7)][number % 2]),
             },
+            callers: String::new(),
             owner: "team".to_owned(),
             source: String::new(),
             since: String::new(),

@@ -15,7 +15,7 @@ pub(super) fn render(rows: &[Row]) -> String {
         column("ACCOUNT", 0, &|row| row.account.clone()),
         column("REGION", 0, &|row| row.region.clone()),
         column("SINCE", 0, &|row| row.since.clone()),
-        column("IMDSV1", 0, &|row| row.imdsv1_use.phrase()),
+        column("IMDSV1", 0, &|row| row.imdsv1_use.phrase.clone()),
         column("OWNER", 0, &|row| row.owner.clone()),
         column("LAUNCHED BY", 0, &|row| row.source.clone()),
         column("FINDING", 0, &|row| row.annotation()),
