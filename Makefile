@@ -3,6 +3,7 @@
 CARGO_ABOUT_VERSION := 0.9.3
 CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
 CARGO_MUTANTS_VERSION := 27.1.0
 VENV := .venv
 NATIVE := $(patsubst aarch64,arm64,$(shell uname -m))
@@ -18,7 +19,7 @@ FUNCTION := --no-default-features --features lambda --bin bootstrap $(if $(filte
 PYTHON := tests/python benchmarks packaging
 RUFF_OPTIONS := --config tests/python/pyproject.toml
 
-.PHONY: help test model mutants browser browser-install lint fmt clippy features doc deny templates python workflows render package zip licences sbom deploy deploy-function deploy-rule bucket bench bench-callers bench-scan bench-scheduled clean
+.PHONY: help test model fuzz mutants browser browser-install lint fmt clippy features doc deny templates python workflows render package zip licences sbom deploy deploy-function deploy-rule bucket bench bench-callers bench-scan bench-scheduled clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -29,6 +30,15 @@ test: $(VENV)/installed browser ## Run all tests
 
 model: ## Run 20,000 random histories of `remediate` and `restore` against a model of AWS
 	PROPTEST_CASES=5000 cargo test --locked --lib cli::model::no_history -- --nocapture
+
+# The seconds that `make fuzz` takes.
+FUZZ_SECONDS := 900
+
+fuzz: ## Feed the parser of CloudTrail's records with bytes that reach new code (15 minutes, nightly Rust)
+	$(call cargo-tool,fuzz,$(CARGO_FUZZ_VERSION))
+	mkdir -p fuzz/corpus/cloudtrail
+	cargo +nightly fuzz run cloudtrail fuzz/corpus/cloudtrail examples/cloudtrail -- \
+		-max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=10
 
 mutants: ## Change the code that decides and the journal, and check that a test fails each time (20 minutes)
 	$(call cargo-tool,mutants,$(CARGO_MUTANTS_VERSION))

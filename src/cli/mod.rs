@@ -8,6 +8,7 @@
 //! - `comparison`: what changed since an earlier scan.
 //! - `calls`: calls with credentials that came by IMDSv1, counted by who made them.
 //! - `output`: one file for each output format.
+//! - `fuzz_targets`: what must hold for any input, for the fuzzer and the property tests.
 //! - `terminal`: messages, progress, signals.
 //! - `exit`: exit statuses.
 
@@ -23,6 +24,8 @@ mod exit;
 mod filter;
 #[cfg(feature = "live")]
 mod fleet;
+#[cfg(any(fuzzing, test))]
+pub mod fuzz_targets;
 mod input;
 #[cfg(any(feature = "live", test))]
 #[cfg_attr(not(feature = "live"), allow(dead_code, unused_imports))]

@@ -1,6 +1,7 @@
 //! Calls with credentials that came by IMDSv1, counted by who made them.
 //!
 //! - `groups`: calls, counted by account, role, instance and user agent.
+//! - `records`: counts the calls in records.
 //! - `duplicates`: recognizes calls that were recorded twice.
 //! - `known`: callers that were found earlier, by instance.
 //! - `sql`: the same question to Athena and CloudTrail Lake.
@@ -8,4 +9,5 @@
 pub(crate) mod duplicates;
 pub(crate) mod groups;
 pub(crate) mod known;
+pub(crate) mod records;
 pub(crate) mod sql;

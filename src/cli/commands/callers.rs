@@ -9,21 +9,15 @@ use clap::Parser;
 
 use crate::cli::calls::duplicates::RecentEvents;
 use crate::cli::calls::groups::{Callers, GroupBy};
+use crate::cli::calls::records::{self, Uncounted};
 use crate::cli::calls::sql::Source;
 use crate::cli::exit::Completion;
-use crate::cli::input::detect::{InputRecord, RecordKind};
 use crate::cli::input::files::{self, Decompression, Input};
-use crate::cli::input::split::{self, Position};
+use crate::cli::input::split::Position;
 use crate::cli::input::{text, workers};
 use crate::cli::output::callers::{self as output, CallersFormat, CallersFound};
 use crate::cli::output::{check_target, output_file, write};
 use crate::cli::terminal::messages;
-use crate::sources::SourceError;
-use crate::sources::cloudtrail::{Call, looked_up};
-
-/// The largest record that is read, in bytes. CloudTrail's are at most 256 KiB
-/// (<https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>).
-const MAX_RECORD: usize = 16 * 1024 * 1024;
 
 /// Report which software uses IMDSv1, by CloudTrail's records, without an AWS account
 ///
@@ -127,21 +121,6 @@ struct Reader {
     others: AtomicU64,
 }
 
-/// Why a record is not counted.
-enum Problem {
-    /// Another command reads it.
-    Other,
-    /// It contains no records: a digest.
-    Nothing,
-    Unreadable(String),
-}
-
-impl From<SourceError> for Problem {
-    fn from(error: SourceError) -> Self {
-        Self::Unreadable(error.to_string())
-    }
-}
-
 impl Reader {
     fn new(group_by: Option<GroupBy>, decompression: Decompression) -> Self {
         Self {
@@ -157,55 +136,20 @@ impl Reader {
     /// Counts the calls of an input. Unreadable records are reported, and the work goes on.
     fn read(&self, input: &Input) {
         let mut callers = Callers::new(self.group_by);
-        match input.open(self.decompression) {
-            Err(error) => self.report_unreadable(input, None, &error.to_string()),
-            Ok(reader) => {
-                let read = split::for_each(reader, MAX_RECORD, &mut |position, record| {
-                    let read = record.map_err(Problem::Unreadable);
-                    match read.and_then(|record| self.record(&record, &mut callers)) {
-                        Ok(()) | Err(Problem::Nothing) => {}
-                        Err(Problem::Other) => {
-                            self.others.fetch_add(1, Ordering::Relaxed);
-                        }
-                        Err(Problem::Unreadable(problem)) => {
-                            self.report_unreadable(input, Some(position), &problem);
-                        }
-                    }
-                    Ok(())
-                });
-                if let Err(error) = read {
-                    self.report_unreadable(input, None, &error.to_string());
+        let counted = input.open(self.decompression).and_then(|reader| {
+            records::count(reader, &mut callers, &self.recent, &mut |uncounted| match uncounted {
+                Uncounted::Other => {
+                    self.others.fetch_add(1, Ordering::Relaxed);
                 }
-            }
+                Uncounted::Unreadable(position, problem) => {
+                    self.report_unreadable(input, Some(position), &problem);
+                }
+            })
+        });
+        if let Err(error) = counted {
+            self.report_unreadable(input, None, &error.to_string());
         }
         self.callers.lock().unwrap_or_else(PoisonError::into_inner).merge(callers);
-    }
-
-    fn record(&self, record: &InputRecord<'_>, callers: &mut Callers) -> Result<(), Problem> {
-        let InputRecord::Other(kind, json) = record else { return Err(Problem::Other) };
-        match kind {
-            RecordKind::CloudTrailRecord => callers.count(Call::from_json(json)?, &self.recent),
-            RecordKind::LookedUpEvent => callers.count(Call::from_json(&looked_up(json)?)?, &self.recent),
-            RecordKind::CloudTrailDigest => return Err(Problem::Nothing),
-            RecordKind::Unknown => {
-                return Err(Problem::Unreadable(
-                    "unknown record: expected CloudTrail's log files, or the output of `aws cloudtrail lookup-events`"
-                        .to_owned(),
-                ));
-            }
-            RecordKind::Event
-            | RecordKind::Notification
-            | RecordKind::Item
-            | RecordKind::Instance
-            | RecordKind::Reservation
-            | RecordKind::LaunchTemplate
-            | RecordKind::TemplateVersion
-            | RecordKind::LaunchConfiguration
-            | RecordKind::AutoScalingGroup
-            | RecordKind::Image
-            | RecordKind::AccountDefaults => return Err(Problem::Other),
-        }
-        Ok(())
     }
 
     fn report_unreadable(&self, input: &Input, position: Option<Position>, problem: &str) {

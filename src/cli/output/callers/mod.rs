@@ -70,14 +70,7 @@ impl CallersReport {
     /// Returns an error if it cannot be written.
     pub(crate) fn write(self, found: &CallersFound) -> io::Result<()> {
         let Self { format, mut writer, is_terminal, replacement } = self;
-        let rows = found.rows();
-        match format {
-            CallersFormat::Table => table::write(&mut writer, is_terminal, found, &rows),
-            CallersFormat::Json => json::write(&mut writer, &rows, found.summary),
-            CallersFormat::Csv => csv::write(&mut writer, &rows),
-            CallersFormat::Html => html::write(&mut writer, found, &rows),
-        }?;
-        writer.flush()?;
+        found.write(format, &mut writer, is_terminal)?;
         replacement.map_or(Ok(()), Replacement::commit)
     }
 }
@@ -124,6 +117,23 @@ impl SoftwareRow {
 }
 
 impl CallersFound {
+    /// Writes everything in a format.
+    pub(crate) fn write(
+        &self,
+        format: CallersFormat,
+        writer: &mut impl Write,
+        is_terminal: bool,
+    ) -> io::Result<()> {
+        let rows = self.rows();
+        match format {
+            CallersFormat::Table => table::write(writer, is_terminal, self, &rows),
+            CallersFormat::Json => json::write(&mut *writer, &rows, self.summary),
+            CallersFormat::Csv => csv::write(&mut *writer, &rows),
+            CallersFormat::Html => html::write(writer, self, &rows),
+        }?;
+        writer.flush()
+    }
+
     /// Returns whether callers are grouped by their software.
     fn names_software(&self) -> bool {
         matches!(self.group_by, None | Some(GroupBy::Agent))

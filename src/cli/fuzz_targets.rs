@@ -1,0 +1,87 @@
+//! What must hold for any input. The fuzzer calls these functions with bytes that reach new code, the property tests
+//! with random ones.
+
+// A failed assertion is how a finding is reported.
+#![allow(clippy::missing_panics_doc)]
+
+use std::io::{self, Read};
+
+use super::calls::duplicates::RecentEvents;
+use super::calls::groups::{Callers, CallersSummary};
+use super::calls::records::{self, Uncounted};
+use super::output::callers::{CallersFormat, CallersFound};
+use super::terminal::printable::is_invisible;
+
+/// Counts calls in `input`, as if it were a log file of CloudTrail: nothing panics, counts agree with each other and do
+/// not depend on how the input arrives, and no output contains what a terminal would obey.
+pub fn cloudtrail(input: &[u8]) {
+    let (whole, unreadable) = count(input);
+    let (pieces, unreadable_pieces) = count(Pieces { rest: input, length: 1 });
+    let (callers, summary) = whole.into_parts();
+    let (in_pieces, summary_of_pieces) = pieces.into_parts();
+    assert_eq!((summary, unreadable), (summary_of_pieces, unreadable_pieces));
+    assert_eq!(callers.len(), in_pieces.len());
+
+    let CallersSummary { records, imdsv1_calls, imdsv2_calls, instances, duplicates } = summary;
+    assert!(records >= imdsv1_calls + imdsv2_calls + duplicates);
+    assert!(imdsv1_calls >= u64::try_from(instances).unwrap_or(u64::MAX));
+    assert_eq!(callers.iter().map(|(_, calls)| calls.calls).sum::<u64>(), imdsv1_calls);
+
+    let found = CallersFound { group_by: None, callers, summary, unreadable };
+    for format in [CallersFormat::Table, CallersFormat::Json, CallersFormat::Csv, CallersFormat::Html] {
+        let mut output = Vec::new();
+        assert!(found.write(format, &mut output, false).is_ok());
+        let is_printable = |text: &str| !text.chars().any(|c| is_invisible(c) && c != '\n');
+        assert!(std::str::from_utf8(&output).is_ok_and(is_printable), "{format:?}");
+    }
+}
+
+fn count(input: impl Read) -> (Callers, usize) {
+    let (mut callers, mut unreadable) = (Callers::default(), 0);
+    let counted = records::count(input, &mut callers, &RecentEvents::default(), &mut |uncounted| {
+        unreadable += usize::from(matches!(uncounted, Uncounted::Unreadable(..)));
+    });
+    assert!(counted.is_ok());
+    (callers, unreadable)
+}
+
+/// An input that arrives in pieces, each longer than the one before.
+struct Pieces<'a> {
+    rest: &'a [u8],
+    length: usize,
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.length.min(buffer.len());
+        self.length += 1;
+        self.rest.by_ref().take(u64::try_from(length).unwrap_or(u64::MAX)).read(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RECORDS: &str = include_str!(
+        "../../examples/cloudtrail/AWSLogs/123456789012/CloudTrail/eu-west-1/2026/11/20/\
+         123456789012_CloudTrail_eu-west-1_20261121T0000Z_c8RtV1mZs4eJd6uK.json"
+    );
+
+    proptest! {
+        #[test]
+        fn any_text_is_counted(input in "[{}\\[\\]\",:a-z0-9\\\\\n ]{0,80}") {
+            cloudtrail(input.as_bytes());
+        }
+
+        #[test]
+        fn damaged_files_are_counted(at in 0..RECORDS.len(), removed in 0usize..40, inserted in any::<[u8; 3]>()) {
+            let mut input = RECORDS.as_bytes().to_vec();
+            let end = (at + removed).min(input.len());
+            input.splice(at..end, inserted);
+            cloudtrail(&input);
+        }
+    }
+}
