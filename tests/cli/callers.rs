@@ -83,7 +83,7 @@ fn fields_that_are_not_grouped_by_are_null() {
         for (name, expected) in names.into_iter().zip(fields) {
             assert_eq!(!callers[0][name].is_null(), expected, "{group_by} {name}");
         }
-        assert_eq!(callers.iter().map(|caller| caller["calls"].as_u64().unwrap()).sum::<u64>(), 11);
+        assert_eq!(callers.iter().map(|caller| caller["calls"].as_u64().unwrap()).sum::<u64>(), 14);
         assert_eq!(output["summary"]["instances"], 6);
     }
 }

@@ -36,7 +36,7 @@ Examples:
   aws cloudtrail lookup-events | imdsv2 callers
   imdsv2 callers --print-athena-sql
 
-Exit status: 0 there are no calls with credentials from IMDSv1, 1 there are, 2 an error.")]
+Exit status: 0 no software uses IMDSv1, 1 some does, 2 an error.")]
 pub(crate) struct Args {
     /// Files, directories (their .json, .jsonl and .ndjson files, also with .gz), or - for standard input
     /// [default: standard input]
@@ -55,8 +55,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 
-    /// Print this question as SQL for Amazon Athena, over the table of a trail, and read nothing
-    /// [default table: `cloudtrail_logs`]
+    /// Print this question as SQL for Amazon Athena, and read nothing. The table of the trail is `cloudtrail_logs` if no
+    /// other one is named
     #[arg(long, value_name = "TABLE", value_parser = Source::athena_table, help_heading = "Queries")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "cloudtrail_logs")]
     #[arg(conflicts_with_all = ["paths", "format"])]

@@ -31,7 +31,7 @@ CUSTOM = {
 }
 GLOBAL = {"--query", "--output", "--region", "--profile", "--cli-input-json", "--cli-binary-format"}
 SERVICES = {"configservice": "config"}
-COMMANDS = ("evaluate", "scan", "remediate", "restore")
+COMMANDS = ("evaluate", "callers", "scan", "remediate", "restore")
 SEPARATORS = set("();<>|&")
 
 
