@@ -7,7 +7,7 @@
 use std::io::{self, Read};
 
 use super::calls::duplicates::RecentEvents;
-use super::calls::groups::{Callers, CallersSummary};
+use super::calls::groups::{CallerCalls, CallerKey, Callers, CallersSummary};
 use super::calls::records::{self, Uncounted};
 use super::output::callers::{CallersFormat, CallersFound};
 use super::terminal::printable::is_invisible;
@@ -15,12 +15,11 @@ use super::terminal::printable::is_invisible;
 /// Counts calls in `input`, as if it were a log file of CloudTrail: nothing panics, counts agree with each other and do
 /// not depend on how the input arrives, and no output contains what a terminal would obey.
 pub fn cloudtrail(input: &[u8]) {
-    let (whole, unreadable) = count(input);
-    let (pieces, unreadable_pieces) = count(Pieces { rest: input, length: 1 });
-    let (callers, summary) = whole.into_parts();
-    let (in_pieces, summary_of_pieces) = pieces.into_parts();
-    assert_eq!((summary, unreadable), (summary_of_pieces, unreadable_pieces));
-    assert_eq!(callers.len(), in_pieces.len());
+    let (counted, unreadable) = count(input);
+    let (in_pieces, unreadable_in_pieces) = count(Pieces { rest: input, length: 1 });
+    assert_eq!(counted, in_pieces);
+    assert_eq!(unreadable, unreadable_in_pieces);
+    let (callers, summary) = counted;
 
     let CallersSummary { records, imdsv1_calls, imdsv2_calls, instances, duplicates } = summary;
     assert!(records >= imdsv1_calls + imdsv2_calls + duplicates);
@@ -36,13 +35,19 @@ pub fn cloudtrail(input: &[u8]) {
     }
 }
 
-fn count(input: impl Read) -> (Callers, usize) {
+/// The callers, sorted, and what was read.
+type Counted = (Vec<(CallerKey<'static>, CallerCalls)>, CallersSummary);
+
+/// Counts the calls in an input, and the records that cannot be read.
+fn count(input: impl Read) -> (Counted, usize) {
     let (mut callers, mut unreadable) = (Callers::default(), 0);
     let counted = records::count(input, &mut callers, &RecentEvents::default(), &mut |uncounted| {
         unreadable += usize::from(matches!(uncounted, Uncounted::Unreadable(..)));
     });
     assert!(counted.is_ok());
-    (callers, unreadable)
+    let (mut callers, summary) = callers.into_parts();
+    callers.sort_by(|(a, _), (b, _)| a.cmp(b));
+    ((callers, summary), unreadable)
 }
 
 /// An input that arrives in pieces, each longer than the one before.

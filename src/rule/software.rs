@@ -40,7 +40,8 @@ impl<'a> Software<'a> {
     /// User agents are lists of products, `name/version`; some services put brackets around them.
     #[must_use]
     pub fn of_user_agent(user_agent: &'a str) -> Self {
-        let products = user_agent.split_ascii_whitespace().map(|product| product.trim_matches(['[', ']']));
+        let products =
+            user_agent.split_ascii_whitespace().map(|product| product.trim_matches(['[', ']', ',', ';']));
         let sdk = products.clone().find_map(|product| {
             let (name, version) = product.split_once('/').unwrap_or((product, ""));
             Some((Sdk::of_product(name)?, Some(version).filter(|version| !version.is_empty())))
@@ -117,8 +118,11 @@ impl fmt::Display for Advice {
         match self {
             Self::TooOld(Some(first)) => write!(f, "update it to {} or later", dotted(first)),
             Self::TooOld(None) => f.write_str("replace it: no version uses IMDSv2"),
+            // The SDKs know this setting since the end of 2023
+            // (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-imds-credentials.html>).
             Self::FallsBack => f.write_str(
-                "set AWS_EC2_METADATA_V1_DISABLED=true in its environment; in a container, raise the hop limit to 2 first",
+                "set AWS_EC2_METADATA_V1_DISABLED=true, which releases before 2024 may not know; in a container, raise \
+                 the hop limit to 2 first",
             ),
             Self::GivenCredentials => {
                 f.write_str("find the process that fetches the credentials: this SDK does not use IMDSv1")
@@ -228,6 +232,7 @@ mod tests {
             ("Boto3", "Boto3", UNCLEAR),
             ("Boto3/", "Boto3", UNCLEAR),
             ("Boto3/latest", "Boto3 latest", UNCLEAR),
+            ("aws-internal/3 aws-sdk-java/1.11.500, x", "AWS SDK for Java 1.11.500", OLD),
             ("Boto3/99999999999.1", "Boto3 99999999999.1", UNCLEAR),
             ("curl/8.3.0", "curl/8.3.0", OTHER),
             ("Mozilla/5.0 (X11; Linux)", "Mozilla/5.0", OTHER),

@@ -75,7 +75,10 @@ impl<'a> Call<'a> {
             user_agent: record.user_agent,
             time: record.event_time.as_deref().and_then(utc),
             service: record.event_source.map(service),
-            event_id: record.shared_event_id.or(record.event_id),
+            event_id: [record.shared_event_id, record.event_id]
+                .into_iter()
+                .flatten()
+                .find(|id| !id.is_empty()),
         }))
     }
 }

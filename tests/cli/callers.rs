@@ -152,6 +152,31 @@ fn files_that_are_cut_off_lose_nothing_of_what_they_contain() {
 }
 
 #[test]
+fn a_wrong_checksum_is_reported() {
+    let filler = "x".repeat(200_000);
+    let log = json!({"Records": [record("1", &json!("curl/8")), {"eventVersion": "1", "filler": filler}]})
+        .to_string();
+    let mut damaged = gzip(log.as_bytes());
+    let checksum = damaged.len() - 8;
+    damaged[checksum] ^= 1;
+    let good = gzip(json!({"Records": [record("2", &json!("curl/8"))]}).to_string().as_bytes());
+    let directory = directory("checksum", &[("1.json.gz", damaged), ("2.json.gz", good)]);
+    for input in [directory.clone(), directory.join("1.json.gz")] {
+        let assert = callers(&[]).arg(&input).assert().code(2);
+        assert!(stderr(&assert).contains("corrupt gzip stream"), "{}", stderr(&assert));
+    }
+}
+
+#[test]
+fn notifications_of_other_services_are_no_records_of_cloudtrail() {
+    let notification = json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": "x"}}]}).to_string();
+    for command in ["callers", "evaluate"] {
+        let assert = imdsv2(&[command]).stdin(&notification).assert().code(2);
+        assert!(stderr(&assert).contains("record 1 (at byte 12): unknown record"), "{}", stderr(&assert));
+    }
+}
+
+#[test]
 fn a_bomb_is_reported_and_the_other_files_are_read() {
     let bomb = [&br#"{"Records":[{"userAgent":""#[..], &vec![b' '; 64 << 20]].concat();
     let good = json!({"Records": [record("1", &json!("curl/8"))]}).to_string().into_bytes();
@@ -230,5 +255,5 @@ fn evaluate_reports_who_uses_imdsv1() {
     let role = "arn:aws:iam::123456789012:role/web";
     let expected = json!([{"software": "Boto3 1.9.253", "roleArn": role, "calls": 3}]);
     assert_eq!(json["evaluations"][0]["imdsv1Callers"], expected);
-    assert!(evaluate("csv").contains(",Boto3 1.9.253 (role web)\n"), "{}", evaluate("csv"));
+    assert!(evaluate("csv").contains(",Boto3 1.9.253 (role web): 3\n"), "{}", evaluate("csv"));
 }

@@ -60,21 +60,21 @@ impl KnownCallers {
         let output: Output = serde_json::from_str(&json).with_context(|| {
             format!("{}: not the output of `imdsv2 callers --format json`", path.display())
         })?;
-        let mut known = Self::default();
         let has_callers = !output.callers.is_empty();
+        let mut instances: HashMap<_, HashMap<_, u64>> = HashMap::new();
         for Caller { instance_id, role_arn, user_agent, finding, calls } in output.callers {
             let Some(instance_id) = instance_id else { continue };
             let agent = user_agent.unwrap_or_default();
             let software = finding.map(|_| Software::of_user_agent(&agent).to_string());
-            known.instances.entry(instance_id).or_default().add(software, role_arn, calls);
+            // Several user agents may name the same software.
+            let known = instances.entry(instance_id).or_default().entry((software, role_arn)).or_default();
+            *known = known.saturating_add(calls);
         }
-        if has_callers && known.instances.is_empty() {
+        if has_callers && instances.is_empty() {
             bail!("{}: the callers have no instances: write them without --group-by", path.display());
         }
-        for InstanceCallers(callers) in known.instances.values_mut() {
-            callers.sort_by(|a, b| b.calls.cmp(&a.calls).then_with(|| a.cmp(b)));
-        }
-        Ok(known)
+        let sorted = |(instance_id, callers)| (instance_id, InstanceCallers::sorted(callers));
+        Ok(Self { instances: instances.into_iter().map(sorted).collect() })
     }
 
     /// Returns the callers of an instance.
@@ -84,13 +84,17 @@ impl KnownCallers {
 }
 
 impl InstanceCallers {
-    /// Adds calls. Several user agents may name the same software.
-    fn add(&mut self, software: Option<String>, role_arn: Option<String>, calls: u64) {
-        let is_same = |each: &&mut InstanceCaller| each.software == software && each.role_arn == role_arn;
-        match self.0.iter_mut().find(is_same) {
-            Some(known) => known.calls = known.calls.saturating_add(calls),
-            None => self.0.push(InstanceCaller { software, role_arn, calls }),
-        }
+    fn sorted(callers: HashMap<(Option<String>, Option<String>), u64>) -> Self {
+        let caller = |((software, role_arn), calls)| InstanceCaller { software, role_arn, calls };
+        let mut callers: Vec<_> = callers.into_iter().map(caller).collect();
+        callers.sort_by(|a, b| b.calls.cmp(&a.calls).then_with(|| a.cmp(b)));
+        Self(callers)
+    }
+
+    /// Returns all callers with their calls: `Boto3 1.9.253 (role web): 3; curl/8.3.0 (role web): 1`.
+    pub(crate) fn listed(&self) -> String {
+        let listed: Vec<_> = self.0.iter().map(|caller| format!("{caller}: {}", caller.calls)).collect();
+        listed.join("; ")
     }
 
     /// Returns whether CloudTrail recorded no calls.
@@ -123,7 +127,7 @@ impl fmt::Display for InstanceCallers {
         let (named, others) = self.0.split_at_checked(NAMED).unwrap_or((&self.0, &[]));
         let named: Vec<_> = named.iter().map(InstanceCaller::to_string).collect();
         match (named.as_slice(), others.len()) {
-            ([], _) => f.write_str("software that CloudTrail did not record"),
+            ([], _) => f.write_str("software that is not among the callers"),
             ([first, second], 0) => write!(f, "{first} and {second}"),
             (named, 0) => f.write_str(&named.join(", ")),
             (named, others) => write!(f, "{} and {others} more", named.join(", ")),
@@ -151,11 +155,10 @@ mod tests {
     const ROLE: &str = "arn:aws:iam::1:role/app/web";
 
     fn callers(callers: &[(Option<&str>, u64)]) -> InstanceCallers {
-        let mut all = InstanceCallers::default();
-        for (software, calls) in callers {
-            all.add(software.map(str::to_owned), Some(ROLE.to_owned()), *calls);
-        }
-        all
+        let caller = |(software, calls): &(Option<&str>, u64)| {
+            ((software.map(str::to_owned), Some(ROLE.to_owned())), *calls)
+        };
+        InstanceCallers::sorted(callers.iter().map(caller).collect())
     }
 
     #[test]
@@ -168,14 +171,20 @@ mod tests {
                 "in use: 9 calls, by Boto3 1.9.253 (role web) and curl/8 (role web)",
             ),
             (
-                callers(&[boto, boto, (Some("curl/8"), 1), (Some("a"), 1), (Some("b"), 1)]),
-                "in use: 9 calls, by Boto3 1.9.253 (role web), curl/8 (role web) and 2 more",
+                callers(&[boto, (Some("curl/8"), 1), (Some("a"), 1), (Some("b"), 1)]),
+                "in use: 9 calls, by Boto3 1.9.253 (role web), a (role web) and 2 more",
             ),
             (callers(&[(None, 1)]), "in use: 9 calls, by role web"),
-            (callers(&[]), "in use: 9 calls, by software that CloudTrail did not record"),
+            (callers(&[]), "in use: 9 calls, by software that is not among the callers"),
         ] {
             assert_eq!(callers.explain("in use: 9 calls", true), expected);
         }
+    }
+
+    #[test]
+    fn a_list_has_all_callers() {
+        let callers = callers(&[(Some("curl/8"), 1), (Some("Boto3 1.9.253"), 3), (Some("a"), 1)]);
+        assert_eq!(callers.listed(), "Boto3 1.9.253 (role web): 3; a (role web): 1; curl/8 (role web): 1");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The question who uses IMDSv1, in SQL: for trails that are too large for one machine.
+//! The query for who uses IMDSv1, as SQL: for trails that are too large for one machine.
 
 use anyhow::ensure;
 
@@ -39,7 +39,7 @@ impl Source {
         Ok(Self::EventDataStore(uuid.to_owned()))
     }
 
-    /// Returns the query. Its rows are those of `imdsv2 callers`, without what user agents tell about SDKs.
+    /// Returns the query. Its rows are those of `imdsv2 callers`, without what is derived from user agents.
     pub(crate) fn query(&self, group_by: Option<GroupBy>) -> String {
         let groups = groups(group_by);
         let columns: Vec<_> = groups.iter().chain(&COUNTS).map(|column| format!("  {column}")).collect();
@@ -72,7 +72,7 @@ const INSTANCE: &str = "coalesce(regexp_extract(useridentity.arn, '/(i-[0-9a-f]+
 const AGENT: &str = "useragent AS userAgent";
 /// A call between accounts is recorded in both, with one `sharedEventID`.
 const COUNTS: [&str; 4] = [
-    "count(DISTINCT coalesce(sharedeventid, eventid)) AS calls",
+    "count(DISTINCT coalesce(sharedeventid, eventid)) + count_if(coalesce(sharedeventid, eventid) IS NULL) AS calls",
     "min(eventtime) AS firstSeen",
     "max(eventtime) AS lastSeen",
     "array_join(array_sort(array_agg(DISTINCT split_part(eventsource, '.', 1))), ' ') AS services",

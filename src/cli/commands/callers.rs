@@ -55,14 +55,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 
-    /// Print this question as SQL for Amazon Athena, and read nothing. The table of the trail is `cloudtrail_logs` if no
-    /// other one is named
+    /// Print the same query as SQL for Amazon Athena, and read nothing. The table is `cloudtrail_logs`, or the one that
+    /// `--print-athena-sql=TABLE` names
     #[arg(long, value_name = "TABLE", value_parser = Source::athena_table, help_heading = "Queries")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "cloudtrail_logs")]
     #[arg(conflicts_with_all = ["paths", "format"])]
     print_athena_sql: Option<Source>,
 
-    /// Print this question as SQL for an event data store of CloudTrail Lake, and read nothing
+    /// Print the same query as SQL for an event data store of CloudTrail Lake, and read nothing
     #[arg(long, value_name = "ID", value_parser = Source::event_data_store, help_heading = "Queries")]
     #[arg(conflicts_with_all = ["paths", "format", "print_athena_sql"])]
     print_lake_sql: Option<Source>,

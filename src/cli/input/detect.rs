@@ -1,5 +1,6 @@
 //! What a record is, by its keys.
 
+use memchr::memmem;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
@@ -76,6 +77,13 @@ impl RecordKind {
     }
 }
 
+/// Returns whether an element of `Records` is a record of CloudTrail, which usually begins with the first of these keys.
+fn is_cloudtrail(json: &str) -> bool {
+    ["\"eventVersion\"", "\"userIdentity\""]
+        .iter()
+        .any(|key| memmem::find(json.as_bytes(), key.as_bytes()).is_some())
+}
+
 /// A list inside a document, whose elements are all of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KnownList {
@@ -83,7 +91,9 @@ pub(super) enum KnownList {
     ConfigurationItems,
     /// `Reservations`: the response of `DescribeInstances`.
     Reservations,
-    /// A list of records of this kind: what launches instances, AMIs, and calls.
+    /// `Records`: a log file of CloudTrail. Notifications of other services have lists of this name, too.
+    CloudTrailRecords,
+    /// A list of records of this kind: what launches instances, AMIs, and events that were looked up.
     Of(RecordKind),
 }
 
@@ -98,7 +108,7 @@ impl KnownList {
             "LaunchConfigurations" => Some(Self::Of(RecordKind::LaunchConfiguration)),
             "AutoScalingGroups" => Some(Self::Of(RecordKind::AutoScalingGroup)),
             "Images" => Some(Self::Of(RecordKind::Image)),
-            "Records" => Some(Self::Of(RecordKind::CloudTrailRecord)),
+            "Records" => Some(Self::CloudTrailRecords),
             "Events" => Some(Self::Of(RecordKind::LookedUpEvent)),
             _ => None,
         }
@@ -109,6 +119,14 @@ impl KnownList {
         let parsed = match self {
             Self::ConfigurationItems => parse(bytes).map(InputRecord::Item),
             Self::Reservations => parse(bytes).map(InputRecord::Reservation),
+            Self::CloudTrailRecords => parse(bytes).map(|json: &RawValue| {
+                let kind = if is_cloudtrail(json.get()) {
+                    RecordKind::CloudTrailRecord
+                } else {
+                    RecordKind::Unknown
+                };
+                InputRecord::Other(kind, json.get())
+            }),
             Self::Of(kind) => parse(bytes).map(|json: &RawValue| InputRecord::Other(kind, json.get())),
         };
         match parsed {
@@ -129,7 +147,7 @@ impl KnownList {
         let error = match self {
             Self::ConfigurationItems => ConfigurationItem::from_json("item", json).err(),
             Self::Reservations => Reservation::from_json(json).err(),
-            Self::Of(_) => None,
+            Self::CloudTrailRecords | Self::Of(_) => None,
         };
         Parsed::Invalid(error.map_or(message, |error| error.to_string()))
     }

@@ -405,6 +405,33 @@ mod tests {
         }
     }
 
+    /// Returns bytes, then fails once, and then ends, as a decoder does after a wrong checksum.
+    struct Damaged<'a>(&'a [u8], Option<io::Error>);
+
+    impl Read for Damaged<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(buffer)? {
+                0 => self.1.take().map_or(Ok(0), Err),
+                count => Ok(count),
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_at_the_end_of_the_input_is_reported() {
+        let filler = " ".repeat(3 * 1024 * 1024);
+        for json in [format!(r#"{{"configurationItems":[{ITEM}]}}"#), format!("{ITEM}{filler}")] {
+            let mut errors = Vec::new();
+            let damaged = Damaged(json.as_bytes(), Some(io::Error::other("wrong checksum")));
+            for_each(damaged, MAX, &mut |_, record| {
+                errors.extend(record.err());
+                Ok(())
+            })
+            .expect("the visitor does not fail");
+            assert_eq!(errors, ["wrong checksum"]);
+        }
+    }
+
     /// The number of bytes that are scanned in all is what takes time; each read passes a few of them.
     #[test]
     fn a_large_record_is_not_scanned_again_after_each_read() {

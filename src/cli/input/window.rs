@@ -15,12 +15,14 @@ pub(crate) struct Window<R> {
     end: usize,
     /// The position in the input of the first byte of `buffer`.
     origin: u64,
+    /// An error that came after bytes, which are to be used first. Few inputs return it twice.
+    failed: Option<io::Error>,
 }
 
 impl<R: Read> Window<R> {
     /// Returns a window that holds at most `max` bytes.
     pub(crate) fn new(input: R, max: usize) -> Self {
-        Self { input, max, buffer: vec![0; CHUNK], start: 0, end: 0, origin: 0 }
+        Self { input, max, buffer: vec![0; CHUNK], start: 0, end: 0, origin: 0, failed: None }
     }
 
     /// Returns the bytes that are in memory and not yet consumed.
@@ -41,6 +43,9 @@ impl<R: Read> Window<R> {
     /// Reads more of the input into memory: at least as much as is there, if the input has it, so that scanning the
     /// bytes again after each call takes linear time. Returns `false` at the end of the input.
     pub(crate) fn more(&mut self) -> io::Result<bool> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         let wanted = (self.end - self.start).max(1);
         let mut count = 0;
         while count < wanted {
@@ -50,8 +55,10 @@ impl<R: Read> Window<R> {
             match self.read() {
                 Ok(0) => break,
                 Ok(read) => count += read,
-                // What was read before may complete a record. The next call fails again.
-                Err(_) if count > 0 => break,
+                Err(error) if count > 0 => {
+                    self.failed = Some(error);
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }

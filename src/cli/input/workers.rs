@@ -59,6 +59,15 @@ impl<M> Sender<M> {
     }
 }
 
+/// Why not all inputs were worked on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InOrderError {
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    #[error(transparent)]
+    Receiver(io::Error),
+}
+
 /// Calls `work` for every input, concurrently, and passes what it sends to `receive`, in the order of the inputs.
 ///
 /// # Errors
@@ -67,7 +76,7 @@ pub(crate) fn in_order<M: Send>(
     inputs: &[Input],
     work: impl Fn(&Input, &mut Sender<M>) -> io::Result<()> + Sync,
     mut receive: impl FnMut(&Input, M) -> io::Result<()>,
-) -> io::Result<()> {
+) -> Result<(), InOrderError> {
     let workers = count(inputs.len());
     let next = AtomicUsize::new(0);
     let worker = |begun: &SyncSender<(usize, Receiver<Vec<M>>)>| {
@@ -85,21 +94,24 @@ pub(crate) fn in_order<M: Send>(
     };
     thread::scope(|scope| {
         // Its capacity limits how many inputs are begun before an earlier one is finished.
-        let (begun, started) = sync_channel(workers);
-        for _ in 0..workers {
+        let (begun, announced) = sync_channel(workers);
+        let started = (0..workers).map(|_| {
             let (worker, begun) = (&worker, begun.clone());
-            thread::Builder::new().spawn_scoped(scope, move || worker(&begun))?;
-        }
+            thread::Builder::new().spawn_scoped(scope, move || worker(&begun)).map(|_| ())
+        });
+        // If the system starts only some of the threads, these do the work.
+        started.reduce(Result::or).unwrap_or(Ok(())).map_err(InOrderError::Thread)?;
         drop(begun);
         let mut waiting = HashMap::new();
         for (number, input) in inputs.iter().enumerate() {
             while !waiting.contains_key(&number)
-                && let Ok((begun, receiver)) = started.recv()
+                && let Ok((begun, receiver)) = announced.recv()
             {
                 waiting.insert(begun, receiver);
             }
             let batches = waiting.remove(&number).into_iter().flatten();
-            batches.flatten().try_for_each(|message| receive(input, message))?;
+            let mut messages = batches.flatten();
+            messages.try_for_each(|message| receive(input, message)).map_err(InOrderError::Receiver)?;
         }
         Ok(())
     })
@@ -167,7 +179,8 @@ mod tests {
             },
             |_, message| if message == 70 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) },
         );
-        assert_eq!(result.expect_err("passed on").kind(), io::ErrorKind::StorageFull);
+        let Err(InOrderError::Receiver(error)) = result else { panic!("{result:?}") };
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         let workers = thread::available_parallelism().expect("known").get();
         assert!(begun.into_inner() <= 2 * workers + 1);
     }

@@ -68,11 +68,10 @@ fn lines(finding: &Finding<'_>, with_usage: bool) -> String {
     let region = finding.region.as_deref().unwrap_or("unknown Region");
     let is_instance = finding.resource_type == "AWS::EC2::Instance";
     let needs_usage = with_usage && is_instance && finding.reason != Reason::HopLimit;
-    let usage = match (finding.imdsv1_use, finding.imdsv1_calls) {
-        (None, _) if needs_usage => "; IMDSv1: not checked".to_owned(),
-        (None, _) => String::new(),
-        (Some(usage), None) => format!("; IMDSv1: {usage}"),
-        (Some(usage), Some(calls)) => format!("; IMDSv1: {usage}, {calls} calls"),
+    let usage = match finding.imdsv1_phrase() {
+        _ if needs_usage && finding.imdsv1_use.is_none() => "; IMDSv1: not checked".to_owned(),
+        usage if usage.is_empty() => usage,
+        usage => format!("; IMDSv1: {usage}"),
     };
     let comment = format!("{region}: {}{name}: {}{usage}", finding.short_id(), finding.reason);
     let is_safe = match finding.usage {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::{Conclusion, Finding, Output};
+use crate::cli::calls::known::InstanceCallers;
 use crate::cli::terminal::printable::printable;
 
 const HEADER: [&str; 6] = ["resourceType", "resourceId", "accountId", "region", "compliance", "annotation"];
@@ -67,8 +68,8 @@ impl<W: Write> Output for Csv<W> {
             self.writer.write_field(&*cell(field))?;
         }
         if self.with_callers {
-            let callers = finding.imdsv1_callers.as_ref().filter(|callers| !callers.is_empty());
-            self.writer.write_field(&*cell(&callers.map_or_else(String::new, ToString::to_string)))?;
+            let callers = finding.imdsv1_callers.as_ref().map(InstanceCallers::listed);
+            self.writer.write_field(&*cell(&callers.unwrap_or_default()))?;
         }
         self.writer.write_record(None::<&[u8]>)?;
         Ok(())

@@ -148,6 +148,7 @@ impl<'a> Finding<'a> {
     pub(crate) fn imdsv1_phrase(&self) -> String {
         let usage = match (self.imdsv1_use.unwrap_or_default(), self.imdsv1_calls) {
             (usage, None) => usage.to_owned(),
+            (usage, Some(calls)) if usage.ends_with("calls") => format!("{usage}: {calls}"),
             (usage, Some(1)) => format!("{usage}: 1 call"),
             (usage, Some(calls)) => format!("{usage}: {calls} calls"),
         };

@@ -149,6 +149,15 @@ fn in_words(summary: &Summary) -> String {
     )
 }
 
+/// Describes unreadable input. Each error was printed on standard error.
+pub(crate) fn unreadable(count: usize) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some("1 record or file could not be read".to_owned()),
+        _ => Some(format!("{count} records or files could not be read")),
+    }
+}
+
 /// What reports state about how findings were made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Basis<'a> {

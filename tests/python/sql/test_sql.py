@@ -67,6 +67,12 @@ def trail(tmp_path_factory):
     """Files with many calls of few instances."""
     directory = tmp_path_factory.mktemp("trail")
     write_trail(directory, files=5, records=400)
+    # Calls without an id cannot be recognized as duplicates: each counts.
+    (log_file,) = (EXAMPLES / "cloudtrail").rglob("*_20261120T0510Z_*.json")
+    records = json.loads(log_file.read_text())["Records"]
+    for record in records:
+        del record["eventID"]
+    (directory / "without-ids.json").write_text(json.dumps({"Records": records + records}))
     return directory
 
 

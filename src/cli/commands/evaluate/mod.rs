@@ -19,7 +19,8 @@ use crate::cli::exit::Completion;
 use crate::cli::filter::{Filter, FilterOptions};
 use crate::cli::input::files::{self, Decompression, Input};
 use crate::cli::input::split::{self, Position};
-use crate::cli::input::{text, workers};
+use crate::cli::input::text;
+use crate::cli::input::workers::{self, InOrderError};
 use crate::cli::output::{self, Basis, Conclusion, Finding, FindingContext, Output, OutputOptions};
 use crate::cli::terminal::messages;
 use crate::rule::policy::Policy;
@@ -113,9 +114,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
         unreadable: 0,
         skipped: 0,
     };
-    evaluator.inputs(&inputs).context("cannot write the output")?;
+    evaluator.inputs(&inputs)?;
     let Evaluator { comparison, summary, records, unreadable, skipped, .. } = evaluator;
-    let failures = unreadable_inputs(unreadable);
+    let failures: Vec<_> = output::unreadable(unreadable).into_iter().collect();
     // What a file does not contain may still exist.
     let comparison = comparison.map(|comparison| comparison.conclude(|_, _| false));
     let conclusion = Conclusion {
@@ -139,15 +140,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
     }
     let findings = usize::try_from(summary.non_compliant).unwrap_or(usize::MAX);
     Ok(Completion::of(unreadable, findings).exit_zero(args.exit_zero))
-}
-
-/// What a report says about unreadable input. Each error was printed on standard error.
-fn unreadable_inputs(count: usize) -> Vec<String> {
-    match count {
-        0 => Vec::new(),
-        1 => vec!["1 record or file could not be read".to_owned()],
-        _ => vec![format!("{count} records or files could not be read")],
-    }
 }
 
 /// Judges records, and writes the findings.
@@ -176,20 +168,25 @@ impl Evaluator<'_> {
     /// Judges every record of the inputs. Several inputs are read concurrently, and judged in their order.
     ///
     /// # Errors
-    /// Returns an error if the output cannot be written.
-    fn inputs(&mut self, inputs: &[Input]) -> io::Result<()> {
+    /// Returns an error if the output cannot be written, or no thread can be started.
+    fn inputs(&mut self, inputs: &[Input]) -> anyhow::Result<()> {
+        const OUTPUT: &str = "cannot write the output";
         if let [input] = inputs {
-            read(input, Decompression::Ahead, &mut |found| self.found(input, found))?;
+            read(input, Decompression::Ahead, &mut |found| self.found(input, found)).context(OUTPUT)?;
         } else {
-            workers::in_order(
+            let judged = workers::in_order(
                 inputs,
                 |input, sender| {
                     read(input, Decompression::Inline, &mut |found| sender.send(found.into_owned()))
                 },
                 |input, found| self.found(input, found),
-            )?;
+            );
+            match judged {
+                Err(InOrderError::Receiver(error)) => Err(error).context(OUTPUT)?,
+                judged => judged?,
+            }
         }
-        self.judge_held()
+        self.judge_held().context(OUTPUT)
     }
 
     fn found(&mut self, input: &Input, found: Found<'_>) -> io::Result<()> {

@@ -2,8 +2,10 @@
 
 use std::io::{self, Write};
 
+use super::columns::{caller_columns, software_columns};
 use super::{BLIND_SPOTS, CallerRow, CallersFound, software};
-use crate::cli::terminal::printable::printable;
+use crate::cli::output::table::layout::{Column, ColumnKind};
+use crate::cli::output::unreadable;
 
 const PAGE: &str = include_str!("callers.html");
 /// The place of the content in the page.
@@ -16,98 +18,50 @@ pub(super) fn write(writer: &mut impl Write, found: &CallersFound, rows: &[Calle
         writeln!(writer, "<li>{}</li>", escaped(spot))?;
     }
     writer.write_all(b"</ul>\n")?;
-    if found.unreadable > 0 {
-        writeln!(
-            writer,
-            "<p class=\"failures\">{} records or files could not be read.</p>",
-            found.unreadable
-        )?;
+    if let Some(unreadable) = unreadable(found.unreadable) {
+        writeln!(writer, "<p class=\"failures\">{unreadable}.</p>")?;
     }
     if found.names_software() {
-        let software = software(rows);
-        let cells = software.iter().map(|row| {
-            let calls = row.calls.to_string();
-            let last_seen = row.last_seen.clone().unwrap_or_default();
-            let advice = format!("{}: {}", row.advice.label(), row.advice);
-            [
-                Cell::text(&row.name),
-                Cell::number(calls),
-                Cell::number(row.instances()),
-                Cell::text(last_seen),
-                Cell::text(advice),
-            ]
-        });
-        table(writer, "Software", ["Software", "Calls", "Instances", "Last seen", "What to do"], cells)?;
+        table(writer, "Software", &software_columns(&software(rows)))?;
     }
-    let cells = rows.iter().map(|row| {
-        let text = |text: Option<&str>| Cell::text(text.unwrap_or_default());
-        [
-            Cell::number(row.calls.to_string()),
-            Cell::text(row.software_name()),
-            text(Some(row.role())),
-            text(row.instance_id),
-            text(row.account_id),
-            text(row.first_seen.as_deref()),
-            text(row.last_seen.as_deref()),
-            Cell::text(row.services.join(" ")),
-            text(row.user_agent),
-        ]
-    });
-    let titles = [
-        "Calls",
-        "Software",
-        "Role",
-        "Instance",
-        "Account",
-        "First seen",
-        "Last seen",
-        "Services",
-        "User agent",
-    ];
-    table(writer, "Callers", titles, cells)?;
+    table(writer, "Callers", &caller_columns(rows))?;
     writer.write_all(after.as_bytes())
 }
 
-/// A cell of a table.
-struct Cell {
-    text: String,
-    is_number: bool,
-}
-
-impl Cell {
-    fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_number: false }
-    }
-
-    fn number(text: String) -> Self {
-        Self { text, is_number: true }
-    }
-}
-
-fn table<const N: usize>(
-    writer: &mut impl Write,
-    caption: &str,
-    titles: [&str; N],
-    rows: impl Iterator<Item = [Cell; N]>,
-) -> io::Result<()> {
+/// Writes a table of the columns that have texts.
+fn table(writer: &mut impl Write, caption: &str, columns: &[Column]) -> io::Result<()> {
+    let has_texts = |column: &&Column| column.cells.iter().any(|cell| !cell.is_empty());
+    let columns: Vec<_> = columns.iter().filter(has_texts).collect();
     writeln!(writer, "<h2>{caption}</h2>\n<div class=\"wide\"><table>\n<thead><tr>")?;
-    titles.iter().try_for_each(|title| writeln!(writer, "<th scope=\"col\">{title}</th>"))?;
+    columns.iter().try_for_each(|column| writeln!(writer, "<th scope=\"col\">{}</th>", title(column)))?;
     writeln!(writer, "</tr></thead>\n<tbody>")?;
-    for row in rows {
+    for row in 0..columns.first().map_or(0, |column| column.cells.len()) {
         writer.write_all(b"<tr>")?;
-        for Cell { text, is_number } in row {
-            let class = if is_number { " class=\"number\"" } else { "" };
-            write!(writer, "<td{class}>{}</td>", escaped(&text))?;
+        for column in &columns {
+            let class = if column.kind == ColumnKind::Number { " class=\"number\"" } else { "" };
+            let text = column.cells.get(row).map_or("", String::as_str);
+            write!(writer, "<td{class}>{}</td>", escaped(text))?;
         }
         writer.write_all(b"</tr>\n")?;
     }
     writer.write_all(b"</tbody>\n</table></div>\n")
 }
 
-/// Returns a text as HTML that shows it.
+/// Returns the title of a column in lower case, except for its first letter and for names.
+fn title(column: &Column) -> String {
+    match column.title {
+        "IMDSV2" => "IMDSv2".to_owned(),
+        title => {
+            let (first, rest) = title.split_at_checked(1).unwrap_or((title, ""));
+            format!("{first}{}", rest.to_lowercase())
+        }
+    }
+}
+
+/// Returns a printable text as HTML that shows it.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in printable(text).chars() {
+    for c in text.chars() {
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -131,7 +85,7 @@ mod tests {
 
     #[test]
     fn no_text_is_markup() {
-        let text = "<script>alert('1')</script>&\"\u{202e}";
-        assert_eq!(escaped(text), "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&quot;\\u{202e}");
+        let text = "<script>alert('1')</script>&\"";
+        assert_eq!(escaped(text), "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&quot;");
     }
 }

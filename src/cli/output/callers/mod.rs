@@ -1,5 +1,6 @@
 //! Who uses IMDSv1: the callers, and the software behind them, in one file for each format.
 
+mod columns;
 mod csv;
 mod html;
 mod json;

@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::{BLIND_SPOTS, CallerRow, CallersFound, SoftwareRow, software};
-use crate::cli::output::table::layout::{self, Column, ColumnKind, Style};
-use crate::cli::terminal::printable::printable;
+use super::columns::{brief_software_columns, caller_columns, legend_columns, software_columns};
+use super::{BLIND_SPOTS, CallerRow, CallersFound, software};
+use crate::cli::output::table::layout::{self, Column, Style};
 
-/// The most callers that a terminal lists.
+/// The most rows of a table on a terminal.
 const MAX_LISTED: usize = 50;
 
 pub(super) fn write(
@@ -17,49 +17,38 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let width = if is_terminal { layout::terminal_width() } else { usize::MAX };
     let style = if is_terminal { Style::of_terminal() } else { Style::Plain };
-    let table = |columns| layout::render(&layout::fit(columns, width), width, style, &[]);
-    if found.names_software() && !rows.is_empty() {
-        writeln!(writer, "{}\n", table(software_columns(&software(rows))))?;
+    let mut table = |columns: Vec<Column>| {
+        let columns = layout::fit(columns, width);
+        if columns.is_empty() {
+            return Ok(());
+        }
+        writeln!(writer, "{}\n", layout::render(&columns, width, style, &[]))
+    };
+    let software = if found.names_software() { software(rows) } else { Vec::new() };
+    let listed_software = listed(&software, is_terminal);
+    if is_terminal {
+        table(brief_software_columns(listed_software))?;
+        table(legend_columns(listed_software))?;
+    } else {
+        table(software_columns(listed_software))?;
     }
-    let listed = rows.get(..MAX_LISTED).filter(|_| is_terminal).unwrap_or(rows);
-    if !rows.is_empty() {
-        writeln!(writer, "{}\n", table(caller_columns(listed)))?;
-    }
-    if listed.len() < rows.len() {
-        writeln!(writer, "{} more callers: --format csv, or --group-by\n", rows.len() - listed.len())?;
+    let listed_callers = listed(rows, is_terminal);
+    table(caller_columns(listed_callers))?;
+
+    let not_shown = [
+        (software.len() - listed_software.len(), "versions of software"),
+        (rows.len() - listed_callers.len(), "callers"),
+    ];
+    for (count, what) in not_shown.into_iter().filter(|(count, _)| *count > 0) {
+        writeln!(
+            writer,
+            "{count} more {what} are not shown: pass --group-by, or --format csv --output FILE"
+        )?;
     }
     writeln!(writer, "{}", found.in_words())?;
     BLIND_SPOTS.iter().try_for_each(|spot| writeln!(writer, "{spot}"))
 }
 
-fn software_columns(software: &[SoftwareRow]) -> Vec<Column> {
-    let column = |title, priority, kind, cell: &dyn Fn(&SoftwareRow) -> String| {
-        Column::new(title, priority, kind, software.iter().map(cell).collect())
-    };
-    vec![
-        column("SOFTWARE", 0, ColumnKind::Cut, &|row| printable(&row.name).into_owned()),
-        column("CALLS", 0, ColumnKind::Number, &|row| row.calls.to_string()),
-        column("INSTANCES", 2, ColumnKind::Number, &|row| row.instances()),
-        column("LAST SEEN", 3, ColumnKind::Whole, &|row| row.last_seen.clone().unwrap_or_default()),
-        column("IMDSV2", 1, ColumnKind::Whole, &|row| row.advice.label().to_owned()),
-        column("WHAT TO DO", 0, ColumnKind::Wrapped, &|row| row.advice.to_string()),
-    ]
-}
-
-fn caller_columns(rows: &[CallerRow<'_>]) -> Vec<Column> {
-    let column = |title, priority, kind, cell: &dyn Fn(&CallerRow<'_>) -> String| {
-        Column::new(title, priority, kind, rows.iter().map(cell).collect())
-    };
-    let text = |text: Option<&str>| printable(text.unwrap_or_default()).into_owned();
-    vec![
-        column("CALLS", 0, ColumnKind::Number, &|row| row.calls.to_string()),
-        column("SOFTWARE", 0, ColumnKind::Cut, &|row| printable(&row.software_name()).into_owned()),
-        column("ROLE", 0, ColumnKind::Cut, &|row| text(Some(row.role()))),
-        column("INSTANCE", 0, ColumnKind::Whole, &|row| text(row.instance_id)),
-        column("ACCOUNT", 2, ColumnKind::Whole, &|row| text(row.account_id)),
-        column("FIRST SEEN", 5, ColumnKind::Whole, &|row| text(row.first_seen.as_deref())),
-        column("LAST SEEN", 3, ColumnKind::Whole, &|row| text(row.last_seen.as_deref())),
-        column("SERVICES", 4, ColumnKind::Cut, &|row| text(Some(&row.services.join(" ")))),
-        column("USER AGENT", 6, ColumnKind::Cut, &|row| text(row.user_agent)),
-    ]
+fn listed<T>(rows: &[T], is_terminal: bool) -> &[T] {
+    rows.get(..MAX_LISTED).filter(|_| is_terminal).unwrap_or(rows)
 }
