@@ -12,11 +12,9 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import NamedTuple
 
-from processes import peak_memory
+from processes import Measurement, measure
 from trail import Counts, write_trail
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,31 +65,6 @@ print(*duckdb.execute('''
         WHERE record.userIdentity.sessionContext.ec2RoleDelivery = '1.0'
         GROUP BY ALL)''', [sys.argv[1]]).fetchone())
 """
-
-
-class Measurement(NamedTuple):
-    """Wall time in seconds, peak memory in MiB, and what the command printed."""
-
-    seconds: float
-    memory: float
-    printed: str
-
-
-def measure(command: list[str], cores: int) -> Measurement:
-    pinned = ["taskset", "--cpu-list", ",".join(map(str, range(cores))), *command]
-    with tempfile.TemporaryFile("w+") as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(pinned, stdout=output)
-        memory = 0.0
-        while process.poll() is None:
-            memory = max(memory, peak_memory(process.pid))
-            time.sleep(0.002)
-        seconds = time.perf_counter() - started
-        output.seek(0)
-        printed = output.read()
-    if process.returncode > 1:
-        sys.exit(f"{' '.join(command)} failed")
-    return Measurement(seconds, memory, printed)
 
 
 def fastest(command: list[str], cores: int, repetitions: int = REPETITIONS) -> Measurement:

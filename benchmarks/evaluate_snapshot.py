@@ -12,16 +12,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import NamedTuple
 
-from processes import peak_memory
+from processes import Measurement, measure
 from snapshot import write_snapshot
 
 ROOT = Path(__file__).resolve().parent.parent
 IMDSV2 = ROOT / "target" / "release" / "imdsv2"
 REPETITIONS = 3
+# The files that the same number of instances is divided into.
+FILES = 20
 
 PYTHON = """
 import json, sys
@@ -31,34 +31,8 @@ print(sum(item["configuration"]["metadataOptions"]["httpTokens"] != "required" f
 JQ = '[.configurationItems[] | select(.configuration.metadataOptions.httpTokens != "required")] | length'
 
 
-class Measurement(NamedTuple):
-    """Wall time in seconds, peak memory in MiB, and what the command printed."""
-
-    seconds: float
-    memory: float
-    printed: str
-
-
-def measure(command: list[str], one_core: bool = False) -> Measurement:
-    if one_core:
-        command = ["taskset", "--cpu-list", "0", *command]
-    with tempfile.TemporaryFile("w+") as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output)
-        peak = 0.0
-        while process.poll() is None:
-            peak = max(peak, peak_memory(process.pid))
-            time.sleep(0.01)
-        seconds = time.perf_counter() - started
-        output.seek(0)
-        printed = output.read()
-    if process.returncode > 1:
-        sys.exit(f"{' '.join(command)} failed")
-    return Measurement(seconds, peak, printed)
-
-
-def fastest(command: list[str], one_core: bool) -> Measurement:
-    return min(measure(command, one_core) for _ in range(REPETITIONS))
+def fastest(command: list[str], cores: int | None) -> Measurement:
+    return min(measure(command, cores) for _ in range(REPETITIONS))
 
 
 def evaluate(path: Path) -> list[str]:
@@ -75,6 +49,15 @@ def show(name: str, measurement: Measurement, size: int, base: float | None = No
 def check(name: str, counted: int, expected: int) -> None:
     if counted != expected:
         sys.exit(f"{name} counted {counted} non-compliant instances, expected {expected}")
+
+
+def write_files(directory: Path, items: int) -> Path:
+    """Divides the snapshot into files, and compresses each."""
+    directory.mkdir()
+    for number in range(FILES):
+        write_snapshot(directory / f"{number:02}.json", items)
+    subprocess.run(["gzip", "-1", "--recursive", str(directory)], check=True)
+    return directory
 
 
 def compare(large: Path, expected: int, base: float) -> None:
@@ -113,11 +96,17 @@ def main() -> None:
         table = measure([str(IMDSV2), "evaluate", "--format", "csv", str(large)]).printed
         check("imdsv2", table.count(",NON_COMPLIANT,"), expected)
         del table
-        show("imdsv2, one core, a tenth of it", measure(evaluate(small), one_core=True), small.stat().st_size)
-        ours = fastest(evaluate(large), one_core=True)
+        show("imdsv2, one core, a tenth of it", measure(evaluate(small), cores=1), small.stat().st_size)
+        ours = fastest(evaluate(large), cores=1)
         show("imdsv2, one core", ours, size)
-        for name, one_core in (("imdsv2, gzip, one core", True), ("imdsv2, gzip, two cores", False)):
-            show(name, fastest(evaluate(compressed), one_core), size, ours.seconds)
+        for name, cores in (("imdsv2, gzip, one core", 1), ("imdsv2, gzip, two cores", 2)):
+            show(name, fastest(evaluate(compressed), cores), size, ours.seconds)
+        files = write_files(Path(temporary) / "files", arguments.items // FILES)
+        for name, cores in (
+            (f"imdsv2, {FILES} gzip files, one core", 1),
+            (f"imdsv2, {FILES} gzip files, two cores", 2),
+        ):
+            show(name, fastest(evaluate(files), cores), size, ours.seconds)
         if not arguments.only_ours:
             compare(large, expected, ours.seconds)
 

@@ -1,7 +1,38 @@
-"""The memory and the processor time of a running process."""
+"""The time, the memory and the output of processes."""
 
 import os
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
+from typing import NamedTuple
+
+
+class Measurement(NamedTuple):
+    """Wall time in seconds, peak memory in MiB, and what the command printed."""
+
+    seconds: float
+    memory: float
+    printed: str
+
+
+def measure(command: list[str], cores: int | None = None) -> Measurement:
+    """Runs a command on this number of cores. It may exit with 0 or 1."""
+    pinned = ["taskset", "--cpu-list", ",".join(map(str, range(cores)))] if cores else []
+    with tempfile.TemporaryFile("w+") as output:
+        started = time.perf_counter()
+        process = subprocess.Popen([*pinned, *command], stdout=output)
+        peak = 0.0
+        while process.poll() is None:
+            peak = max(peak, peak_memory(process.pid))
+            time.sleep(0.002)
+        seconds = time.perf_counter() - started
+        output.seek(0)
+        printed = output.read()
+    if process.returncode > 1:
+        sys.exit(f"{' '.join(command)} failed")
+    return Measurement(seconds, peak, printed)
 
 
 def peak_memory(pid: int) -> float:

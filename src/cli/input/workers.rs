@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{self, Receiver, SyncSender, channel, sync_channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::files::Input;
 
 /// The number of messages that are passed at a time.
 const BATCH: usize = 64;
-/// The number of batches of an input that may wait for those of the inputs before it.
-const QUEUE: usize = 64;
+/// The number of batches that may wait for those of the inputs before them: enough for a few files of usual size.
+const QUEUE: usize = 512;
 
 /// Returns how many workers there are for this number of inputs.
 fn count(inputs: usize) -> usize {
@@ -38,12 +39,15 @@ pub(crate) fn each(inputs: &[Input], work: impl Fn(usize, &Input) + Sync) {
 }
 
 /// What a worker sends about an input.
-pub(crate) struct Sender<M> {
-    batches: SyncSender<Vec<M>>,
+pub(crate) struct Sender<'q, M> {
+    /// The number of the input.
+    input: usize,
+    batches: mpsc::Sender<Vec<M>>,
     batch: Vec<M>,
+    queue: &'q Queue,
 }
 
-impl<M> Sender<M> {
+impl<M> Sender<'_, M> {
     /// Sends a message. Waits if too many are waiting.
     ///
     /// # Errors
@@ -55,7 +59,65 @@ impl<M> Sender<M> {
 
     fn flush(&mut self) -> io::Result<()> {
         let batch = std::mem::take(&mut self.batch);
-        self.batches.send(batch).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        let is_open = self.queue.add(self.input);
+        let sent = is_open && self.batches.send(batch).is_ok();
+        if sent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+    }
+}
+
+/// Limits the batches of all inputs that wait.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<QueueState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct QueueState {
+    /// The number of batches that wait.
+    waiting: usize,
+    /// The input whose batches are received now.
+    current: usize,
+    /// Whether nothing is received any more.
+    is_closed: bool,
+}
+
+impl Queue {
+    /// Waits until a batch of an input may wait, and counts it. The current input has room of its own, because the others
+    /// wait for it. Returns `false` if nothing is received any more.
+    fn add(&self, input: usize) -> bool {
+        let must_wait = |state: &mut QueueState| {
+            let limit = if input == state.current { 2 * QUEUE } else { QUEUE };
+            !state.is_closed && state.waiting >= limit
+        };
+        let state = self.changed.wait_while(self.state(), must_wait);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        state.waiting += 1;
+        !state.is_closed
+    }
+
+    fn remove(&self) {
+        self.state().waiting -= 1;
+        self.changed.notify_all();
+    }
+
+    fn receive_from(&self, input: usize) {
+        self.state().current = input;
+        self.changed.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes a queue when nothing is received any more, whatever the reason.
+struct CloseOnDrop<'q>(&'q Queue);
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.state().is_closed = true;
+        self.0.changed.notify_all();
     }
 }
 
@@ -74,21 +136,22 @@ pub(crate) enum InOrderError {
 /// Returns the first error of `receive`, which ends the work, or an error if the system starts no thread.
 pub(crate) fn in_order<M: Send>(
     inputs: &[Input],
-    work: impl Fn(&Input, &mut Sender<M>) -> io::Result<()> + Sync,
+    work: impl Fn(&Input, &mut Sender<'_, M>) -> io::Result<()> + Sync,
     mut receive: impl FnMut(&Input, M) -> io::Result<()>,
 ) -> Result<(), InOrderError> {
     let workers = count(inputs.len());
-    let next = AtomicUsize::new(0);
+    let (next, queue) = (AtomicUsize::new(0), Queue::default());
     let worker = |begun: &SyncSender<(usize, Receiver<Vec<M>>)>| {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(input) = inputs.get(number) else { return };
-            let (batches, receiver) = sync_channel(QUEUE);
+            let (batches, receiver) = channel();
             // An error means that nobody receives what would be sent.
             if begun.send((number, receiver)).is_err() {
                 return;
             }
-            let mut sender = Sender { batches, batch: Vec::with_capacity(BATCH) };
+            let batch = Vec::with_capacity(BATCH);
+            let mut sender = Sender { input: number, batches, batch, queue: &queue };
             let _ = work(input, &mut sender).and_then(|()| sender.flush());
         }
     };
@@ -102,16 +165,20 @@ pub(crate) fn in_order<M: Send>(
         // If the system starts only some of the threads, these do the work.
         started.reduce(Result::or).unwrap_or(Ok(())).map_err(InOrderError::Thread)?;
         drop(begun);
+        let _closing = CloseOnDrop(&queue);
         let mut waiting = HashMap::new();
         for (number, input) in inputs.iter().enumerate() {
+            queue.receive_from(number);
             while !waiting.contains_key(&number)
                 && let Ok((begun, receiver)) = announced.recv()
             {
                 waiting.insert(begun, receiver);
             }
-            let batches = waiting.remove(&number).into_iter().flatten();
-            let mut messages = batches.flatten();
-            messages.try_for_each(|message| receive(input, message)).map_err(InOrderError::Receiver)?;
+            for batch in waiting.remove(&number).into_iter().flatten() {
+                queue.remove();
+                let mut messages = batch.into_iter();
+                messages.try_for_each(|message| receive(input, message)).map_err(InOrderError::Receiver)?;
+            }
         }
         Ok(())
     })
