@@ -21,6 +21,8 @@ const WRAPPERS: [&str; 7] = [
 /// (<https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>).
 const EXPIRED: [&str; 4] =
     ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
+/// The codes of errors about credentials that no account has.
+const INVALID: [&str; 3] = ["AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException"];
 /// The codes of errors about missing permissions.
 const ACCESS_DENIED: [&str; 4] =
     ["AccessDenied", "AccessDeniedException", "UnauthorizedException", "UnauthorizedOperation"];
@@ -83,6 +85,13 @@ impl ApiError {
         [NO_CREDENTIALS, EXPIRED_CREDENTIALS].contains(&self.message.as_str())
     }
 
+    /// Returns whether the call failed because there are no credentials, or none that are valid.
+    #[must_use]
+    pub fn is_about_credentials(&self) -> bool {
+        let is_invalid = INVALID.iter().any(|code| self.has_code(code));
+        is_invalid || self.is_without_credentials() || self.credentials_failure().is_some()
+    }
+
     /// Returns why there are no credentials, if that is why the call failed.
     #[must_use]
     pub fn credentials_failure(&self) -> Option<&str> {
@@ -95,7 +104,7 @@ fn explained(code: &str, message: &str) -> String {
     if EXPIRED.contains(&code) {
         return EXPIRED_CREDENTIALS.to_owned();
     }
-    if ["AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException"].contains(&code) {
+    if INVALID.contains(&code) {
         return format!("{}: check AWS_PROFILE and the access keys", message.trim_end_matches('.'));
     }
     message.to_owned()

@@ -1,60 +1,30 @@
-//! The accounts and Regions that a command works in.
+//! Accounts that are entered, and their Regions.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use aws_config::{Region, SdkConfig};
-use clap::Args;
-use clap_complete::{ArgValueCandidates, ArgValueCompleter};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::failures;
-use super::profile;
-use super::regions::{self, AccountRegions, RegionProblem};
+use super::regions::{AccountRegions, RegionProblem};
 use crate::aws::assume_role::assume_role;
 use crate::aws::clients::{self, ResourceClients};
 use crate::aws::{ApiError, RoleArn};
 use crate::cli::clock::Clock;
-use crate::cli::input::text;
 use crate::cli::terminal::screen::Screen;
 use crate::rule::instance::InstanceKey;
-use crate::rule::remedy::shell_quoted;
 use crate::rule::resource::Location;
 
-/// The Region to ask for Regions if none is configured: every account of the partition has it.
-const FALLBACK_REGION: &str = "us-east-1";
 /// What errors call the account of the credentials in the environment.
 const OWN_ACCOUNT: &str = "the account of the credentials";
 /// The session name that CloudTrail shows for calls with an assumed role.
 const SESSION_NAME: &str = "imdsv2";
-
-/// The options that select accounts and Regions.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Accounts and Regions")]
-pub(crate) struct Selection {
-    /// A Region, or a list with commas; may be repeated [default: all Regions that are enabled in the account]
-    #[arg(long = "region", value_name = "REGION", value_delimiter = ',', value_parser = region_name)]
-    #[arg(add = ArgValueCompleter::new(regions::candidates))]
-    regions: Vec<String>,
-
-    /// A profile of the AWS configuration files; it takes precedence over access keys in the environment
-    /// [default: the credentials of the environment]
-    #[arg(long, value_name = "PROFILE", add = ArgValueCandidates::new(profile::candidates))]
-    profile: Option<String>,
-
-    /// A role to assume, to work in its account instead of your own; may be repeated
-    #[arg(long = "role-arn", value_name = "ARN")]
-    role_arns: Vec<RoleArn>,
-
-    /// A file with a role ARN on each line, or - for standard input; empty lines and lines that begin with # are
-    /// ignored
-    #[arg(long, value_name = "FILE")]
-    accounts_file: Option<PathBuf>,
-
-    #[arg(skip)]
-    pub(crate) environment: Environment,
-}
+/// The number of accounts that are entered concurrently.
+const CONCURRENT_ACCOUNTS: usize = 32;
 
 /// What a command runs in.
 #[derive(Clone, Debug, Default)]
@@ -113,177 +83,240 @@ pub(crate) struct Fleet {
     pub(crate) unreachable: Vec<String>,
 }
 
-impl Selection {
-    /// Returns the accounts file, if any: no output may replace it.
-    pub(crate) fn accounts_file(&self) -> Option<&Path> {
-        self.accounts_file.as_deref()
+/// Accounts that are to be entered.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) entrance: Arc<Entrance>,
+}
+
+/// What is needed to enter any account.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    wanted: WantedRegions,
+    environment: Environment,
+}
+
+/// An account that is to be entered.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    own: SdkConfig,
+    credentials: Credentials,
+}
+
+/// The credentials to enter an account with.
+#[derive(Clone, Debug)]
+enum Credentials {
+    /// Those of the environment or of a profile; what errors call the account.
+    Own(String),
+    /// A role in the account. The others are used, in order, if it cannot be assumed.
+    Role(RoleArn, Vec<RoleArn>),
+}
+
+/// An account that was entered.
+#[derive(Debug)]
+pub(crate) struct EnteredAccount {
+    pub(crate) account_id: String,
+    /// The names of the Regions to work in.
+    pub(crate) regions: Vec<String>,
+    /// What is wrong with other Regions that were named.
+    pub(crate) problems: Vec<String>,
+    sdk: SdkConfig,
+    clock: Clock,
+}
+
+impl EnteredAccount {
+    /// Returns a Region of the account, with new clients.
+    pub(crate) fn region(&self, name: &str) -> AccountRegion {
+        AccountRegion::new(&self.account_id, name, &self.sdk, &self.clock)
     }
 
-    /// Describes the credentials that the selection works with.
-    pub(crate) fn credentials(&self) -> String {
-        let own = match &self.profile {
-            Some(profile) => format!("profile {profile}"),
-            None => "the credentials of the environment".to_owned(),
-        };
-        match (self.role_arns.as_slice(), &self.accounts_file) {
-            ([], None) => own,
-            ([role], None) => format!("{role}, by {own}"),
-            (roles, None) => format!("{} roles, by {own}", roles.len()),
-            (_, Some(file)) => format!("the roles in {}, by {own}", file.display()),
-        }
+    /// Returns the place of each Region.
+    pub(crate) fn locations(&self) -> Vec<Location> {
+        let location =
+            |region: &String| Location { account_id: self.account_id.clone(), region: region.clone() };
+        self.regions.iter().map(location).collect()
+    }
+}
+
+impl Accounts {
+    pub(super) fn new(accounts: Vec<Account>, wanted: WantedRegions, environment: &Environment) -> Self {
+        Self { accounts, entrance: Arc::new(Entrance { wanted, environment: environment.clone() }) }
     }
 
-    /// Returns the options that select the same accounts and Regions, for a command to run next.
-    pub(crate) fn as_options(&self) -> String {
-        let regions = (!self.regions.is_empty()).then(|| format!(" --region {}", self.regions.join(",")));
-        self.credential_options() + &regions.unwrap_or_default()
-    }
-
-    /// Returns the options that select the same accounts.
-    pub(crate) fn credential_options(&self) -> String {
-        let option = |name: &str, value: &str| format!(" {name} {}", shell_quoted(value));
-        let profile = self.profile.iter().map(|profile| option("--profile", profile));
-        let roles = self.role_arns.iter().map(|role| option("--role-arn", &role.to_string()));
-        let file = self.accounts_file.iter();
-        let file = file.map(|file| option("--accounts-file", &file.display().to_string()));
-        profile.chain(roles).chain(file).collect()
-    }
-
-    /// Enters the accounts, and finds their Regions. `command` is the command that works in them.
+    /// Enters all accounts.
     ///
     /// # Errors
-    /// Returns an error if the profile does not exist, the accounts file cannot be read or contains no role, or an
-    /// account has no Region of a name that was passed. Accounts that cannot be entered are in the result.
-    pub(crate) async fn fleet(&self, command: &'static str) -> anyhow::Result<Fleet> {
-        self.enter(&self.regions, true, command).await
-    }
-
-    /// Enters the accounts in `regions`, or in those of them that `--region` names.
-    ///
-    /// # Errors
-    /// As for [`Self::fleet`].
-    pub(crate) async fn fleet_in(
-        &self,
-        regions: BTreeSet<String>,
-        command: &'static str,
-    ) -> anyhow::Result<Fleet> {
-        let is_selected = |region: &String| self.regions.is_empty() || self.regions.contains(region);
-        let regions: Vec<_> = regions.into_iter().filter(is_selected).collect();
-        if regions.is_empty() { Ok(Fleet::default()) } else { self.enter(&regions, false, command).await }
-    }
-
-    /// Returns whether the selection includes a Region.
-    pub(crate) fn includes_region(&self, region: &str) -> bool {
-        self.regions.is_empty() || self.regions.iter().any(|selected| selected == region)
-    }
-
-    async fn enter(
-        &self,
-        regions: &[String],
-        is_checked: bool,
-        command: &'static str,
-    ) -> anyhow::Result<Fleet> {
-        let screen = &self.environment.screen;
-        let status = screen.status("Reading AWS credentials");
-        let roles = without_repetitions(&self.roles()?, "role", screen);
-        let loader = clients::sdk_defaults();
-        let own = match &self.profile {
-            Some(name) => profile::load(loader, name).await?,
-            None => loader.load().await,
-        };
-        #[cfg(test)]
-        let own = self.environment.sdk.clone().unwrap_or(own);
-        let regions = without_repetitions(regions, "Region", screen);
-        let region = own.region().cloned().unwrap_or(Region::from_static(FALLBACK_REGION));
-        let own = own.to_builder().region(region).build();
-
-        let wanted = WantedRegions { names: &regions, is_checked, command };
-        let (mut fleet, environment) = (Fleet::default(), &self.environment);
-        if roles.is_empty() {
-            status.set_status("Finding the Regions of the account");
-            let name = match &self.profile {
-                Some(profile) => format!("profile \"{profile}\""),
-                None => OWN_ACCOUNT.to_owned(),
-            };
-            fleet.enter(&own, None, &name, &wanted, environment).await?;
+    /// Returns an error if an account has no Region of a name that was passed.
+    pub(super) async fn enter_all(self, screen: &Screen) -> anyhow::Result<Fleet> {
+        let Self { accounts, entrance } = self;
+        let count = accounts.len();
+        let status = screen.status("Finding the Regions of the account");
+        let slots = Arc::new(Semaphore::new(CONCURRENT_ACCOUNTS));
+        let mut tasks = JoinSet::new();
+        for (number, account) in accounts.into_iter().enumerate() {
+            let (entrance, slots) = (Arc::clone(&entrance), Arc::clone(&slots));
+            tasks.spawn(async move {
+                let _slot = slots.acquire().await;
+                (number, entrance.enter(account).await)
+            });
         }
-        for (number, role) in roles.iter().enumerate() {
-            status.set_status(&format!("Entering account {} of {}", number + 1, roles.len()));
-            let assumed = assume_role(&own, role, SESSION_NAME).await;
-            fleet.enter(&assumed, Some(role), &role.to_string(), &wanted, environment).await?;
+        let mut entered = Vec::with_capacity(count);
+        while let Some(result) = tasks.join_next().await {
+            let (number, result) = result.context("entering an account panicked")?;
+            entered.push((number, result?));
+            if count > 1 {
+                status.set_status(&format!("Entered {} of {count} accounts", entered.len()));
+            }
+        }
+        entered.sort_by_key(|(number, _)| *number);
+        let mut fleet = Fleet::default();
+        for (_, result) in entered {
+            fleet.add(result);
         }
         Ok(fleet)
     }
-
-    fn roles(&self) -> anyhow::Result<Vec<RoleArn>> {
-        let mut roles = self.role_arns.clone();
-        if let Some(path) = &self.accounts_file {
-            roles.extend(read_roles(path)?);
-        }
-        Ok(roles)
-    }
 }
 
-/// Parses the name of a Region. It becomes part of the names of AWS's hosts.
-fn region_name(text: &str) -> Result<String, String> {
-    let name = text.trim();
-    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.is_empty() || !name.chars().all(is_name) {
-        return Err("expected the name of a Region, such as eu-central-1".to_owned());
-    }
-    Ok(name.to_owned())
-}
-
-/// Reads a file with a role ARN on each line.
-fn read_roles(path: &Path) -> anyhow::Result<Vec<RoleArn>> {
-    let text = text::read(path)?;
-    let roles = text::items(&text).map(str::parse).collect::<Result<Vec<_>, _>>();
-    let roles = roles.with_context(|| format!("{}", path.display()))?;
-    ensure!(!roles.is_empty(), "{} contains no role: expected a role ARN on each line", path.display());
-    Ok(roles)
-}
-
-/// Returns the items in order, each of them once, and prints those that are repeated.
-fn without_repetitions<T: Clone + PartialEq + fmt::Display>(
-    items: &[T],
-    kind: &str,
-    screen: &Screen,
-) -> Vec<T> {
-    let mut unique: Vec<T> = Vec::with_capacity(items.len());
-    for item in items {
-        if unique.contains(item) {
-            screen.note(&format!("{kind} {item} is named more than once: it is used once"));
-        } else {
-            unique.push(item.clone());
+impl Fleet {
+    fn add(&mut self, entered: Result<EnteredAccount, Vec<String>>) {
+        match entered {
+            Ok(account) => {
+                self.regions.extend(account.regions.iter().map(|region| account.region(region)));
+                self.unreachable.extend(account.problems);
+            }
+            Err(reasons) => self.unreachable.extend(reasons),
         }
     }
-    unique
+}
+
+impl Account {
+    /// Returns the account of the credentials in the environment, or of a profile.
+    pub(super) fn own(own: &SdkConfig, profile: Option<&str>) -> Self {
+        let name = profile.map_or_else(|| OWN_ACCOUNT.to_owned(), |profile| format!("profile \"{profile}\""));
+        Self { own: own.clone(), credentials: Credentials::Own(name) }
+    }
+
+    /// Returns the accounts of roles, each once, in the order of the roles.
+    pub(super) fn of_roles(own: &SdkConfig, roles: Vec<RoleArn>) -> Vec<Self> {
+        let mut accounts: Vec<Self> = Vec::new();
+        let mut places = HashMap::new();
+        for role in roles {
+            let place = *places.entry(role.account_id().to_owned()).or_insert(accounts.len());
+            match accounts.get_mut(place).map(|account| &mut account.credentials) {
+                Some(Credentials::Role(_, others)) => others.push(role),
+                _ => {
+                    accounts.push(Self { own: own.clone(), credentials: Credentials::Role(role, Vec::new()) });
+                }
+            }
+        }
+        accounts
+    }
+}
+
+/// The role, or what errors call the account of the credentials in the environment.
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.credentials {
+            Credentials::Own(name) => f.write_str(name),
+            Credentials::Role(role, _) => role.fmt(f),
+        }
+    }
+}
+
+impl Entrance {
+    /// Enters an account, and finds its Regions. The inner error has the reasons why it cannot be entered.
+    ///
+    /// # Errors
+    /// Returns an error if the account has no Region of a name that was passed.
+    pub(crate) async fn enter(
+        &self,
+        account: Account,
+    ) -> anyhow::Result<Result<EnteredAccount, Vec<String>>> {
+        let Account { own, credentials } = account;
+        match credentials {
+            Credentials::Own(name) => {
+                let account_id = match account_of(&own).await {
+                    Ok(account_id) => account_id,
+                    Err(error) => return Ok(Err(vec![self.cannot_enter(&name, None, &error)])),
+                };
+                let entered = self.with_credentials(own, account_id).await?;
+                Ok(entered.map_err(|error| vec![self.cannot_enter(&name, None, &error)]))
+            }
+            Credentials::Role(first, others) => {
+                let mut reasons = Vec::new();
+                let mut roles = std::iter::once(first).chain(others);
+                while let Some(role) = roles.next() {
+                    let assumed = assume_role(&own, &role, SESSION_NAME).await;
+                    match self.with_credentials(assumed, role.account_id().to_owned()).await? {
+                        Ok(entered) => {
+                            roles.for_each(|unused| self.note_unused(&entered.account_id, &unused));
+                            return Ok(Ok(entered));
+                        }
+                        Err(error) => reasons.push(self.cannot_enter(&role.to_string(), Some(&role), &error)),
+                    }
+                }
+                Ok(Err(reasons))
+            }
+        }
+    }
+
+    fn note_unused(&self, account_id: &str, role: &RoleArn) {
+        let note = format!("account {account_id} is reached by two roles: {role} is not used");
+        self.environment.screen.note(&note);
+    }
+
+    async fn with_credentials(
+        &self,
+        sdk: SdkConfig,
+        account_id: String,
+    ) -> anyhow::Result<Result<EnteredAccount, ApiError>> {
+        Ok(self.wanted.of(&sdk).await?.map(|(regions, problems)| EnteredAccount {
+            problems: problems.iter().map(|problem| format!("account {account_id}: {problem}")).collect(),
+            account_id,
+            regions,
+            sdk,
+            clock: self.environment.clock.clone(),
+        }))
+    }
+
+    /// Describes why an account cannot be entered, and what to do about it.
+    fn cannot_enter(&self, name: &str, role: Option<&RoleArn>, error: &ApiError) -> String {
+        cannot_enter(name, role, error, self.wanted.command)
+    }
 }
 
 /// The Regions to work in.
-struct WantedRegions<'a> {
+#[derive(Debug)]
+pub(super) struct WantedRegions {
     /// Their names; none stands for all that are enabled.
-    names: &'a [String],
+    pub(super) names: Vec<String>,
     /// Whether the account must have them.
-    is_checked: bool,
+    pub(super) is_checked: bool,
     /// The command that works in them.
-    command: &'static str,
+    pub(super) command: &'static str,
 }
 
-impl WantedRegions<'_> {
-    /// Returns the Regions of an account to work in, and what is wrong with the others.
+impl WantedRegions {
+    /// Returns the Regions of an account to work in, and what is wrong with the others. The inner error says why the
+    /// account cannot be entered.
     ///
     /// # Errors
     /// Returns an error if the account has no Region of a name.
     async fn of(&self, sdk: &SdkConfig) -> anyhow::Result<Result<(Vec<String>, Vec<String>), ApiError>> {
-        if self.names.is_empty() {
-            return Ok(AccountRegions::of(sdk).await.map(|regions| (regions.into_enabled(), Vec::new())));
+        if !self.names.is_empty() && !self.is_checked {
+            // Whether the credentials are valid is still to be checked.
+            return Ok(account_of(sdk).await.map(|_| (self.names.clone(), Vec::new())));
         }
-        // Credentials that may not list Regions may work in those that are named.
-        let known = if self.is_checked { AccountRegions::of(sdk).await.ok() } else { None };
-        let Some(known) = known else { return Ok(Ok((self.names.to_vec(), Vec::new()))) };
+        let known = match AccountRegions::of(sdk).await {
+            Ok(known) if self.names.is_empty() => return Ok(Ok((known.into_enabled(), Vec::new()))),
+            Ok(known) => known,
+            Err(error) if self.names.is_empty() || error.is_about_credentials() => return Ok(Err(error)),
+            // Credentials that may not list Regions may work in those that are named.
+            Err(_) => return Ok(Ok((self.names.clone(), Vec::new()))),
+        };
         let (mut regions, mut problems) = (Vec::new(), Vec::new());
-        for name in self.names {
+        for name in &self.names {
             match known.check(name) {
                 Ok(()) => regions.push(name.clone()),
                 Err(RegionProblem::NotEnabled) => {
@@ -298,43 +331,6 @@ impl WantedRegions<'_> {
             }
         }
         Ok(Ok((regions, problems)))
-    }
-}
-
-impl Fleet {
-    /// Adds the account of `sdk`, unless it was entered before. `role` is the role that was assumed, if any.
-    async fn enter(
-        &mut self,
-        sdk: &SdkConfig,
-        role: Option<&RoleArn>,
-        name: &str,
-        wanted: &WantedRegions<'_>,
-        environment: &Environment,
-    ) -> anyhow::Result<()> {
-        let account_id = match account_of(sdk).await {
-            Ok(account_id) => account_id,
-            Err(error) => {
-                self.unreachable.push(cannot_enter(name, role, &error, wanted.command));
-                return Ok(());
-            }
-        };
-        if self.regions.iter().any(|region| region.location.account_id == account_id) {
-            let note = format!("account {account_id} is reached by two roles: {name} is not used");
-            environment.screen.note(&note);
-            return Ok(());
-        }
-        match wanted.of(sdk).await? {
-            Ok((regions, problems)) => {
-                let clock = &environment.clock;
-                let regions = regions.iter();
-                self.regions
-                    .extend(regions.map(|region| AccountRegion::new(&account_id, region, sdk, clock)));
-                self.unreachable
-                    .extend(problems.iter().map(|problem| format!("account {account_id}: {problem}")));
-            }
-            Err(error) => self.unreachable.push(cannot_enter(name, None, &error, wanted.command)),
-        }
-        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Accounts, Regions and instances in AWS.
 //!
-//! - `accounts`: the accounts and Regions that a command works in.
+//! - `selection`: the options that select accounts and Regions.
+//! - `accounts`: accounts that are entered, and their Regions.
 //! - `profile`: a profile of the AWS configuration files.
 //! - `regions`: the Regions of an account.
 //! - `failures`: what could not be read or entered, a line for each cause.
@@ -13,5 +14,6 @@ pub(crate) mod failures;
 pub(crate) mod instance;
 mod profile;
 mod regions;
+pub(crate) mod selection;
 pub(crate) mod terminated;
 pub(crate) mod usage;

@@ -132,6 +132,11 @@ impl Progress {
         }
     }
 
+    /// Adds steps to those that were known before.
+    pub(crate) fn add_steps(&self, steps: usize) {
+        self.bar.inc_length(u64::try_from(steps).unwrap_or(u64::MAX));
+    }
+
     /// Says what is being done.
     pub(crate) fn set_status(&self, text: &str) {
         self.bar.set_message(super::printable::printable(text).into_owned());

@@ -9,7 +9,7 @@ use clap::{Parser, ValueEnum};
 
 use super::canary::CanarySize;
 use crate::cli::filter::{Filter, FilterOptions, parameters_option};
-use crate::cli::fleet::accounts::Selection;
+use crate::cli::fleet::selection::Selection;
 use crate::cli::output::changes::ChangeFormat;
 use crate::cli::output::output_file;
 use crate::rule::enforcement::{EnforcementPolicy, OnConcern};

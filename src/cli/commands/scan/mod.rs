@@ -1,14 +1,15 @@
 //! `imdsv2 scan`: verdicts on the resources that exist now, in every Region and account.
 //!
 //! - this file: the options, and the order of events.
+//! - `account_scan`: accounts, entered and scanned concurrently.
 //! - `region_scan`: one account and Region.
 //! - `usage_summary`: what the scan says about IMDSv1 calls.
 
+mod account_scan;
 mod region_scan;
 mod usage_summary;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,14 +20,16 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 
+use self::account_scan::AccountScan;
 use self::region_scan::{Listing, Message, Question, RegionScan, judges};
 use self::usage_summary::UsageSummary;
 use crate::cli::calls::known::KnownCallers;
 use crate::cli::comparison::Comparison;
 use crate::cli::exit::Completion;
 use crate::cli::filter::{FilterOptions, parameters_option};
-use crate::cli::fleet::accounts::Selection;
+use crate::cli::fleet::accounts::Accounts;
 use crate::cli::fleet::failures::{self, Failure};
+use crate::cli::fleet::selection::Selection;
 use crate::cli::input::text;
 use crate::cli::output::terminated::Terminated;
 use crate::cli::output::{self, Basis, Conclusion, Finding, Output, OutputOptions};
@@ -38,9 +41,6 @@ use crate::rule::policy::Policy;
 use crate::rule::resource::{Location, ResourceType};
 use crate::rule::verdict::Summary;
 
-/// The number of Regions that are listed concurrently, over all accounts. EC2 throttles each account and
-/// Region on its own.
-const CONCURRENCY: usize = 16;
 /// The types of what launches instances.
 const LAUNCH_SOURCES: [ResourceType<'static>; 3] =
     [ResourceType::LaunchTemplate, ResourceType::LaunchConfiguration, ResourceType::AutoScalingGroup];
@@ -98,6 +98,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
 
+    /// The number of calls in flight, 1 to 1024. EC2 throttles each account and Region by itself
+    #[arg(help_heading = "Accounts and Regions")]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    concurrency: u16,
+
     /// The rule parameters, as a JSON object of strings
     #[arg(help_heading = "Evaluation")]
     #[arg(long, value_name = "JSON", value_parser = Policy::from_rule_parameters)]
@@ -145,12 +150,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let callers = args.callers.as_deref().map(KnownCallers::read).transpose()?;
     let screen = &args.selection.environment.screen;
     let shutdown = Shutdown::listen(screen);
-    let fleet = args.selection.fleet("scan").await?;
-    if fleet.regions.is_empty() && !fleet.unreachable.is_empty() {
-        // There is nothing to report, so an older report is kept.
-        fleet.unreachable.iter().for_each(|failure| messages::error(failure));
-        return Ok(Completion::of(fleet.unreachable.len(), 0));
-    }
+    let Accounts { accounts, entrance } = args.selection.accounts("scan").await?;
     shutdown.begin_work();
     let basis = Basis { policy: &policy, usage_days: args.usage_days, with_callers: callers.is_some() };
     let mut output = output::open(&args.output, basis)?;
@@ -161,7 +161,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         usage_days: args.usage_days,
         terminated_days: args.terminated_days(),
         question: if args.if_enforced { Question::IfEnforced } else { Question::Compliance },
-        slots: Semaphore::new(CONCURRENCY),
+        slots: Semaphore::new(args.concurrency.into()),
         shutdown,
     });
     let (sender, mut receiver) = channel(QUEUE);
@@ -173,28 +173,38 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         usage: UsageSummary::default(),
         terminated: Vec::new(),
         failures: Vec::new(),
+        unreachable: Vec::new(),
         owners: BTreeMap::new(),
-        complete: fleet.regions.iter().map(|region| region.location.clone()).collect(),
+        has_entered: false,
+        complete: BTreeSet::new(),
     };
-    let progress = screen.over_regions(fleet.regions.len());
+    let progress = screen.over_regions(0);
+    let scan = Arc::new(AccountScan::new(entrance, scan, args.concurrency.into()));
     let mut tasks = JoinSet::new();
-    for region in fleet.regions {
+    for account in accounts {
         let (scan, sender) = (Arc::clone(&scan), sender.clone());
-        tasks.spawn(async move { scan.run(&region, &sender).await });
+        tasks.spawn(async move { scan.run(account, &sender).await });
     }
     drop(sender);
-    results.receive(&mut receiver, &progress).await.context("cannot write the output")?;
+    results.receive(&mut receiver, &progress).await?;
     while let Some(task) = tasks.join_next().await {
-        task.context("the scan of a Region panicked")?;
+        task.context("the scan of an account panicked")?;
     }
     drop(progress);
-    conclude(args, fleet.unreachable, results)
+    if !results.has_entered && !results.unreachable.is_empty() {
+        // There is nothing to report, so an older report is kept.
+        results.unreachable.sort();
+        results.unreachable.iter().for_each(|failure| messages::error(failure));
+        return Ok(Completion::of(results.unreachable.len(), 0));
+    }
+    conclude(args, results)
 }
 
 /// Writes what was held back, and prints failures, the summary of IMDSv1 calls, and the next command.
-fn conclude(args: &Args, unreachable: Vec<String>, mut results: Results<'_>) -> anyhow::Result<Completion> {
+fn conclude(args: &Args, mut results: Results<'_>) -> anyhow::Result<Completion> {
     results.charge_terminated();
-    let Results { output, comparison, summary, usage, terminated, failures, complete, .. } = results;
+    let Results { output, comparison, summary, usage, terminated, failures, unreachable, complete, .. } =
+        results;
     let mut failures = failures::lines(&failures, "scan");
     failures.extend(unreachable);
     failures.sort();
@@ -254,6 +264,10 @@ struct Results<'a> {
     usage: UsageSummary,
     terminated: Vec<Terminated>,
     failures: Vec<Failure>,
+    /// Why accounts, or Regions of them, were not scanned.
+    unreachable: Vec<String>,
+    /// Whether any account was entered.
+    has_entered: bool,
     /// The places of which nothing is missing.
     complete: BTreeSet<Location>,
     /// What owns the Auto Scaling groups of a service, such as the node group of EKS, by the name of the group.
@@ -284,9 +298,19 @@ impl Results<'_> {
     }
 
     /// Writes the findings of all Regions, until the last one is complete.
-    async fn receive(&mut self, receiver: &mut Receiver<Message>, progress: &Progress) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Returns an error if the output cannot be written, or if the selection is invalid.
+    async fn receive(&mut self, receiver: &mut Receiver<Message>, progress: &Progress) -> anyhow::Result<()> {
         while let Some(message) = receiver.recv().await {
             match message {
+                Message::Entered(places) => {
+                    self.has_entered = true;
+                    progress.add_steps(places.len());
+                    self.complete.extend(places);
+                }
+                Message::Unreachable(reasons) => self.unreachable.extend(reasons),
+                Message::Invalid(error) => return Err(error),
                 Message::Scanned(mut scanned) => {
                     self.remember_owner(&scanned.finding);
                     self.summary.count(scanned.finding.compliance);
@@ -295,7 +319,7 @@ impl Results<'_> {
                     let comparison = self.comparison.as_mut();
                     scanned.finding.since = comparison.and_then(|each| each.since(&scanned.finding));
                     scanned.finding.add_callers(self.callers.as_ref());
-                    self.output.finding(&scanned.finding)?;
+                    self.output.finding(&scanned.finding).context("cannot write the output")?;
                 }
                 Message::Terminated(callers) => self.terminated.extend(callers),
                 Message::Failed(failure, listing) => {

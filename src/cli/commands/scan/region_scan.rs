@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Sender;
 
 use crate::aws::ApiError;
 use crate::cli::filter::Filter;
-use crate::cli::fleet::accounts::AccountRegion;
+use crate::cli::fleet::accounts::{AccountRegion, EnteredAccount};
 use crate::cli::fleet::failures::Failure;
 use crate::cli::fleet::terminated::{self, Callers};
 use crate::cli::fleet::usage::{self, Candidate};
@@ -27,8 +27,14 @@ use crate::sources::ec2::Ec2Error;
 use crate::sources::ec2::launch_facts::LaunchFacts;
 use crate::sources::ec2::region::{self, Visitor};
 
-/// What the scan of a Region sends.
+/// What the scan of an account or a Region sends.
 pub(super) enum Message {
+    /// The places in which an account is scanned.
+    Entered(Vec<Location>),
+    /// Why an account, or a Region of it, cannot be scanned.
+    Unreachable(Vec<String>),
+    /// What ends the whole scan: the selection names a Region that does not exist, for example.
+    Invalid(anyhow::Error),
     Scanned(Box<Scanned>),
     /// The instances that no longer exist, and made IMDSv1 calls.
     Terminated(Vec<Terminated>),
@@ -71,6 +77,7 @@ pub(super) struct RegionScan {
     /// How long ago calls of terminated instances count, in days, if they are asked for.
     pub(super) terminated_days: Option<u16>,
     pub(super) question: Question,
+    /// The calls that may be in flight. A Region makes one at a time.
     pub(super) slots: Semaphore,
     pub(super) shutdown: Shutdown,
 }
@@ -166,8 +173,9 @@ impl fmt::Display for Part {
 
 impl RegionScan {
     /// Scans a Region, part by part: a part that the credentials may not list does not hide the others.
-    pub(super) async fn run(&self, region: &AccountRegion, sender: &Sender<Message>) {
+    pub(super) async fn run(&self, account: &EnteredAccount, region: &str, sender: &Sender<Message>) {
         let Ok(_slot) = self.slots.acquire().await else { return };
+        let region = &account.region(region); // its clients exist as long as it is scanned
         let mut facts = LaunchFacts::new(&region.resources, &self.policy);
         if self.question == Question::IfEnforced {
             facts = facts.with_required_defaults();
