@@ -84,6 +84,13 @@ pub fn account(sdk: &SdkConfig) -> aws_sdk_account::Client {
     aws_sdk_account::Client::new(sdk)
 }
 
+/// Returns a client of AWS Organizations.
+#[cfg(feature = "live")]
+#[must_use]
+pub fn organizations(sdk: &SdkConfig) -> aws_sdk_organizations::Client {
+    aws_sdk_organizations::Client::new(sdk)
+}
+
 /// Returns a client of AWS STS.
 #[cfg(feature = "live")]
 #[must_use]

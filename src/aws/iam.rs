@@ -2,7 +2,7 @@
 //! (<https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>).
 
 /// The operations whose IAM action is of another service than EC2, by that service.
-const ACTIONS: [(&str, &str); 14] = [
+const ACTIONS: [(&str, &str); 17] = [
     ("AssumeRole", "sts:AssumeRole"),
     ("DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingGroups"),
     ("DescribeAutomationExecutions", "ssm:DescribeAutomationExecutions"),
@@ -14,7 +14,10 @@ const ACTIONS: [(&str, &str); 14] = [
     ("GetAutomationExecution", "ssm:GetAutomationExecution"),
     ("GetCallerIdentity", "sts:GetCallerIdentity"),
     ("GetMetricData", "cloudwatch:GetMetricData"),
+    ("ListAccounts", "organizations:ListAccounts"),
+    ("ListAccountsForParent", "organizations:ListAccountsForParent"),
     ("ListMetrics", "cloudwatch:ListMetrics"),
+    ("ListOrganizationalUnitsForParent", "organizations:ListOrganizationalUnitsForParent"),
     ("StartAutomationExecution", "ssm:StartAutomationExecution"),
     ("StopAutomationExecution", "ssm:StopAutomationExecution"),
 ];

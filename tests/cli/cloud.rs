@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
 use snapbox::cmd::Command;
 use tokio::runtime::Runtime;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers};
@@ -32,10 +33,12 @@ impl Call {
         let (_, scope) = authorization.split_once("Credential=").unwrap_or_default();
         let mut scope = scope.split('/').map(str::to_owned);
         let (access_key, region) = (scope.next().unwrap_or_default(), scope.nth(1).unwrap_or_default());
-        // CloudWatch names the operation in the path.
-        let operation =
-            request.url.path().split_once("/operation/").map(|(_, operation)| operation.to_owned());
-        Self { operation: operation.unwrap_or_else(|| field("Action")), region, access_key, body }
+        // CloudWatch names the operation in the path, and AWS Organizations in a header.
+        let path = request.url.path().split_once("/operation/").map(|(_, operation)| operation.to_owned());
+        let target = request.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+        let target = target.and_then(|target| Some(target.split_once('.')?.1.to_owned()));
+        let operation = path.or(target).unwrap_or_else(|| field("Action"));
+        Self { operation, region, access_key, body }
     }
 
     fn account(&self) -> &str {
@@ -197,6 +200,11 @@ pub(crate) fn refusal() -> ResponseTemplate {
         "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error></Errors>\
          <RequestID>1</RequestID></Response>",
     )
+}
+
+/// A response of AWS Organizations.
+pub(crate) fn organizations(body: &Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_raw(body.to_string(), "application/x-amz-json-1.1")
 }
 
 /// A call that CloudWatch refuses, in CBOR: `{"__type": "AccessDenied", "message": "no"}`.

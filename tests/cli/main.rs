@@ -16,6 +16,7 @@ mod formats;
 mod harness;
 mod help;
 mod inputs;
+mod organization;
 mod output_files;
 mod parameters;
 mod scan;

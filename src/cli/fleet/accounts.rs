@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use aws_config::{Region, SdkConfig};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::failures;
+use super::organization::OrganizationAccount;
 use super::regions::{AccountRegions, RegionProblem};
 use crate::aws::assume_role::assume_role;
 use crate::aws::clients::{self, ResourceClients};
@@ -100,6 +101,8 @@ pub(crate) struct Entrance {
 /// An account that is to be entered.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
+    /// Its name in the organization, if it is known.
+    name: Option<String>,
     own: SdkConfig,
     credentials: Credentials,
 }
@@ -117,6 +120,8 @@ enum Credentials {
 #[derive(Debug)]
 pub(crate) struct EnteredAccount {
     pub(crate) account_id: String,
+    /// Its name in the organization, if it is known.
+    pub(crate) name: Option<String>,
     /// The names of the Regions to work in.
     pub(crate) regions: Vec<String>,
     /// What is wrong with other Regions that were named.
@@ -194,7 +199,27 @@ impl Account {
     /// Returns the account of the credentials in the environment, or of a profile.
     pub(super) fn own(own: &SdkConfig, profile: Option<&str>) -> Self {
         let name = profile.map_or_else(|| OWN_ACCOUNT.to_owned(), |profile| format!("profile \"{profile}\""));
-        Self { own: own.clone(), credentials: Credentials::Own(name) }
+        Self { name: None, own: own.clone(), credentials: Credentials::Own(name) }
+    }
+
+    /// Returns accounts of an organization. That of the credentials is entered with these.
+    ///
+    /// # Errors
+    /// Returns an error if it is not known which account the credentials belong to.
+    pub(super) async fn of_organization(
+        own: &SdkConfig,
+        profile: Option<&str>,
+        accounts: Vec<OrganizationAccount>,
+    ) -> anyhow::Result<Vec<Self>> {
+        let own_id = account_of(own).await.map_err(|error| anyhow!("{OWN_ACCOUNT}: {error}"))?;
+        let account = |OrganizationAccount { id, name, role }| {
+            if id == own_id {
+                Self { name, ..Self::own(own, profile) }
+            } else {
+                Self { name, own: own.clone(), credentials: Credentials::Role(role, Vec::new()) }
+            }
+        };
+        Ok(accounts.into_iter().map(account).collect())
     }
 
     /// Returns the accounts of roles, each once, in the order of the roles.
@@ -203,11 +228,12 @@ impl Account {
         let mut places = HashMap::new();
         for role in roles {
             let place = *places.entry(role.account_id().to_owned()).or_insert(accounts.len());
-            match accounts.get_mut(place).map(|account| &mut account.credentials) {
-                Some(Credentials::Role(_, others)) => others.push(role),
-                _ => {
-                    accounts.push(Self { own: own.clone(), credentials: Credentials::Role(role, Vec::new()) });
-                }
+            let known = accounts.get_mut(place).map(|account| &mut account.credentials);
+            if let Some(Credentials::Role(_, others)) = known {
+                others.push(role);
+            } else {
+                let credentials = Credentials::Role(role, Vec::new());
+                accounts.push(Self { name: None, own: own.clone(), credentials });
             }
         }
         accounts
@@ -233,7 +259,7 @@ impl Entrance {
         &self,
         account: Account,
     ) -> anyhow::Result<Result<EnteredAccount, Vec<String>>> {
-        let Account { own, credentials } = account;
+        let Account { name: account_name, own, credentials } = account;
         match credentials {
             Credentials::Own(name) => {
                 let account_id = match account_of(&own).await {
@@ -241,6 +267,7 @@ impl Entrance {
                     Err(error) => return Ok(Err(vec![self.cannot_enter(&name, None, &error)])),
                 };
                 let entered = self.with_credentials(own, account_id).await?;
+                let entered = entered.map(|entered| EnteredAccount { name: account_name, ..entered });
                 Ok(entered.map_err(|error| vec![self.cannot_enter(&name, None, &error)]))
             }
             Credentials::Role(first, others) => {
@@ -251,7 +278,7 @@ impl Entrance {
                     match self.with_credentials(assumed, role.account_id().to_owned()).await? {
                         Ok(entered) => {
                             roles.for_each(|unused| self.note_unused(&entered.account_id, &unused));
-                            return Ok(Ok(entered));
+                            return Ok(Ok(EnteredAccount { name: account_name, ..entered }));
                         }
                         Err(error) => reasons.push(self.cannot_enter(&role.to_string(), Some(&role), &error)),
                     }
@@ -274,6 +301,7 @@ impl Entrance {
         Ok(self.wanted.of(&sdk).await?.map(|(regions, problems)| EnteredAccount {
             problems: problems.iter().map(|problem| format!("account {account_id}: {problem}")).collect(),
             account_id,
+            name: None,
             regions,
             sdk,
             clock: self.environment.clock.clone(),

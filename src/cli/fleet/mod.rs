@@ -2,6 +2,7 @@
 //!
 //! - `selection`: the options that select accounts and Regions.
 //! - `accounts`: accounts that are entered, and their Regions.
+//! - `organization`: the accounts of an organization.
 //! - `profile`: a profile of the AWS configuration files.
 //! - `regions`: the Regions of an account.
 //! - `failures`: what could not be read or entered, a line for each cause.
@@ -12,6 +13,7 @@
 pub(crate) mod accounts;
 pub(crate) mod failures;
 pub(crate) mod instance;
+mod organization;
 mod profile;
 mod regions;
 pub(crate) mod selection;

@@ -10,6 +10,7 @@ use clap::Args;
 use clap_complete::{ArgValueCandidates, ArgValueCompleter};
 
 use super::accounts::{Account, Accounts, Environment, Fleet, WantedRegions};
+use super::organization::OrganizationOptions;
 use super::{profile, regions};
 use crate::aws::{RoleArn, clients};
 use crate::cli::input::text;
@@ -42,6 +43,9 @@ pub(crate) struct Selection {
     #[arg(long, value_name = "FILE")]
     accounts_file: Option<PathBuf>,
 
+    #[command(flatten)]
+    organization: OrganizationOptions,
+
     #[arg(skip)]
     pub(crate) environment: Environment,
 }
@@ -52,12 +56,20 @@ impl Selection {
         self.accounts_file.as_deref()
     }
 
+    /// Returns whether the accounts are those of an organization, whose names are known.
+    pub(crate) fn is_organization(&self) -> bool {
+        self.organization.role().is_some()
+    }
+
     /// Describes the credentials that the selection works with.
     pub(crate) fn credentials(&self) -> String {
         let own = match &self.profile {
             Some(profile) => format!("profile {profile}"),
             None => "the credentials of the environment".to_owned(),
         };
+        if let Some(role) = self.organization.role() {
+            return format!("{own}, and the role {role} in each other account of the organization");
+        }
         match (self.role_arns.as_slice(), &self.accounts_file) {
             ([], None) => own,
             ([role], None) => format!("{role}, by {own}"),
@@ -79,7 +91,8 @@ impl Selection {
         let roles = self.role_arns.iter().map(|role| option("--role-arn", &role.to_string()));
         let file = self.accounts_file.iter();
         let file = file.map(|file| option("--accounts-file", &file.display().to_string()));
-        profile.chain(roles).chain(file).collect()
+        let options: String = profile.chain(roles).chain(file).collect();
+        options + &self.organization.as_options()
     }
 
     /// Returns the accounts, to be entered one by one. `command` is the command that works in them.
@@ -127,10 +140,14 @@ impl Selection {
         command: &'static str,
     ) -> anyhow::Result<Accounts> {
         let screen = &self.environment.screen;
-        let _status = screen.status("Reading AWS credentials");
+        let status = screen.status("Reading AWS credentials");
         let roles = without_repetitions(&self.roles()?, "role", screen);
         let own = self.own_credentials().await?;
-        let accounts = if roles.is_empty() {
+        let accounts = if let Some(role) = self.organization.role() {
+            status.set_status("Listing the accounts of the organization");
+            let listed = self.organization.accounts(&own, role).await?;
+            Account::of_organization(&own, self.profile.as_deref(), listed).await?
+        } else if roles.is_empty() {
             vec![Account::own(&own, self.profile.as_deref())]
         } else {
             Account::of_roles(&own, roles)

@@ -3,34 +3,65 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::{Conclusion, Finding, Output};
+use super::{Basis, Conclusion, Finding, Output};
 use crate::cli::calls::known::InstanceCallers;
 use crate::cli::terminal::printable::printable;
 
-const HEADER: [&str; 6] = ["resourceType", "resourceId", "accountId", "region", "compliance", "annotation"];
-const USAGE_HEADER: [&str; 2] = ["imdsv1Use", "imdsv1Calls"];
-const LAST_HEADER: [&str; 7] =
-    ["reason", "name", "owner", "launchedBy", "launchTemplate", "since", "managedBy"];
-const CALLERS_HEADER: [&str; 1] = ["imdsv1Callers"];
+/// A column: its name, and the text for a finding.
+type Column = (&'static str, for<'f> fn(&'f Finding<'_>) -> Cow<'f, str>);
+
+const FIRST: [Column; 6] = [
+    ("resourceType", |finding| text(Some(&finding.resource_type))),
+    ("resourceId", |finding| text(Some(&finding.resource_id))),
+    ("accountId", |finding| text(finding.account_id.as_deref())),
+    ("region", |finding| text(finding.region.as_deref())),
+    ("compliance", |finding| finding.compliance.as_str().into()),
+    ("annotation", |finding| text(Some(&finding.annotation))),
+];
+const USAGE: [Column; 2] = [
+    ("imdsv1Use", |finding| text(finding.imdsv1_use)),
+    ("imdsv1Calls", |finding| finding.imdsv1_calls.map(|calls| calls.to_string()).unwrap_or_default().into()),
+];
+const LAST: [Column; 7] = [
+    ("reason", |finding| finding.reason.as_str().into()),
+    ("name", |finding| text(finding.name.as_deref())),
+    ("owner", |finding| text(finding.owner.as_deref())),
+    ("launchedBy", |finding| text(finding.launched_by.as_ref().map(|launcher| launcher.id.as_ref()))),
+    ("launchTemplate", |finding| text(finding.launch_template.as_ref().map(|template| template.id.as_ref()))),
+    ("since", |finding| text(finding.since)),
+    ("managedBy", |finding| text(finding.managed_by.as_deref())),
+];
+const CALLERS: [Column; 1] = [("imdsv1Callers", |finding| {
+    finding.imdsv1_callers.as_ref().map(InstanceCallers::listed).unwrap_or_default().into()
+})];
+const ACCOUNT: [Column; 1] = [("accountName", |finding| text(finding.account_name.as_deref()))];
+
+fn text(text: Option<&str>) -> Cow<'_, str> {
+    text.unwrap_or_default().into()
+}
 
 pub(crate) struct Csv<W: Write> {
     writer: csv::Writer<W>,
-    with_usage: bool,
-    with_callers: bool,
+    columns: Vec<Column>,
     has_header: bool,
 }
 
 impl<W: Write> Csv<W> {
-    pub(crate) fn new(writer: W, with_usage: bool, with_callers: bool) -> Self {
-        Self { writer: csv::Writer::from_writer(writer), with_usage, with_callers, has_header: false }
+    /// Returns a table with the columns for what is known.
+    pub(crate) fn new(writer: W, basis: Basis<'_>) -> Self {
+        let Basis { usage_days, with_callers, with_account_names, .. } = basis;
+        let mut columns = FIRST.to_vec();
+        columns.extend(USAGE.iter().filter(|_| usage_days.is_some()));
+        columns.extend(LAST);
+        columns.extend(CALLERS.iter().filter(|_| with_callers));
+        columns.extend(ACCOUNT.iter().filter(|_| with_account_names));
+        Self { writer: csv::Writer::from_writer(writer), columns, has_header: false }
     }
 
     fn header(&mut self) -> io::Result<()> {
         if !self.has_header {
             self.has_header = true;
-            let usage = if self.with_usage { USAGE_HEADER.as_slice() } else { &[] };
-            let callers = if self.with_callers { CALLERS_HEADER.as_slice() } else { &[] };
-            self.writer.write_record(HEADER.iter().chain(usage).chain(&LAST_HEADER).chain(callers))?;
+            self.writer.write_record(self.columns.iter().map(|(name, _)| name))?;
         }
         Ok(())
     }
@@ -39,37 +70,8 @@ impl<W: Write> Csv<W> {
 impl<W: Write> Output for Csv<W> {
     fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
         self.header()?;
-        let fields = [
-            &finding.resource_type,
-            &finding.resource_id,
-            finding.account_id.as_deref().unwrap_or_default(),
-            finding.region.as_deref().unwrap_or_default(),
-            finding.compliance.as_str(),
-            &finding.annotation,
-        ];
-        for field in fields {
-            self.writer.write_field(&*cell(field))?;
-        }
-        if self.with_usage {
-            self.writer.write_field(finding.imdsv1_use.unwrap_or_default())?;
-            let calls = finding.imdsv1_calls.map(|calls| calls.to_string());
-            self.writer.write_field(calls.unwrap_or_default())?;
-        }
-        let last = [
-            finding.reason.as_str(),
-            finding.name.as_deref().unwrap_or_default(),
-            finding.owner.as_deref().unwrap_or_default(),
-            finding.launched_by.as_ref().map_or("", |launcher| &launcher.id),
-            finding.launch_template.as_ref().map_or("", |template| &template.id),
-            finding.since.unwrap_or_default(),
-            finding.managed_by.as_deref().unwrap_or_default(),
-        ];
-        for field in last {
-            self.writer.write_field(&*cell(field))?;
-        }
-        if self.with_callers {
-            let callers = finding.imdsv1_callers.as_ref().map(InstanceCallers::listed);
-            self.writer.write_field(&*cell(&callers.unwrap_or_default()))?;
+        for (_, text) in &self.columns {
+            self.writer.write_field(&*cell(&text(finding)))?;
         }
         self.writer.write_record(None::<&[u8]>)?;
         Ok(())

@@ -47,6 +47,9 @@ pub(crate) struct Finding<'a> {
     pub(crate) reason: Reason,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<Cow<'a, str>>,
+    /// The name of the account in its organization, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) account_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) owner: Option<Cow<'a, str>>,
     /// The principal of the AWS service that manages the resource.
@@ -91,6 +94,7 @@ impl<'a> Finding<'a> {
             imdsv1_callers: None,
             reason: verdict.reason,
             name: name(resource),
+            account_name: None,
             owner: context.owner_tag.and_then(|key| resource.tag(key)).map(Cow::from),
             managed_by: resource.managed_by.as_deref().map(Cow::from),
             launched_by: LaunchedBy::of(resource),
@@ -173,6 +177,7 @@ impl<'a> Finding<'a> {
             launched_by: self.launched_by.map(LaunchedBy::into_owned),
             launch_template: self.launch_template.map(TemplateVersion::into_owned),
             command: self.command.map(own),
+            account_name: self.account_name,
             compliance: self.compliance,
             imdsv1_use: self.imdsv1_use,
             imdsv1_calls: self.imdsv1_calls,

@@ -166,6 +166,8 @@ pub(crate) struct Basis<'a> {
     pub(crate) usage_days: Option<u16>,
     /// Whether callers were passed.
     pub(crate) with_callers: bool,
+    /// Whether the names of accounts are known.
+    pub(crate) with_account_names: bool,
 }
 
 /// Opens the output that the options name. A file is not changed before [`Output::finish`]; a directory must be
@@ -193,7 +195,7 @@ fn open_format(options: &OutputOptions, basis: Basis<'_>) -> anyhow::Result<Box<
         Format::Table => Box::new(table::Table::new(writer, is_terminal, options.table)),
         Format::Json => Box::new(json::JsonList::new(writer, &json!({}), "evaluations")?),
         Format::Asff => Box::new(Asff::new(Target::Lines(writer))),
-        Format::Csv => Box::new(csv::Csv::new(writer, with_usage, basis.with_callers)),
+        Format::Csv => Box::new(csv::Csv::new(writer, basis)),
         Format::Commands => Box::new(commands::Commands::new(writer, with_usage)),
         Format::Html => Box::new(html::Html::begin(writer, basis).context("cannot write the output")?),
     };

@@ -97,7 +97,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
     let shown = args.parameters.as_ref().unwrap_or(&default);
     let mut output = output::open(
         &args.output,
-        Basis { policy: shown, usage_days: None, with_callers: callers.is_some() },
+        Basis { policy: shown, usage_days: None, with_callers: callers.is_some(), with_account_names: false },
     )?;
     let mut evaluator = Evaluator {
         parameters: args.parameters.as_ref(),

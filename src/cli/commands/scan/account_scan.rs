@@ -48,7 +48,8 @@ impl AccountScan {
 
     async fn regions_of(&self, mut account: EnteredAccount, sender: &Sender<Message>) {
         let (locations, problems) = (account.locations(), std::mem::take(&mut account.problems));
-        for message in [Message::Entered(locations), Message::Unreachable(problems)] {
+        let name = account.name.take();
+        for message in [Message::Entered(locations, name), Message::Unreachable(problems)] {
             if sender.send(message).await.is_err() {
                 return;
             }

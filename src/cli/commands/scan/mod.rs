@@ -63,6 +63,7 @@ Examples:
   imdsv2 scan --tag team=web --type instance --only non-compliant
   imdsv2 scan --parameters '{\"accountDefaults\":\"true\"}'
   imdsv2 scan --format json --output today.json --compare yesterday.json
+  imdsv2 scan --organization --role-name imdsv2-scanner --format html --output company.html
   imdsv2 scan --accounts-file roles.txt --format csv --output findings.csv
 
 Exit status: 0 nothing is non-compliant, 1 something is, 2 an error.")]
@@ -152,7 +153,12 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let shutdown = Shutdown::listen(screen);
     let Accounts { accounts, entrance } = args.selection.accounts("scan").await?;
     shutdown.begin_work();
-    let basis = Basis { policy: &policy, usage_days: args.usage_days, with_callers: callers.is_some() };
+    let basis = Basis {
+        policy: &policy,
+        usage_days: args.usage_days,
+        with_callers: callers.is_some(),
+        with_account_names: args.selection.is_organization(),
+    };
     let mut output = output::open(&args.output, basis)?;
     let scan = Arc::new(RegionScan {
         policy,
@@ -175,6 +181,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         failures: Vec::new(),
         unreachable: Vec::new(),
         owners: BTreeMap::new(),
+        account_names: BTreeMap::new(),
         has_entered: false,
         complete: BTreeSet::new(),
     };
@@ -266,6 +273,8 @@ struct Results<'a> {
     failures: Vec<Failure>,
     /// Why accounts, or Regions of them, were not scanned.
     unreachable: Vec<String>,
+    /// The names of accounts, by id.
+    account_names: BTreeMap<String, String>,
     /// Whether any account was entered.
     has_entered: bool,
     /// The places of which nothing is missing.
@@ -304,8 +313,10 @@ impl Results<'_> {
     async fn receive(&mut self, receiver: &mut Receiver<Message>, progress: &Progress) -> anyhow::Result<()> {
         while let Some(message) = receiver.recv().await {
             match message {
-                Message::Entered(places) => {
+                Message::Entered(places, name) => {
                     self.has_entered = true;
+                    let account_id = places.first().map(|place| place.account_id.clone());
+                    self.account_names.extend(account_id.zip(name));
                     progress.add_steps(places.len());
                     self.complete.extend(places);
                 }
@@ -319,6 +330,9 @@ impl Results<'_> {
                     let comparison = self.comparison.as_mut();
                     scanned.finding.since = comparison.and_then(|each| each.since(&scanned.finding));
                     scanned.finding.add_callers(self.callers.as_ref());
+                    let account_id = scanned.finding.account_id.as_deref();
+                    scanned.finding.account_name =
+                        account_id.and_then(|id| self.account_names.get(id)).cloned();
                     self.output.finding(&scanned.finding).context("cannot write the output")?;
                 }
                 Message::Terminated(callers) => self.terminated.extend(callers),

@@ -29,8 +29,8 @@ use crate::sources::ec2::region::{self, Visitor};
 
 /// What the scan of an account or a Region sends.
 pub(super) enum Message {
-    /// The places in which an account is scanned.
-    Entered(Vec<Location>),
+    /// The places in which an account is scanned, and the name of the account, if it is known.
+    Entered(Vec<Location>, Option<String>),
     /// Why an account, or a Region of it, cannot be scanned.
     Unreachable(Vec<String>),
     /// What ends the whole scan: the selection names a Region that does not exist, for example.

@@ -67,6 +67,7 @@ fn columns(section: &[Row], all: &[Row], wide: bool) -> Vec<Column> {
             if is_type_shared { String::new() } else { type_noun(&row.resource_type).to_owned() }
         }),
         column("ACCOUNT", 2, ColumnKind::Whole, &unless_shared(|row| &row.account)),
+        column("ACCOUNT NAME", 4, ColumnKind::Cut, &unless_shared(|row| &row.account_name)),
         column("REGION", 2, ColumnKind::Whole, &unless_shared(|row| &row.region)),
         column("SINCE", 1, ColumnKind::Whole, &|row| row.since.clone()),
         column("IMDSV1", 1, ColumnKind::Whole, &|row| row.imdsv1_use.short()),

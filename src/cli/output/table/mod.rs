@@ -74,6 +74,7 @@ enum View {
 struct Row {
     compliance: Compliance,
     account: String,
+    account_name: String,
     region: String,
     resource_type: String,
     resource: String,
@@ -153,6 +154,7 @@ impl<W> Table<W> {
             } else {
                 Row {
                     account: String::new(),
+                    account_name: String::new(),
                     region: String::new(),
                     name: String::new(),
                     owner: String::new(),
@@ -190,6 +192,7 @@ impl<W: Write> Output for Table<W> {
         let row = Row {
             compliance: finding.compliance,
             account: text(finding.account_id.as_deref()),
+            account_name: text(finding.account_name.as_deref()),
             region: text(finding.region.as_deref()),
             resource_type: text(Some(&finding.resource_type)),
             resource: text(Some(finding.short_id())),
@@ -272,6 +275,7 @@ mod tests {
         Row {
             compliance: if is_open { Compliance::NonCompliant } else { Compliance::Compliant },
             account: format!("{:012}", number % 2),
+            account_name: String::new(),
             region: ["eu-west-1", "us-east-1", "ap-southeast-1"][number % 3].to_owned(),
             resource_type: "AWS::EC2::Instance".to_owned(),
             resource: format!("i-{number:017x}"),

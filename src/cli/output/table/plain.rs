@@ -13,6 +13,7 @@ pub(super) fn render(rows: &[Row]) -> String {
         column("NAME", 0, &|row| row.name.clone()),
         column("RESOURCE", 0, &|row| row.resource.clone()),
         column("ACCOUNT", 0, &|row| row.account.clone()),
+        column("ACCOUNT NAME", 0, &|row| row.account_name.clone()),
         column("REGION", 0, &|row| row.region.clone()),
         column("SINCE", 0, &|row| row.since.clone()),
         column("IMDSV1", 0, &|row| row.imdsv1_use.phrase.clone()),
