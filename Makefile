@@ -19,7 +19,7 @@ FUNCTION := --no-default-features --features lambda --bin bootstrap $(if $(filte
 PYTHON := tests/python benchmarks packaging
 RUFF_OPTIONS := --config tests/python/pyproject.toml
 
-.PHONY: help test model fuzz mutants browser browser-install lint fmt clippy features doc deny templates python workflows render package zip licences sbom deploy deploy-function deploy-rule bucket bench bench-callers bench-scan bench-scheduled clean
+.PHONY: help test model fuzz mutants browser browser-install lint fmt clippy features doc deny templates python workflows render package zip licences sbom deploy deploy-function deploy-rule bucket bench bench-callers bench-organization bench-scan bench-scheduled clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -154,6 +154,10 @@ bench: ## Measure `imdsv2 evaluate` on a large snapshot, compared with jq and Py
 bench-callers: $(VENV)/installed ## Measure `imdsv2 callers`, compared with gzip, Python and DuckDB
 	$(RELEASE) --no-default-features --features offline --bin imdsv2
 	$(VENV)/bin/python benchmarks/callers.py
+
+bench-organization: ## Measure `imdsv2 scan` over 1,000 accounts
+	$(RELEASE) --bin imdsv2
+	python3 benchmarks/organization.py
 
 bench-scheduled: target/bench/venv/installed ## Measure scheduled runs, compared with a rule in Python
 	$(RELEASE) $(FUNCTION)

@@ -115,7 +115,11 @@ fn cause_of(error: &(dyn Error + 'static)) -> String {
     let credentials = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
     match credentials {
         Some(CredentialsError::CredentialsNotLoaded(_)) => NO_CREDENTIALS.to_owned(),
-        Some(error) => format!("{CANNOT_LOAD}{}", innermost(error)),
+        Some(error) => {
+            let cause = innermost(error);
+            let advice = if cause.contains("SSO token") { ": sign in with `aws sso login`" } else { "" };
+            format!("{CANNOT_LOAD}{cause}{advice}")
+        }
         None => innermost(error),
     }
 }

@@ -120,7 +120,7 @@ fn an_organization_that_may_not_be_read_is_an_error_that_names_who_may() {
         Cloud::new(move |call| (call.operation == "ListAccounts").then(|| error("AccessDeniedException")));
     let assert = scan(&denied, &[]).code(2);
     assert!(stderr(&assert).contains("allow organizations:ListAccounts"), "{}", stderr(&assert));
-    assert!(stderr(&assert).contains("delegated administrator"), "{}", stderr(&assert));
+    assert!(stderr(&assert).contains("delegated administrators may list"), "{}", stderr(&assert));
     let alone = Cloud::new(move |call| {
         (call.operation == "ListAccounts").then(|| error("AWSOrganizationsNotInUseException"))
     });

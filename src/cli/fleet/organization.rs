@@ -8,8 +8,7 @@ use aws_sdk_organizations::Client;
 use aws_sdk_organizations::types::{Account, AccountState, AccountStatus};
 use clap::Args;
 
-use super::failures;
-use crate::aws::{ApiError, RoleArn, clients};
+use crate::aws::{ApiError, RoleArn, clients, iam};
 use crate::rule::remedy::shell_quoted;
 
 /// The options that select accounts of an organization.
@@ -79,9 +78,12 @@ impl OrganizationOptions {
             Err(error) if error.has_code("AWSOrganizationsNotInUseException") => {
                 bail!("--organization: the account of the credentials is in no organization")
             }
-            Err(error) => {
-                bail!("--organization: {}{}", failures::with_advice(&error, "scan"), by_whom(&error))
-            }
+            Err(error) if error.is_access_denied() => bail!(
+                "--organization: {error}: allow {}; only the management account and delegated administrators may list \
+                 the accounts",
+                iam::action(error.operation)
+            ),
+            Err(error) => bail!("--organization: {error}"),
         };
         for excluded in &self.excluded {
             ensure!(
@@ -90,14 +92,6 @@ impl OrganizationOptions {
             );
         }
         Ok(accounts.into_values().filter(is_active).filter_map(|account| selected(account, role)).collect())
-    }
-}
-
-fn by_whom(error: &ApiError) -> &'static str {
-    if error.is_access_denied() {
-        ", in the management account or in that of a delegated administrator"
-    } else {
-        ""
     }
 }
 
