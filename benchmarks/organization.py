@@ -80,6 +80,10 @@ def sts(operation, result):
     )
 
 
+def ec2(operation, result):
+    return f"<{operation}Response>{result}</{operation}Response>".encode()
+
+
 ASSUMED = sts(
     "AssumeRole",
     "<Credentials><AccessKeyId>ASIAACCOUNT</AccessKeyId><SecretAccessKey>s</SecretAccessKey>"
@@ -94,9 +98,10 @@ INSTANCE = (
 REGION_ITEMS = "".join(f"<item><regionName>{region}</regionName></item>" for region in REGIONS)
 RESPONSES = {
     "GetCallerIdentity": sts("GetCallerIdentity", f"<Arn>arn</Arn><Account>{0:012}</Account>"),
-    "DescribeRegions": f"<R><regionInfo>{REGION_ITEMS}</regionInfo></R>".encode(),
-    "DescribeInstances": f"<R><reservationSet>{INSTANCE}</reservationSet></R>".encode(),
-    "DescribeLaunchTemplates": b"<R/>",
+    "DescribeRegions": ec2("DescribeRegions", f"<regionInfo>{REGION_ITEMS}</regionInfo>"),
+    "DescribeInstances": ec2("DescribeInstances", f"<reservationSet>{INSTANCE}</reservationSet>"),
+    "DescribeLaunchTemplates": ec2("DescribeLaunchTemplates", ""),
+    "DescribeLaunchTemplateVersions": ec2("DescribeLaunchTemplateVersions", ""),
     "DescribeLaunchConfigurations": sts("DescribeLaunchConfigurations", "<LaunchConfigurations/>"),
     "DescribeAutoScalingGroups": sts("DescribeAutoScalingGroups", "<AutoScalingGroups/>"),
 }

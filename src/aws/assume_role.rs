@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_config::SdkConfig;
+use aws_config::identity::IdentityCache;
 use aws_config::sts::AssumeRoleProvider;
 use aws_sdk_ec2::config::SharedCredentialsProvider;
 
@@ -50,11 +51,15 @@ impl fmt::Display for RoleArn {
 pub struct InvalidRoleArn(String);
 
 /// Returns `sdk` with the credentials of `role`, which are fetched with the first call, cached, and renewed
-/// before they expire. CloudTrail shows `session_name` for every call that is made with them.
+/// before they expire. CloudTrail shows `session_name` for every call that is made with them. The cache is not that of
+/// `sdk`, which holds the credentials of 64 roles at most, and drops some that are in use.
 pub async fn assume_role(sdk: &SdkConfig, role: &RoleArn, session_name: &str) -> SdkConfig {
     let provider =
         AssumeRoleProvider::builder(&role.0).session_name(session_name).configure(sdk).build().await;
-    sdk.to_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
+    sdk.to_builder()
+        .credentials_provider(SharedCredentialsProvider::new(provider))
+        .identity_cache(IdentityCache::lazy().build())
+        .build()
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ fn an_organization_that_may_not_be_read_is_an_error_that_names_who_may() {
 
 #[test]
 fn every_account_is_scanned_whatever_the_concurrency() {
-    let text: Vec<_> = (0..40).map(|number| format!("arn:aws:iam::{number:012}:role/r")).collect();
+    let text: Vec<_> = (0..120).map(|number| format!("arn:aws:iam::{number:012}:role/r")).collect();
     let path = scratch("accounts-many.txt", text.join("\n").as_bytes());
     for concurrency in ["1", "8", "256"] {
         let cloud = Cloud::new(|_| None);
@@ -146,8 +146,9 @@ fn every_account_is_scanned_whatever_the_concurrency() {
         let assert = cloud.imdsv2(&scan).arg(&path).assert().code(0);
         assert_eq!(stderr(&assert), "");
         let regions: BTreeSet<_> = cloud.called("DescribeInstances").into_iter().collect();
-        assert_eq!(regions.len(), 80, "40 accounts with two Regions each");
+        assert_eq!(regions.len(), 240, "120 accounts with two Regions each");
         assert!(cloud.called("GetCallerIdentity").is_empty(), "the ARN of a role has the account");
+        assert_eq!(cloud.called("AssumeRole").len(), 120, "credentials are cached");
     }
     for bad in ["0", "1025"] {
         Cloud::new(|_| None).imdsv2(&["scan", "--concurrency", bad]).assert().code(2);
