@@ -169,10 +169,15 @@ fn a_wrong_checksum_is_reported() {
 
 #[test]
 fn notifications_of_other_services_are_no_records_of_cloudtrail() {
-    let notification = json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": "x"}}]}).to_string();
-    for command in ["callers", "evaluate"] {
-        let assert = imdsv2(&[command]).stdin(&notification).assert().code(2);
-        assert!(stderr(&assert).contains("record 1 (at byte 12): unknown record"), "{}", stderr(&assert));
+    for notification in [
+        json!({"EventSource": "aws:sns", "Sns": {"Message": "x"}}),
+        json!({"eventVersion": "2.1", "eventSource": "aws:s3", "userIdentity": {"principalId": "x"}, "s3": {}}),
+    ] {
+        let input = json!({"Records": [notification]}).to_string();
+        for command in ["callers", "evaluate"] {
+            let assert = imdsv2(&[command]).stdin(&input).assert().code(2);
+            assert!(stderr(&assert).contains("record 1 (at byte 12): unknown record"), "{}", stderr(&assert));
+        }
     }
 }
 

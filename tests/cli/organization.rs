@@ -80,7 +80,7 @@ fn units_are_searched_to_the_bottom_and_accounts_can_be_left_out() {
     for (arguments, expected) in [
         (&["--ou", "ou-aaaa-top"][..], vec![DEV, PROD]),
         (&["--ou", "ou-aaaa-below", "--ou", "ou-aaaa-below"], vec![DEV]),
-        (&["--exclude-account", &format!("{DEV},{OWN}")], vec![PROD]),
+        (&["--exclude-account", &format!("{DEV},{OWN},{DEV}")], vec![PROD]),
     ] {
         let cloud = Cloud::new(listed);
         scan(&cloud, arguments).code(0);
@@ -108,6 +108,46 @@ fn accounts_that_cannot_be_entered_are_listed_at_the_end_and_do_not_hide_the_oth
     let expected =
         format!("error: cannot assume arn:aws:iam::{PROD}:role/scanner: AccessDenied: no: the trust policy");
     assert!(stderr(&assert).starts_with(&expected), "{}", stderr(&assert));
+}
+
+#[test]
+fn an_older_report_is_kept_if_nothing_is_scanned() {
+    let closed = Cloud::new(|call| {
+        let closed = account(OWN, "management", &json!({"State": "SUSPENDED"}));
+        (call.operation == "ListAccounts").then(|| organizations(&json!({"Accounts": [closed]})))
+    });
+    let disabled = Cloud::new(|call| {
+        let regions = "<regionInfo><item><regionName>us-east-1</regionName><optInStatus>not-opted-in</optInStatus></item>\
+             </regionInfo>";
+        (call.operation == "DescribeRegions").then(|| crate::cloud::ec2("DescribeRegions", regions))
+    });
+    for (cloud, options, expected) in [
+        (closed, &ORGANIZATION[..], "error: --organization: no active account is selected\n"),
+        (disabled, &[], "the Region us-east-1 is not enabled in the account\n"),
+    ] {
+        let report = scratch("older-report.html", b"older");
+        let command = cloud.imdsv2(&["scan", "--region", "us-east-1", "--format", "html", "--output"]);
+        let assert = command.arg(&report).args(options).assert().code(2);
+        assert!(stderr(&assert).ends_with(expected), "{}", stderr(&assert));
+        assert_eq!(std::fs::read_to_string(&report).unwrap(), "older");
+        let command = cloud.imdsv2(&["scan", "--region", "us-east-1", "--format", "html"]);
+        assert_eq!(stdout(&command.args(options).assert().code(2)), "");
+    }
+}
+
+#[test]
+fn a_role_that_cannot_be_assumed_is_reported_although_another_one_is_used() {
+    let cloud = Cloud::new(|call| {
+        let denied =
+            "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
+        let is_denied = call.operation == "AssumeRole" && call.body.contains("role%2Ffirst");
+        is_denied.then(|| ResponseTemplate::new(403).set_body_string(denied))
+    });
+    let roles = ["first", "second"].map(|name| format!("arn:aws:iam::{DEV}:role/{name}"));
+    let scan = ["scan", "--region", "us-east-1", "--role-arn", &roles[0], "--role-arn", &roles[1]];
+    let assert = cloud.imdsv2(&scan).assert().code(2);
+    assert!(stderr(&assert).contains(&format!("cannot assume {}", roles[0])), "{}", stderr(&assert));
+    assert_eq!(cloud.called("DescribeInstances").len(), 1);
 }
 
 #[test]

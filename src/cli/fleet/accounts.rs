@@ -1,6 +1,6 @@
 //! Accounts that are entered, and their Regions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -43,19 +43,18 @@ pub(crate) struct AccountRegion {
     pub(crate) location: Location,
     pub(crate) resources: ResourceClients,
     pub(crate) clock: Clock,
+    /// The name of the account in its organization, if it is known.
+    name: Option<String>,
     sdk: SdkConfig,
 }
 
 impl AccountRegion {
-    fn new(account_id: &str, region: &str, sdk: &SdkConfig, clock: &Clock) -> Self {
-        let sdk = sdk.to_builder().region(Region::new(region.to_owned())).build();
-        let location = Location { account_id: account_id.to_owned(), region: region.to_owned() };
-        Self { location, resources: ResourceClients::new(&sdk), clock: clock.clone(), sdk }
-    }
-
-    /// Returns the name of the account, if the credentials may read it
+    /// Returns the name of the account, if it is known or the credentials may read it
     /// (<https://docs.aws.amazon.com/accounts/latest/reference/API_GetAccountInformation.html>).
     pub(crate) async fn account_name(&self) -> Option<String> {
+        if self.name.is_some() {
+            return self.name.clone();
+        }
         let response = clients::account(&self.sdk).get_account_information().send().await;
         response.map_err(|error| ApiError::new("GetAccountInformation", &error)).ok()?.account_name
     }
@@ -112,7 +111,7 @@ pub(crate) struct Account {
 enum Credentials {
     /// Those of the environment or of a profile; what errors call the account.
     Own(String),
-    /// A role in the account. The others are used, in order, if it cannot be assumed.
+    /// A role in the account. The others are used, in order, if it cannot be entered with that one.
     Role(RoleArn, Vec<RoleArn>),
 }
 
@@ -133,7 +132,14 @@ pub(crate) struct EnteredAccount {
 impl EnteredAccount {
     /// Returns a Region of the account, with new clients.
     pub(crate) fn region(&self, name: &str) -> AccountRegion {
-        AccountRegion::new(&self.account_id, name, &self.sdk, &self.clock)
+        let sdk = self.sdk.to_builder().region(Region::new(name.to_owned())).build();
+        AccountRegion {
+            location: Location { account_id: self.account_id.clone(), region: name.to_owned() },
+            resources: ResourceClients::new(&sdk),
+            clock: self.clock.clone(),
+            name: self.name.clone(),
+            sdk,
+        }
     }
 
     /// Returns the place of each Region.
@@ -196,6 +202,15 @@ impl Fleet {
 }
 
 impl Account {
+    /// Returns whether this may be one of these accounts. Which one the credentials of the environment belong to is
+    /// known when it is entered.
+    pub(super) fn may_be_in(&self, account_ids: &BTreeSet<String>) -> bool {
+        match &self.credentials {
+            Credentials::Own(_) => true,
+            Credentials::Role(role, _) => account_ids.contains(role.account_id()),
+        }
+    }
+
     /// Returns the account of the credentials in the environment, or of a profile.
     pub(super) fn own(own: &SdkConfig, profile: Option<&str>) -> Self {
         let name = profile.map_or_else(|| OWN_ACCOUNT.to_owned(), |profile| format!("profile \"{profile}\""));
@@ -276,7 +291,8 @@ impl Entrance {
                 while let Some(role) = roles.next() {
                     let assumed = assume_role(&own, &role, SESSION_NAME).await;
                     match self.with_credentials(assumed, role.account_id().to_owned()).await? {
-                        Ok(entered) => {
+                        Ok(mut entered) => {
+                            entered.problems.extend(reasons);
                             roles.for_each(|unused| self.note_unused(&entered.account_id, &unused));
                             return Ok(Ok(EnteredAccount { name: account_name, ..entered }));
                         }

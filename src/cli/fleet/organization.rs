@@ -1,6 +1,6 @@
 //! The accounts of an organization, by AWS Organizations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{bail, ensure};
 use aws_config::SdkConfig;
@@ -85,13 +85,16 @@ impl OrganizationOptions {
             ),
             Err(error) => bail!("--organization: {error}"),
         };
-        for excluded in &self.excluded {
+        for excluded in self.excluded.iter().collect::<BTreeSet<_>>() {
             ensure!(
                 accounts.remove(excluded).is_some(),
                 "--exclude-account {excluded}: the account is not among the selected ones of the organization"
             );
         }
-        Ok(accounts.into_values().filter(is_active).filter_map(|account| selected(account, role)).collect())
+        let active = accounts.into_values().filter(is_active);
+        let active: Vec<_> = active.filter_map(|account| selected(account, role)).collect();
+        ensure!(!active.is_empty(), "--organization: no active account is selected");
+        Ok(active)
     }
 }
 

@@ -112,12 +112,13 @@ impl Selection {
         self.accounts(command).await?.enter_all(&self.environment.screen).await
     }
 
-    /// Enters the accounts in `regions`, or in those of them that `--region` names.
+    /// Enters those of the accounts that are among `accounts`, in `regions`, or in those of them that `--region` names.
     ///
     /// # Errors
     /// As for [`Self::fleet`].
     pub(crate) async fn fleet_in(
         &self,
+        accounts: &BTreeSet<String>,
         regions: BTreeSet<String>,
         command: &'static str,
     ) -> anyhow::Result<Fleet> {
@@ -125,7 +126,9 @@ impl Selection {
         if regions.is_empty() {
             return Ok(Fleet::default());
         }
-        self.accounts_in(&regions, false, command).await?.enter_all(&self.environment.screen).await
+        let mut selected = self.accounts_in(&regions, false, command).await?;
+        selected.accounts.retain(|account| account.may_be_in(accounts));
+        selected.enter_all(&self.environment.screen).await
     }
 
     /// Returns whether the selection includes a Region.

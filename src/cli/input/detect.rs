@@ -78,10 +78,10 @@ impl RecordKind {
 }
 
 /// Returns whether an element of `Records` is a record of CloudTrail, which usually begins with the first of these keys.
+/// Event notifications of S3 have both, too.
 fn is_cloudtrail(json: &str) -> bool {
-    ["\"eventVersion\"", "\"userIdentity\""]
-        .iter()
-        .any(|key| memmem::find(json.as_bytes(), key.as_bytes()).is_some())
+    let has = |text: &str| memmem::find(json.as_bytes(), text.as_bytes()).is_some();
+    (has("\"eventVersion\"") || has("\"userIdentity\"")) && !has("\"eventSource\":\"aws:s3\"")
 }
 
 /// A list inside a document, whose elements are all of one kind.

@@ -77,7 +77,7 @@ def test_only_findings_of_the_scan_are_changed(cloud, journal, tmp_path):
     arguments = ("--from", str(scan), "--usage-days", "0", "--format", "json")
     run = cloud.remediate(journal, *arguments)
     assert run.returncode == 2, "the instance of the other account needs the role there"
-    assert f"no credentials for account {OTHER}: pass --role-arn" in run.stderr
+    assert f"no credentials for account {OTHER}: select it, or pass a role in it" in run.stderr
     assert {each["instanceId"] for each in json.loads(run.stdout)["changes"]} == {*here, there[0]}
 
     run = cloud.remediate(tmp_path / "2", *arguments, *roles)

@@ -345,4 +345,4 @@ def test_restore_without_credentials_for_the_account_is_reported(cloud, journal)
     assert cloud.remediate(journal, *HERE, "--usage-days", "0", "--role-arn", OTHER_ROLE).returncode == 0
     run = cloud.restore(journal)
     assert run.returncode == 2
-    assert f"{each}: no credentials for account {OTHER}: pass --role-arn" in run.stderr
+    assert f"{each}: no credentials for account {OTHER}: select it, or pass a role in it" in run.stderr

@@ -73,14 +73,14 @@ pub(super) async fn plan(args: &Args, filter: Filter, clock: &Clock) -> anyhow::
         None => InstanceSelection::ids(&args.instance_ids),
     };
     let fleet = match selection.regions() {
-        Some(regions) => args.selection.fleet_in(regions, "remediate").await?,
+        Some(regions) => args.selection.fleet_in(&selection.accounts(), regions, "remediate").await?,
         None => args.selection.fleet("remediate").await?,
     };
     let mut plan = Plan { failures: fleet.unreachable, ..Plan::default() };
     let entered: BTreeSet<_> =
         fleet.regions.iter().map(|region| region.location.account_id.clone()).collect();
-    let missing = selection.accounts().into_iter().filter(|account_id| !entered.contains(*account_id));
-    plan.failures.extend(missing.map(no_credentials));
+    let accounts = selection.accounts();
+    plan.failures.extend(accounts.difference(&entered).map(|account_id| no_credentials(account_id)));
 
     let planner = Arc::new(Planner {
         selection,
@@ -130,9 +130,9 @@ async fn account_names(regions: &[AccountRegion]) -> BTreeMap<String, Option<Str
     names
 }
 
-/// Describes an account that no credentials were passed for.
+/// Describes an account that was not entered.
 pub(crate) fn no_credentials(account_id: &str) -> String {
-    format!("no credentials for account {account_id}: pass --role-arn")
+    format!("no credentials for account {account_id}: select it, or pass a role in it as --role-arn")
 }
 
 impl Plan {

@@ -51,10 +51,10 @@ impl InstanceSelection {
     }
 
     /// Returns the accounts of the instances, if they are known.
-    pub(super) fn accounts(&self) -> BTreeSet<&str> {
+    pub(super) fn accounts(&self) -> BTreeSet<String> {
         match self {
             Self::All | Self::Ids(_) => BTreeSet::new(),
-            Self::Found(found) => found.iter().map(|key| key.location.account_id.as_str()).collect(),
+            Self::Found(found) => found.iter().map(|key| key.location.account_id.clone()).collect(),
         }
     }
 

@@ -99,7 +99,8 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     }
     let shutdown = Shutdown::listen(&args.selection.environment.screen);
     let regions = restorations.keys().map(|key| key.location.region.clone()).collect();
-    let fleet = args.selection.fleet_in(regions, "restore").await?;
+    let accounts = restorations.keys().map(|key| key.location.account_id.clone()).collect();
+    let fleet = args.selection.fleet_in(&accounts, regions, "restore").await?;
     for failure in &fleet.unreachable {
         messages::error(failure);
     }

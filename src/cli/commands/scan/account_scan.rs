@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use super::region_scan::{Message, RegionScan};
 use crate::cli::fleet::accounts::{Account, EnteredAccount, Entrance};
 
-/// The number of calls in flight for each account that is in memory. An account has some 17 Regions.
-const CALLS_PER_ACCOUNT: usize = 4;
+/// The number of Regions that are scanned for each account that is in memory. An account has some 17 Regions.
+const REGIONS_PER_ACCOUNT: usize = 4;
 
 /// How every account is scanned.
 pub(super) struct AccountScan {
@@ -21,9 +21,9 @@ pub(super) struct AccountScan {
 }
 
 impl AccountScan {
-    /// Returns a scan with at most `concurrency` calls in flight, as `regions` has.
+    /// Returns a scan of at most `concurrency` Regions at a time, as `regions` has slots.
     pub(super) fn new(entrance: Arc<Entrance>, regions: Arc<RegionScan>, concurrency: usize) -> Self {
-        let slots = Semaphore::new(concurrency.div_ceil(CALLS_PER_ACCOUNT));
+        let slots = Semaphore::new(concurrency.div_ceil(REGIONS_PER_ACCOUNT));
         Self { entrance, regions, slots }
     }
 
@@ -39,7 +39,7 @@ impl AccountScan {
     }
 
     async fn enter(&self, account: Account) -> anyhow::Result<Result<EnteredAccount, Vec<String>>> {
-        let _call = self.regions.slots.acquire().await;
+        let _slot = self.regions.slots.acquire().await;
         if self.regions.shutdown.is_requested() {
             return Ok(Err(vec![format!("{account}: not scanned: interrupted")]));
         }

@@ -99,7 +99,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
 
-    /// The number of calls in flight, 1 to 1024. EC2 throttles each account and Region by itself
+    /// The number of Regions that are scanned concurrently, over all accounts, 1 to 1024
     #[arg(help_heading = "Accounts and Regions")]
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
@@ -159,9 +159,8 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         with_callers: callers.is_some(),
         with_account_names: args.selection.is_organization(),
     };
-    let mut output = output::open(&args.output, basis)?;
     let scan = Arc::new(RegionScan {
-        policy,
+        policy: policy.clone(),
         filter,
         today: OffsetDateTime::now_utc().date(),
         usage_days: args.usage_days,
@@ -172,7 +171,8 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     });
     let (sender, mut receiver) = channel(QUEUE);
     let mut results = Results {
-        output: output.as_mut(),
+        target: Target { options: &args.output, basis },
+        output: None,
         comparison,
         callers,
         summary: Summary::default(),
@@ -182,7 +182,6 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         unreachable: Vec::new(),
         owners: BTreeMap::new(),
         account_names: BTreeMap::new(),
-        has_entered: false,
         complete: BTreeSet::new(),
     };
     let progress = screen.over_regions(0);
@@ -198,8 +197,8 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         task.context("the scan of an account panicked")?;
     }
     drop(progress);
-    if !results.has_entered && !results.unreachable.is_empty() {
-        // There is nothing to report, so an older report is kept.
+    if results.output.is_none() {
+        // Nothing was scanned, so an older report is kept.
         results.unreachable.sort();
         results.unreachable.iter().for_each(|failure| messages::error(failure));
         return Ok(Completion::of(results.unreachable.len(), 0));
@@ -210,8 +209,18 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
 /// Writes what was held back, and prints failures, the summary of IMDSv1 calls, and the next command.
 fn conclude(args: &Args, mut results: Results<'_>) -> anyhow::Result<Completion> {
     results.charge_terminated();
-    let Results { output, comparison, summary, usage, terminated, failures, unreachable, complete, .. } =
-        results;
+    let Results {
+        target,
+        output,
+        comparison,
+        summary,
+        usage,
+        terminated,
+        failures,
+        unreachable,
+        complete,
+        ..
+    } = results;
     let mut failures = failures::lines(&failures, "scan");
     failures.extend(unreachable);
     failures.sort();
@@ -224,6 +233,7 @@ fn conclude(args: &Args, mut results: Results<'_>) -> anyhow::Result<Completion>
     let terminated = args.terminated_days().map(|_| terminated.as_slice());
     let conclusion =
         Conclusion { summary, failures: &failures, comparison: comparison.as_ref(), terminated, left_out: 0 };
+    let mut output = output.map_or_else(|| target.open(), Ok)?;
     output.finish(&conclusion).context("cannot write the output")?;
     for failure in &failures {
         messages::error(failure);
@@ -262,9 +272,23 @@ fn if_enforced(summary: &Summary) -> String {
     }
 }
 
+/// Where the output goes, and what it is based on.
+struct Target<'a> {
+    options: &'a OutputOptions,
+    basis: Basis<'a>,
+}
+
+impl Target<'_> {
+    fn open(&self) -> anyhow::Result<Box<dyn Output>> {
+        output::open(self.options, self.basis)
+    }
+}
+
 /// What the scans of Regions return.
 struct Results<'a> {
-    output: &'a mut dyn Output,
+    target: Target<'a>,
+    /// The output, once there is a Region to scan.
+    output: Option<Box<dyn Output>>,
     comparison: Option<Comparison>,
     callers: Option<KnownCallers>,
     summary: Summary,
@@ -275,8 +299,6 @@ struct Results<'a> {
     unreachable: Vec<String>,
     /// The names of accounts, by id.
     account_names: BTreeMap<String, String>,
-    /// Whether any account was entered.
-    has_entered: bool,
     /// The places of which nothing is missing.
     complete: BTreeSet<Location>,
     /// What owns the Auto Scaling groups of a service, such as the node group of EKS, by the name of the group.
@@ -314,7 +336,9 @@ impl Results<'_> {
         while let Some(message) = receiver.recv().await {
             match message {
                 Message::Entered(places, name) => {
-                    self.has_entered = true;
+                    if self.output.is_none() && !places.is_empty() {
+                        self.output = Some(self.target.open()?);
+                    }
                     let account_id = places.first().map(|place| place.account_id.clone());
                     self.account_names.extend(account_id.zip(name));
                     progress.add_steps(places.len());
@@ -333,7 +357,9 @@ impl Results<'_> {
                     let account_id = scanned.finding.account_id.as_deref();
                     scanned.finding.account_name =
                         account_id.and_then(|id| self.account_names.get(id)).cloned();
-                    self.output.finding(&scanned.finding).context("cannot write the output")?;
+                    if let Some(output) = &mut self.output {
+                        output.finding(&scanned.finding).context("cannot write the output")?;
+                    }
                 }
                 Message::Terminated(callers) => self.terminated.extend(callers),
                 Message::Failed(failure, listing) => {

@@ -77,7 +77,7 @@ pub(super) struct RegionScan {
     /// How long ago calls of terminated instances count, in days, if they are asked for.
     pub(super) terminated_days: Option<u16>,
     pub(super) question: Question,
-    /// The calls that may be in flight. A Region makes one at a time.
+    /// The Regions that may be scanned, and the accounts that may be entered. Most of the time, each makes one call.
     pub(super) slots: Semaphore,
     pub(super) shutdown: Shutdown,
 }
