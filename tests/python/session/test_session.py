@@ -97,7 +97,9 @@ def play(session):
     terminal.wait_for("Watching for 1m 15s")
     canary = session.requiring() - before
     assert len(canary) == 2
-    session.keep("3-soak", command, terminal.wait_for("Canary: waiting for data"))
+    terminal.wait_for("Canary: waiting for data")
+    # Each line is drawn again by itself.
+    session.keep("3-soak", command, terminal.wait_for("2 of 4 instances"))
     session.report_to_cloudwatch(canary)
     assert session.conclude("4-widen", command, terminal) == 1
     assert len(session.requiring() - before) == 4

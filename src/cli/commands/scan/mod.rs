@@ -152,7 +152,6 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let screen = &args.selection.environment.screen;
     let shutdown = Shutdown::listen(screen);
     let Accounts { accounts, entrance } = args.selection.accounts("scan").await?;
-    shutdown.begin_work();
     let basis = Basis {
         policy: &policy,
         usage_days: args.usage_days,
@@ -167,7 +166,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         terminated_days: args.terminated_days(),
         question: if args.if_enforced { Question::IfEnforced } else { Question::Compliance },
         slots: Semaphore::new(args.concurrency.into()),
-        shutdown,
+        shutdown: shutdown.clone(),
     });
     let (sender, mut receiver) = channel(QUEUE);
     let mut results = Results {
@@ -184,7 +183,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         account_names: BTreeMap::new(),
         complete: BTreeSet::new(),
     };
-    let progress = screen.over_regions(0);
+    let status = screen.status("Finding the Regions of the account");
     let scan = Arc::new(AccountScan::new(entrance, scan, args.concurrency.into()));
     let mut tasks = JoinSet::new();
     for account in accounts {
@@ -192,11 +191,16 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         tasks.spawn(async move { scan.run(account, &sender).await });
     }
     drop(sender);
-    results.receive(&mut receiver, &progress).await?;
+    let first = results.enter(&mut receiver).await?;
+    drop(status);
+    if first > 0 {
+        shutdown.begin_work();
+        let progress = screen.over_regions(first);
+        results.receive(&mut receiver, &progress).await?;
+    }
     while let Some(task) = tasks.join_next().await {
         task.context("the scan of an account panicked")?;
     }
-    drop(progress);
     if results.output.is_none() {
         // Nothing was scanned, so an older report is kept.
         results.unreachable.sort();
@@ -328,6 +332,38 @@ impl Results<'_> {
         }
     }
 
+    /// Waits until there is a Region to scan, and opens the output. Returns the number of Regions that are known then.
+    ///
+    /// # Errors
+    /// Returns an error if the output cannot be opened, or if the selection is invalid.
+    async fn enter(&mut self, receiver: &mut Receiver<Message>) -> anyhow::Result<usize> {
+        while let Some(message) = receiver.recv().await {
+            match message {
+                Message::Entered(places, name) if !places.is_empty() => {
+                    self.output = Some(self.target.open()?);
+                    let first = places.len();
+                    self.add_places(places, name);
+                    return Ok(first);
+                }
+                Message::Unreachable(reasons) => self.unreachable.extend(reasons),
+                Message::Invalid(error) => return Err(error),
+                // The others come from Regions.
+                Message::Entered(..)
+                | Message::Scanned(_)
+                | Message::Terminated(_)
+                | Message::Failed(..)
+                | Message::Done => {}
+            }
+        }
+        Ok(0)
+    }
+
+    fn add_places(&mut self, places: Vec<Location>, name: Option<String>) {
+        let account_id = places.first().map(|place| place.account_id.clone());
+        self.account_names.extend(account_id.zip(name));
+        self.complete.extend(places);
+    }
+
     /// Writes the findings of all Regions, until the last one is complete.
     ///
     /// # Errors
@@ -336,13 +372,8 @@ impl Results<'_> {
         while let Some(message) = receiver.recv().await {
             match message {
                 Message::Entered(places, name) => {
-                    if self.output.is_none() && !places.is_empty() {
-                        self.output = Some(self.target.open()?);
-                    }
-                    let account_id = places.first().map(|place| place.account_id.clone());
-                    self.account_names.extend(account_id.zip(name));
                     progress.add_steps(places.len());
-                    self.complete.extend(places);
+                    self.add_places(places, name);
                 }
                 Message::Unreachable(reasons) => self.unreachable.extend(reasons),
                 Message::Invalid(error) => return Err(error),
