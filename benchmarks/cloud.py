@@ -10,6 +10,7 @@ from collections import Counter
 from urllib.parse import parse_qs
 
 from fleet_responses import ACCOUNT, RULE, compliance, instance_page, result_pages
+from loopback import serve
 
 INVOKING_EVENT = {
     "awsAccountId": ACCOUNT,
@@ -62,17 +63,7 @@ class Cloud:
 
     def serve(self) -> str:
         """Starts serving in a thread and returns the address."""
-        ready, address = threading.Event(), []
-
-        async def run():
-            server = await asyncio.start_server(self.connection, "127.0.0.1", 0, limit=1 << 20)
-            address.append(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
-            ready.set()
-            await server.serve_forever()
-
-        threading.Thread(target=lambda: asyncio.run(run()), daemon=True).start()
-        ready.wait()
-        return address[0]
+        return serve(lambda: asyncio.start_server(self.connection, "127.0.0.1", 0, limit=1 << 20))
 
     async def connection(self, reader, writer):
         self.connections.add(asyncio.current_task())

@@ -10,11 +10,11 @@ import asyncio
 import json
 import os
 import sys
-import threading
 from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
+from loopback import serve
 from processes import measure
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,19 +107,9 @@ RESPONSES = {
 }
 
 
-def serve():
-    """Starts serving in a thread and returns the address."""
-    ready, address = threading.Event(), []
-
-    async def run():
-        server = await asyncio.get_running_loop().create_server(Organization, "127.0.0.1", 0, backlog=1024)
-        address.append(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        ready.set()
-        await server.serve_forever()
-
-    threading.Thread(target=lambda: asyncio.run(run()), daemon=True).start()
-    ready.wait()
-    return address[0]
+def start():
+    """Creates the server."""
+    return asyncio.get_running_loop().create_server(Organization, "127.0.0.1", 0, backlog=1024)
 
 
 def main() -> None:
@@ -131,7 +121,7 @@ def main() -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ |= {
-        "AWS_ENDPOINT_URL": serve(),
+        "AWS_ENDPOINT_URL": f"http://{serve(start)}",
         "AWS_ACCESS_KEY_ID": "AKIA",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_CONFIG_FILE": os.devnull,
