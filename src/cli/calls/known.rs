@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
+use super::role_name;
 use crate::cli::input::text;
 use crate::rule::software::Software;
 
@@ -137,9 +138,7 @@ impl fmt::Display for InstanceCallers {
 
 impl fmt::Display for InstanceCaller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let arn = self.role_arn.as_deref();
-        let role = arn.map(|arn| arn.rsplit_once('/').map_or(arn, |(_, name)| name));
-        match (&self.software, role) {
+        match (&self.software, self.role_arn.as_deref().map(role_name)) {
             (Some(software), Some(role)) => write!(f, "{software} (role {role})"),
             (Some(software), None) => f.write_str(software),
             (None, Some(role)) => write!(f, "role {role}"),

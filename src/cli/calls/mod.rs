@@ -11,3 +11,8 @@ pub(crate) mod groups;
 pub(crate) mod known;
 pub(crate) mod records;
 pub(crate) mod sql;
+
+/// Returns the name of a role: the end of its ARN.
+pub(crate) fn role_name(arn: &str) -> &str {
+    arn.rsplit_once('/').map_or(arn, |(_, name)| name)
+}

@@ -109,8 +109,8 @@ pub(crate) struct Account {
 /// The credentials to enter an account with.
 #[derive(Clone, Debug)]
 enum Credentials {
-    /// Those of the environment or of a profile; what errors call the account.
-    Own(String),
+    /// Those of the environment or of a profile; what errors call the account, and its id, if it is known.
+    Own(String, Option<String>),
     /// A role in the account. The others are used, in order, if it cannot be entered with that one.
     Role(RoleArn, Vec<RoleArn>),
 }
@@ -206,15 +206,14 @@ impl Account {
     /// known when it is entered.
     pub(super) fn may_be_in(&self, account_ids: &BTreeSet<String>) -> bool {
         match &self.credentials {
-            Credentials::Own(_) => true,
+            Credentials::Own(..) => true,
             Credentials::Role(role, _) => account_ids.contains(role.account_id()),
         }
     }
 
     /// Returns the account of the credentials in the environment, or of a profile.
     pub(super) fn own(own: &SdkConfig, profile: Option<&str>) -> Self {
-        let name = profile.map_or_else(|| OWN_ACCOUNT.to_owned(), |profile| format!("profile \"{profile}\""));
-        Self { name: None, own: own.clone(), credentials: Credentials::Own(name) }
+        Self { name: None, own: own.clone(), credentials: Credentials::Own(own_name(profile), None) }
     }
 
     /// Returns accounts of an organization. That of the credentials is entered with these.
@@ -228,11 +227,12 @@ impl Account {
     ) -> anyhow::Result<Vec<Self>> {
         let own_id = account_of(own).await.map_err(|error| anyhow!("{OWN_ACCOUNT}: {error}"))?;
         let account = |OrganizationAccount { id, name, role }| {
-            if id == own_id {
-                Self { name, ..Self::own(own, profile) }
+            let credentials = if id == own_id {
+                Credentials::Own(own_name(profile), Some(id))
             } else {
-                Self { name, own: own.clone(), credentials: Credentials::Role(role, Vec::new()) }
-            }
+                Credentials::Role(role, Vec::new())
+            };
+            Self { name, own: own.clone(), credentials }
         };
         Ok(accounts.into_iter().map(account).collect())
     }
@@ -255,11 +255,16 @@ impl Account {
     }
 }
 
+/// Returns what errors call the account of the credentials in the environment, or of a profile.
+fn own_name(profile: Option<&str>) -> String {
+    profile.map_or_else(|| OWN_ACCOUNT.to_owned(), |profile| format!("profile \"{profile}\""))
+}
+
 /// The role, or what errors call the account of the credentials in the environment.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.credentials {
-            Credentials::Own(name) => f.write_str(name),
+            Credentials::Own(name, _) => f.write_str(name),
             Credentials::Role(role, _) => role.fmt(f),
         }
     }
@@ -276,13 +281,15 @@ impl Entrance {
     ) -> anyhow::Result<Result<EnteredAccount, Vec<String>>> {
         let Account { name: account_name, own, credentials } = account;
         match credentials {
-            Credentials::Own(name) => {
-                let account_id = match account_of(&own).await {
-                    Ok(account_id) => account_id,
-                    Err(error) => return Ok(Err(vec![self.cannot_enter(&name, None, &error)])),
+            Credentials::Own(name, known) => {
+                let account_id = match known {
+                    Some(account_id) => Ok(account_id),
+                    None => account_of(&own).await,
                 };
-                let entered = self.with_credentials(own, account_id).await?;
-                let entered = entered.map(|entered| EnteredAccount { name: account_name, ..entered });
+                let entered = match account_id {
+                    Ok(account_id) => self.with_credentials(own, account_id, account_name, true).await?,
+                    Err(error) => Err(error),
+                };
                 Ok(entered.map_err(|error| vec![self.cannot_enter(&name, None, &error)]))
             }
             Credentials::Role(first, others) => {
@@ -290,11 +297,12 @@ impl Entrance {
                 let mut roles = std::iter::once(first).chain(others);
                 while let Some(role) = roles.next() {
                     let assumed = assume_role(&own, &role, SESSION_NAME).await;
-                    match self.with_credentials(assumed, role.account_id().to_owned()).await? {
+                    let (account_id, name) = (role.account_id().to_owned(), account_name.clone());
+                    match self.with_credentials(assumed, account_id, name, false).await? {
                         Ok(mut entered) => {
                             entered.problems.extend(reasons);
                             roles.for_each(|unused| self.note_unused(&entered.account_id, &unused));
-                            return Ok(Ok(EnteredAccount { name: account_name, ..entered }));
+                            return Ok(Ok(entered));
                         }
                         Err(error) => reasons.push(self.cannot_enter(&role.to_string(), Some(&role), &error)),
                     }
@@ -309,15 +317,18 @@ impl Entrance {
         self.environment.screen.note(&note);
     }
 
+    /// Finds the Regions of an account. `is_valid` is whether the credentials are known to be valid.
     async fn with_credentials(
         &self,
         sdk: SdkConfig,
         account_id: String,
+        name: Option<String>,
+        is_valid: bool,
     ) -> anyhow::Result<Result<EnteredAccount, ApiError>> {
-        Ok(self.wanted.of(&sdk).await?.map(|(regions, problems)| EnteredAccount {
+        Ok(self.wanted.of(&sdk, is_valid).await?.map(|(regions, problems)| EnteredAccount {
             problems: problems.iter().map(|problem| format!("account {account_id}: {problem}")).collect(),
             account_id,
-            name: None,
+            name,
             regions,
             sdk,
             clock: self.environment.clock.clone(),
@@ -347,10 +358,14 @@ impl WantedRegions {
     ///
     /// # Errors
     /// Returns an error if the account has no Region of a name.
-    async fn of(&self, sdk: &SdkConfig) -> anyhow::Result<Result<(Vec<String>, Vec<String>), ApiError>> {
+    async fn of(
+        &self,
+        sdk: &SdkConfig,
+        is_valid: bool,
+    ) -> anyhow::Result<Result<(Vec<String>, Vec<String>), ApiError>> {
         if !self.names.is_empty() && !self.is_checked {
-            // Whether the credentials are valid is still to be checked.
-            return Ok(account_of(sdk).await.map(|_| (self.names.clone(), Vec::new())));
+            let checked = if is_valid { Ok(()) } else { account_of(sdk).await.map(|_| ()) };
+            return Ok(checked.map(|()| (self.names.clone(), Vec::new())));
         }
         let known = match AccountRegions::of(sdk).await {
             Ok(known) if self.names.is_empty() => return Ok(Ok((known.into_enabled(), Vec::new()))),

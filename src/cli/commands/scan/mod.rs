@@ -170,8 +170,6 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     });
     let (sender, mut receiver) = channel(QUEUE);
     let mut results = Results {
-        target: Target { options: &args.output, basis },
-        output: None,
         comparison,
         callers,
         summary: Summary::default(),
@@ -193,38 +191,33 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     drop(sender);
     let first = results.enter(&mut receiver).await?;
     drop(status);
-    if first > 0 {
-        shutdown.begin_work();
-        let progress = screen.over_regions(first);
-        results.receive(&mut receiver, &progress).await?;
-    }
-    while let Some(task) = tasks.join_next().await {
-        task.context("the scan of an account panicked")?;
-    }
-    if results.output.is_none() {
+    if first == 0 {
+        join(tasks).await?;
         // Nothing was scanned, so an older report is kept.
         results.unreachable.sort();
         results.unreachable.iter().for_each(|failure| messages::error(failure));
         return Ok(Completion::of(results.unreachable.len(), 0));
     }
-    conclude(args, results)
+    let mut output = output::open(&args.output, basis)?;
+    shutdown.begin_work();
+    let progress = screen.over_regions(first);
+    results.receive(&mut receiver, &progress, output.as_mut()).await?;
+    join(tasks).await?;
+    drop(progress);
+    conclude(args, results, output.as_mut())
+}
+
+async fn join(mut tasks: JoinSet<()>) -> anyhow::Result<()> {
+    while let Some(task) = tasks.join_next().await {
+        task.context("the scan of an account panicked")?;
+    }
+    Ok(())
 }
 
 /// Writes what was held back, and prints failures, the summary of IMDSv1 calls, and the next command.
-fn conclude(args: &Args, mut results: Results<'_>) -> anyhow::Result<Completion> {
+fn conclude(args: &Args, mut results: Results, output: &mut dyn Output) -> anyhow::Result<Completion> {
     results.charge_terminated();
-    let Results {
-        target,
-        output,
-        comparison,
-        summary,
-        usage,
-        terminated,
-        failures,
-        unreachable,
-        complete,
-        ..
-    } = results;
+    let Results { comparison, summary, usage, terminated, failures, unreachable, complete, .. } = results;
     let mut failures = failures::lines(&failures, "scan");
     failures.extend(unreachable);
     failures.sort();
@@ -237,7 +230,6 @@ fn conclude(args: &Args, mut results: Results<'_>) -> anyhow::Result<Completion>
     let terminated = args.terminated_days().map(|_| terminated.as_slice());
     let conclusion =
         Conclusion { summary, failures: &failures, comparison: comparison.as_ref(), terminated, left_out: 0 };
-    let mut output = output.map_or_else(|| target.open(), Ok)?;
     output.finish(&conclusion).context("cannot write the output")?;
     for failure in &failures {
         messages::error(failure);
@@ -276,23 +268,8 @@ fn if_enforced(summary: &Summary) -> String {
     }
 }
 
-/// Where the output goes, and what it is based on.
-struct Target<'a> {
-    options: &'a OutputOptions,
-    basis: Basis<'a>,
-}
-
-impl Target<'_> {
-    fn open(&self) -> anyhow::Result<Box<dyn Output>> {
-        output::open(self.options, self.basis)
-    }
-}
-
 /// What the scans of Regions return.
-struct Results<'a> {
-    target: Target<'a>,
-    /// The output, once there is a Region to scan.
-    output: Option<Box<dyn Output>>,
+struct Results {
     comparison: Option<Comparison>,
     callers: Option<KnownCallers>,
     summary: Summary,
@@ -309,7 +286,7 @@ struct Results<'a> {
     owners: BTreeMap<(Location, String), LaunchedBy<'static>>,
 }
 
-impl Results<'_> {
+impl Results {
     /// Remembers what an Auto Scaling group belongs to. Its terminated instances belong to the same.
     fn remember_owner(&mut self, finding: &Finding<'static>) {
         if finding.resource_type == ResourceType::AutoScalingGroup.name()
@@ -332,15 +309,14 @@ impl Results<'_> {
         }
     }
 
-    /// Waits until there is a Region to scan, and opens the output. Returns the number of Regions that are known then.
+    /// Waits until there is a Region to scan. Returns the number of Regions that are known then.
     ///
     /// # Errors
-    /// Returns an error if the output cannot be opened, or if the selection is invalid.
+    /// Returns an error if the selection is invalid.
     async fn enter(&mut self, receiver: &mut Receiver<Message>) -> anyhow::Result<usize> {
         while let Some(message) = receiver.recv().await {
             match message {
                 Message::Entered(places, name) if !places.is_empty() => {
-                    self.output = Some(self.target.open()?);
                     let first = places.len();
                     self.add_places(places, name);
                     return Ok(first);
@@ -368,7 +344,12 @@ impl Results<'_> {
     ///
     /// # Errors
     /// Returns an error if the output cannot be written, or if the selection is invalid.
-    async fn receive(&mut self, receiver: &mut Receiver<Message>, progress: &Progress) -> anyhow::Result<()> {
+    async fn receive(
+        &mut self,
+        receiver: &mut Receiver<Message>,
+        progress: &Progress,
+        output: &mut dyn Output,
+    ) -> anyhow::Result<()> {
         while let Some(message) = receiver.recv().await {
             match message {
                 Message::Entered(places, name) => {
@@ -388,9 +369,7 @@ impl Results<'_> {
                     let account_id = scanned.finding.account_id.as_deref();
                     scanned.finding.account_name =
                         account_id.and_then(|id| self.account_names.get(id)).cloned();
-                    if let Some(output) = &mut self.output {
-                        output.finding(&scanned.finding).context("cannot write the output")?;
-                    }
+                    output.finding(&scanned.finding).context("cannot write the output")?;
                 }
                 Message::Terminated(callers) => self.terminated.extend(callers),
                 Message::Failed(failure, listing) => {

@@ -61,7 +61,7 @@ pub(super) fn caller_columns(rows: &[CallerRow<'_>]) -> Vec<Column> {
     let text = |text: Option<&str>| printable(text.unwrap_or_default()).into_owned();
     vec![
         column("CALLS", 0, ColumnKind::Number, &|row| row.calls.to_string()),
-        column("SOFTWARE", 0, ColumnKind::Cut, &|row| text(Some(&row.software_name()))),
+        column("SOFTWARE", 0, ColumnKind::Cut, &|row| text(Some(&row.software_name))),
         column("ROLE", 0, ColumnKind::Cut, &|row| text(Some(row.role()))),
         column("INSTANCE", 0, ColumnKind::Whole, &|row| text(row.instance_id)),
         column("ACCOUNT", 2, ColumnKind::Whole, &|row| text(row.account_id)),

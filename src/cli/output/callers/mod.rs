@@ -17,6 +17,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::destination::{Destination, Replacement};
 use crate::cli::calls::groups::{CallerCalls, CallerKey, CallersSummary, GroupBy};
+use crate::cli::calls::role_name;
 use crate::rule::software::{Advice, Software};
 
 /// What the counts cannot contain.
@@ -97,8 +98,12 @@ struct CallerRow<'a> {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<String>,
+    /// What to do about the software, if callers are grouped by it.
     #[serde(skip)]
-    software: Option<Software<'a>>,
+    software_advice: Option<Advice>,
+    /// The name of the software; empty if callers are not grouped by it.
+    #[serde(skip)]
+    software_name: String,
 }
 
 /// The calls of one version of an SDK, or of other software.
@@ -149,10 +154,10 @@ impl CallersFound {
             .collect();
         let mut totals: BTreeMap<_, u64> = BTreeMap::new();
         for row in &rows {
-            *totals.entry(row.software_name()).or_default() += row.calls;
+            *totals.entry(row.software_name.clone()).or_default() += row.calls;
         }
         rows.sort_by_cached_key(|row| {
-            let name = row.software_name();
+            let name = row.software_name.clone();
             let total = totals.get(&name).copied().unwrap_or_default();
             let places = [row.account_id, row.role_arn, row.instance_id, row.user_agent];
             (u64::MAX - total, name, u64::MAX - row.calls, places.map(|place| place.map(str::to_owned)))
@@ -197,31 +202,27 @@ impl<'a> CallerRow<'a> {
             services: calls.services.iter().map(|service| &**service).collect(),
             finding: advice.map(Advice::label),
             advice: advice.map(|advice| advice.to_string()),
-            software,
+            software_advice: advice,
+            software_name: software.map_or_else(String::new, |software| software.to_string()),
         }
-    }
-
-    fn software_name(&self) -> String {
-        self.software.map_or_else(String::new, |software| software.to_string())
     }
 
     /// Returns the name of the role: the end of its ARN.
     fn role(&self) -> &'a str {
-        let arn = self.role_arn.unwrap_or_default();
-        arn.rsplit_once('/').map_or(arn, |(_, name)| name)
+        role_name(self.role_arn.unwrap_or_default())
     }
 }
 
 /// Returns the software behind the callers. The callers with the same software follow each other.
 fn software(rows: &[CallerRow<'_>]) -> Vec<SoftwareRow> {
-    let same = |a: &CallerRow<'_>, b: &CallerRow<'_>| a.software_name() == b.software_name();
+    let same = |a: &CallerRow<'_>, b: &CallerRow<'_>| a.software_name == b.software_name;
     let summed = |rows: &[CallerRow<'_>]| {
         let first = rows.first()?;
         let instances: BTreeSet<_> =
             rows.iter().filter_map(|row| Some((row.account_id, row.instance_id?))).collect();
         Some(SoftwareRow {
-            name: first.software_name(),
-            advice: first.software?.advice(),
+            name: first.software_name.clone(),
+            advice: first.software_advice?,
             calls: rows.iter().map(|row| row.calls).sum(),
             instances: Some(instances.len()).filter(|count| *count > 0),
             last_seen: rows.iter().filter_map(|row| row.last_seen.clone()).max(),
