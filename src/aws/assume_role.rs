@@ -6,7 +6,14 @@ use std::str::FromStr;
 use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
 use aws_config::sts::AssumeRoleProvider;
-use aws_sdk_ec2::config::SharedCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::future;
+use aws_sdk_ec2::config::{ProvideCredentials, SharedCredentialsProvider};
+
+use super::{ApiError, CallsInFlight};
+
+/// The operation that returns the credentials of a role.
+pub(super) const OPERATION: &str = "AssumeRole";
 
 /// The ARN of an IAM role
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>).
@@ -52,14 +59,44 @@ pub struct InvalidRoleArn(String);
 
 /// Returns `sdk` with the credentials of `role`, which are fetched with the first call, cached, and renewed
 /// before they expire. CloudTrail shows `session_name` for every call that is made with them. The cache is not that of
-/// `sdk`, which holds the credentials of 64 roles at most, and drops some that are in use.
-pub async fn assume_role(sdk: &SdkConfig, role: &RoleArn, session_name: &str) -> SdkConfig {
+/// `sdk`, which holds the credentials of 64 roles at most, and drops some that are in use. `calls` records when the
+/// credentials are being fetched.
+pub async fn assume_role(
+    sdk: &SdkConfig,
+    role: &RoleArn,
+    session_name: &str,
+    calls: &CallsInFlight,
+) -> SdkConfig {
     let provider =
         AssumeRoleProvider::builder(&role.0).session_name(session_name).configure(sdk).build().await;
+    let credentials = RoleCredentials { provider, calls: calls.clone() };
     sdk.to_builder()
-        .credentials_provider(SharedCredentialsProvider::new(provider))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .identity_cache(IdentityCache::lazy().build())
         .build()
+}
+
+/// The credentials of a role, whose errors name the call.
+#[derive(Debug)]
+struct RoleCredentials {
+    provider: AssumeRoleProvider,
+    calls: CallsInFlight,
+}
+
+impl ProvideCredentials for RoleCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            self.calls.begin(OPERATION);
+            let credentials = self.provider.provide_credentials().await;
+            self.calls.end(OPERATION);
+            credentials.map_err(|error| {
+                CredentialsError::provider_error(ApiError::without_credentials(OPERATION, &error))
+            })
+        })
+    }
 }
 
 #[cfg(test)]

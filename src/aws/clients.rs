@@ -7,6 +7,8 @@ use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_ec2::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use aws_smithy_http_client::{Builder, tls};
 
+use super::CallsInFlight;
+
 /// The number of attempts for each call. Lambda's deadline may end them earlier.
 const MAX_ATTEMPTS: u32 = 8;
 /// The timeout of each attempt, short enough that a call that hangs leaves time for the next attempt.
@@ -42,25 +44,30 @@ pub struct ResourceClients {
 }
 
 impl ResourceClients {
-    /// Returns clients with the credentials and the Region of `sdk`.
+    /// Returns clients with the credentials and the Region of `sdk`, which record their calls in `calls`.
     #[must_use]
-    pub fn new(sdk: &SdkConfig) -> Self {
-        let ec2 = aws_sdk_ec2::config::Builder::from(sdk).retry_partition(unlimited_retries()).build();
-        let autoscaling =
-            aws_sdk_autoscaling::config::Builder::from(sdk).retry_partition(unlimited_retries()).build();
+    pub fn new(sdk: &SdkConfig, calls: &CallsInFlight) -> Self {
+        let ec2 = aws_sdk_ec2::config::Builder::from(sdk)
+            .retry_partition(unlimited_retries())
+            .interceptor(calls.clone());
+        let autoscaling = aws_sdk_autoscaling::config::Builder::from(sdk)
+            .retry_partition(unlimited_retries())
+            .interceptor(calls.clone());
         Self {
-            ec2: aws_sdk_ec2::Client::from_conf(ec2),
-            autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling),
+            ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
+            autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling.build()),
         }
     }
 }
 
-/// Returns a client of AWS Config.
+/// Returns a client of AWS Config, which records its calls in `calls`.
 #[cfg(feature = "lambda")]
 #[must_use]
-pub fn config(sdk: &SdkConfig) -> aws_sdk_config::Client {
-    let config = aws_sdk_config::config::Builder::from(sdk).retry_partition(unlimited_retries()).build();
-    aws_sdk_config::Client::from_conf(config)
+pub fn config(sdk: &SdkConfig, calls: &CallsInFlight) -> aws_sdk_config::Client {
+    let config = aws_sdk_config::config::Builder::from(sdk)
+        .retry_partition(unlimited_retries())
+        .interceptor(calls.clone());
+    aws_sdk_config::Client::from_conf(config.build())
 }
 
 /// Returns a client of Amazon CloudWatch.

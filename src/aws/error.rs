@@ -6,6 +6,8 @@ use std::fmt::{self, Debug};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 
+use super::assume_role;
+
 /// What the SDK says about an error beside its cause.
 const WRAPPERS: [&str; 7] = [
     "an error occurred while loading credentials",
@@ -52,6 +54,9 @@ impl ApiError {
         R: Debug + Send + Sync + 'static,
     {
         tracing::debug!(operation, ?error, "a call failed");
+        if let Some(for_credentials) = causes(error).find_map(|cause| cause.downcast_ref::<Self>()) {
+            return for_credentials.clone();
+        }
         if let Some(service) = error.as_service_error() {
             let code = service.code().unwrap_or("UnknownError").to_owned();
             let message = explained(&code, service.message().unwrap_or_default());
@@ -59,6 +64,18 @@ impl ApiError {
         }
         let unanswered = !causes(error).any(|cause| cause.is::<CredentialsError>());
         Self { operation, code: None, message: cause_of(error), unanswered }
+    }
+
+    /// Describes a failed call of `operation` that returns credentials for other calls. Their errors name it, and not
+    /// themselves.
+    pub(super) fn without_credentials(operation: &'static str, error: &CredentialsError) -> Self {
+        if let Some((code, message)) = response(error) {
+            let message = explained(code, message);
+            return Self { operation, code: Some(code.to_owned()), message, unanswered: false };
+        }
+        let own = causes(error).skip(1).any(|cause| cause.is::<CredentialsError>());
+        let message = error.source().filter(|_| own).map_or_else(|| innermost(error), cause_of);
+        Self { operation, code: None, message, unanswered: !own }
     }
 
     /// Describes a response that lacks what AWS documents.
@@ -89,13 +106,26 @@ impl ApiError {
     #[must_use]
     pub fn is_about_credentials(&self) -> bool {
         let is_invalid = INVALID.iter().any(|code| self.has_code(code));
-        is_invalid || self.is_without_credentials() || self.credentials_failure().is_some()
+        is_invalid
+            || self.is_without_credentials()
+            || self.is_from_assuming_a_role()
+            || self.message.starts_with(CANNOT_LOAD)
     }
 
-    /// Returns why there are no credentials, if that is why the call failed.
+    /// Returns whether the credentials of a role could not be fetched.
     #[must_use]
-    pub fn credentials_failure(&self) -> Option<&str> {
-        self.message.strip_prefix(CANNOT_LOAD)
+    pub fn is_from_assuming_a_role(&self) -> bool {
+        self.operation == assume_role::OPERATION
+    }
+
+    /// Returns why the call failed, without its operation: `Code: message`.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match &self.code {
+            Some(code) if self.message.is_empty() => code.clone(),
+            Some(code) => format!("{code}: {}", self.message),
+            None => self.message.clone(),
+        }
     }
 }
 
@@ -124,11 +154,15 @@ fn cause_of(error: &(dyn Error + 'static)) -> String {
     }
 }
 
+/// Returns the code and the message with which a service responded.
+fn response<'a>(error: &'a (dyn Error + 'static)) -> Option<(&'a str, &'a str)> {
+    let response = causes(error).find_map(|cause| cause.downcast_ref::<ErrorMetadata>())?;
+    Some((response.code()?, response.message()?))
+}
+
 /// Returns what a service responded, or else the causes of an error without those that only wrap others.
-fn innermost(error: &(dyn Error + 'static)) -> String {
-    let response = causes(error).find_map(|cause| cause.downcast_ref::<ErrorMetadata>());
-    if let Some((code, message)) = response.and_then(|response| Some((response.code()?, response.message()?)))
-    {
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
+    if let Some((code, message)) = response(error) {
         return format!("{code}: {}", explained(code, message));
     }
     let mut texts: Vec<_> = causes(error).map(ToString::to_string).collect();
@@ -147,12 +181,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operation, code, message, .. } = self;
-        match code {
-            Some(code) if message.is_empty() => write!(f, "{operation}: {code}"),
-            Some(code) => write!(f, "{operation}: {code}: {message}"),
-            None => write!(f, "{operation}: {message}"),
-        }
+        write!(f, "{}: {}", self.operation, self.reason())
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use aws_config::SdkConfig;
 use tokio::sync::Mutex;
 
-use crate::aws::RoleArn;
 use crate::aws::assume_role::assume_role;
 use crate::aws::clients::{self, ResourceClients};
+use crate::aws::{CallsInFlight, RoleArn};
 
 /// The session name that CloudTrail shows for the function's calls in a member account.
 const SESSION_NAME: &str = "imdsv2-config-rule";
@@ -19,13 +19,15 @@ pub struct AccountClients {
     pub config: aws_sdk_config::Client,
     /// EC2 and EC2 Auto Scaling.
     pub resources: ResourceClients,
+    /// The calls of these clients that AWS has not answered yet.
+    pub calls: CallsInFlight,
 }
 
 impl AccountClients {
-    /// Returns clients with the credentials and the Region of `sdk`.
+    /// Returns clients with the credentials and the Region of `sdk`, which record their calls in `calls`.
     #[must_use]
-    pub fn new(sdk: &SdkConfig) -> Self {
-        Self { config: clients::config(sdk), resources: ResourceClients::new(sdk) }
+    pub fn new(sdk: &SdkConfig, calls: CallsInFlight) -> Self {
+        Self { config: clients::config(sdk, &calls), resources: ResourceClients::new(sdk, &calls), calls }
     }
 }
 
@@ -45,7 +47,7 @@ impl Accounts {
     /// other than the function's own.
     pub async fn from_environment(member_role_name: Option<String>) -> Self {
         let sdk = clients::sdk_defaults().load().await;
-        let own = AccountClients::new(&sdk);
+        let own = AccountClients::new(&sdk, CallsInFlight::default());
         Self { sdk, own, member_role_name, members: Mutex::default() }
     }
 
@@ -75,7 +77,9 @@ impl Accounts {
             return Ok(clients.clone());
         }
         let role = RoleArn::new(function.partition, account_id, role_name);
-        let clients = AccountClients::new(&assume_role(&self.sdk, &role, SESSION_NAME).await);
+        let calls = CallsInFlight::default();
+        let sdk = assume_role(&self.sdk, &role, SESSION_NAME, &calls).await;
+        let clients = AccountClients::new(&sdk, calls);
         members.insert(account_id.to_owned(), clients.clone());
         Ok(clients)
     }

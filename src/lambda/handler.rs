@@ -45,6 +45,7 @@ pub async fn handle(
     let event = ConfigEvent::new(payload)?;
     let function = FunctionIdentity::from_arn(invocation.function_arn)?;
     let clients = accounts.clients(event.account_id()?, &function).await?;
+    clients.calls.clear();
     evaluate_event(&clients, &event, invocation).await
 }
 
@@ -81,26 +82,32 @@ async fn evaluate_event(
     let full_item;
     let resource = if oversized && resource.is_judged() {
         recorded =
-            in_time(invocation, history::item_captured_at(&clients.config, &resource, captured)).await??;
+            in_time(clients, invocation, history::item_captured_at(&clients.config, &resource, captured))
+                .await??;
         full_item = history::read(&recorded);
         full_item.resource(left_scope)?
     } else {
         resource
     };
     let mut facts = LaunchFacts::new(&clients.resources, &policy);
-    let resource = in_time(invocation, Box::pin(lookup::fill_gap(&mut facts, resource))).await??;
+    let resource = in_time(clients, invocation, Box::pin(lookup::fill_gap(&mut facts, resource))).await??;
 
     let verdict = evaluate(&resource, &policy, invocation.now.date());
     let (resource_type, resource_id) = (resource.resource_type.name(), resource.resource_id.as_ref());
     let evaluation = evaluation(resource_type, resource_id, &verdict, captured)?;
-    put_evaluations(&clients.config, vec![evaluation], result_token, invocation.until).await?;
+    put_evaluations(clients, vec![evaluation], result_token, invocation.until).await?;
     log(&resource, &verdict);
     Ok(Summary::of(verdict.compliance))
 }
 
 /// Runs `work`, unless Lambda's time limit is reached first.
-async fn in_time<T>(invocation: Invocation<'_>, work: impl Future<Output = T>) -> Result<T, InvocationError> {
-    tokio::time::timeout_at(invocation.until, work).await.map_err(|_| InvocationError::OutOfTime)
+async fn in_time<T>(
+    clients: &AccountClients,
+    invocation: Invocation<'_>,
+    work: impl Future<Output = T>,
+) -> Result<T, InvocationError> {
+    let out_of_time = |_| InvocationError::OutOfTime(clients.calls.to_string());
+    tokio::time::timeout_at(invocation.until, work).await.map_err(out_of_time)
 }
 
 fn log(resource: &Resource<'_>, verdict: &Verdict) {
@@ -139,9 +146,9 @@ pub enum InvocationError {
     /// The evaluation was not reported.
     #[error(transparent)]
     Report(#[from] ReportError),
-    /// AWS did not respond within Lambda's time limit.
-    #[error("Lambda's time limit was reached before AWS responded; nothing was reported")]
-    OutOfTime,
+    /// AWS did not respond within Lambda's time limit. The text names the calls.
+    #[error("Lambda's time limit was reached before AWS responded to {0}; nothing was reported")]
+    OutOfTime(String),
     /// A scheduled run did not complete.
     #[error(transparent)]
     Scheduled(#[from] ScheduledRunError),
@@ -160,7 +167,7 @@ impl InvocationError {
             Self::History(_) => "HistoryNotReadable",
             Self::Ec2(_) => "Ec2NotReadable",
             Self::Evaluation(_) | Self::Report(_) => "EvaluationsNotReported",
-            Self::OutOfTime => "OutOfTime",
+            Self::OutOfTime(_) => "OutOfTime",
             Self::Scheduled(error) => error.kind(),
         }
     }

@@ -64,13 +64,13 @@ pub async fn evaluate_region(
     let run = ScheduledRun { until: run.until.checked_sub(DECODING).unwrap_or(run.until), ..run };
     let mut evaluator = RegionEvaluator {
         run,
-        reporter: Reporter::new(&clients.config, run.result_token, run.until),
+        reporter: Reporter::new(clients, run.result_token, run.until),
         summary: Summary::default(),
         judged: 0,
         withdrawal: Withdrawal::NotStarted,
     };
     let work = tokio::time::timeout_at(run.until, evaluator.evaluate(clients)).await;
-    let mut outcome = work.unwrap_or(Err(Reason::OutOfTime));
+    let mut outcome = work.unwrap_or_else(|_| Err(Reason::out_of_time(clients)));
     if let Err(Reason::Ec2(_) | Reason::Results(_)) = outcome {
         // The verdicts reached so far are correct, whatever could not be listed.
         let finished = tokio::time::timeout_at(run.until, evaluator.reporter.finish()).await;
@@ -80,7 +80,7 @@ pub async fn evaluate_region(
     let settled = evaluator.reporter.settle().await.map_err(Reason::from);
     outcome = outcome.and(settled);
     if matches!(outcome, Err(Reason::Report(_))) && Instant::now() >= run.until {
-        outcome = Err(Reason::OutOfTime);
+        outcome = Err(Reason::out_of_time(clients));
     }
     let (judged, reported) = (evaluator.judged, evaluator.reporter.reported());
     match outcome {
@@ -243,7 +243,7 @@ impl ScheduledRunError {
             Reason::Ec2(_) => "Ec2NotReadable",
             Reason::Results(_) => "ResultsNotReadable",
             Reason::Evaluation(_) | Reason::Report(_) => "EvaluationsNotReported",
-            Reason::OutOfTime => "OutOfTime",
+            Reason::OutOfTime(_) => "OutOfTime",
         }
     }
 }
@@ -258,6 +258,13 @@ enum Reason {
     Evaluation(#[from] BuildError),
     #[error(transparent)]
     Report(#[from] ReportError),
-    #[error("Lambda's time limit was reached; raise the function's timeout or memory")]
-    OutOfTime,
+    #[error("Lambda's time limit was reached{0}; raise the function's timeout or memory")]
+    OutOfTime(String),
+}
+
+impl Reason {
+    fn out_of_time(clients: &AccountClients) -> Self {
+        let calls = clients.calls.to_string();
+        Self::OutOfTime(if calls.is_empty() { calls } else { format!(" while waiting for {calls}") })
+    }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers};
 
 use crate::calls;
+use crate::faults::{Fault, Faults};
 use crate::region::Region;
 use crate::responses;
 
@@ -23,6 +24,8 @@ pub(crate) enum PutResponse {
     Throttle,
     /// 200, with every evaluation in `FailedEvaluations`.
     FailAll,
+    /// 200, with the first evaluation in `FailedEvaluations`.
+    FailFirst,
     /// An error with this status and code.
     Error(u16, &'static str),
 }
@@ -42,6 +45,8 @@ pub(crate) struct Aws {
     pub(crate) region: Option<Region>,
     /// The lifetime of the credentials that STS returns, in seconds.
     pub(crate) credentials_seconds: i64,
+    /// What goes wrong.
+    pub(crate) faults: Faults,
 }
 
 impl Aws {
@@ -65,12 +70,24 @@ impl Respond for Services {
         let mut aws = self.aws.lock().unwrap();
         let operation = operation(request);
         calls::record(request, &operation);
+        if let Some(fault) = aws.faults.next_of(&operation) {
+            if fault == Fault::PartialFailure {
+                aws.first_put_responses.push_front(PutResponse::FailFirst);
+            }
+            return fault.respond(&operation, || self.answer(&mut aws, &operation, request));
+        }
+        self.answer(&mut aws, &operation, request)
+    }
+}
+
+impl Services {
+    fn answer(&self, aws: &mut Aws, operation: &str, request: &Request) -> ResponseTemplate {
         if let Some(region) = &mut aws.region
-            && let Some(response) = region.respond(&operation, request)
+            && let Some(response) = region.respond(operation, request)
         {
             return response;
         }
-        match operation.as_str() {
+        match operation {
             "PutEvaluations" => {
                 let response = aws.first_put_responses.pop_front().unwrap_or(aws.put_response);
                 self.put_evaluations(response, &request.body_json().unwrap())
@@ -83,18 +100,18 @@ impl Respond for Services {
             _ => aws.lookup.clone().unwrap_or_else(|| responses::ec2_error(500, "InternalError")),
         }
     }
-}
 
-impl Services {
     fn put_evaluations(&self, response: PutResponse, request: &Value) -> ResponseTemplate {
+        let evaluations = request["Evaluations"].as_array().unwrap();
+        let accept = |failed: usize| {
+            self.accepted.lock().unwrap().extend(evaluations[failed..].iter().cloned());
+            responses::config(&json!({"FailedEvaluations": evaluations[..failed]}))
+        };
         match response {
-            PutResponse::Accept => {
-                let evaluations = request["Evaluations"].as_array().unwrap();
-                self.accepted.lock().unwrap().extend(evaluations.iter().cloned());
-                responses::config(&json!({"FailedEvaluations": []}))
-            }
+            PutResponse::Accept => accept(0),
+            PutResponse::FailFirst => accept(1),
             PutResponse::Throttle => responses::config_error(400, "ThrottlingException"),
-            PutResponse::FailAll => responses::config(&json!({"FailedEvaluations": request["Evaluations"]})),
+            PutResponse::FailAll => accept(evaluations.len()),
             PutResponse::Error(status, code) => responses::config_error(status, code),
         }
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use wiremock::{MockServer, Request};
 
 use crate::aws::{Aws, operation};
+use crate::connections::breaking_proxy;
 
 /// The account that the function runs in.
 pub(crate) const OWN_ACCOUNT: &str = "123456789012";
@@ -41,6 +42,23 @@ impl Function {
     /// Starts the function with additional environment variables.
     pub(crate) async fn start_with(aws: Aws, environment: &[(&str, &str)]) -> Self {
         let (aws, accepted) = aws.serve().await;
+        let endpoint = aws.uri();
+        Self::start_process(aws, accepted, &endpoint, environment).await
+    }
+
+    /// Starts the function with additional environment variables. The connections to AWS break if a response says so.
+    pub(crate) async fn start_behind_proxy(aws: Aws, environment: &[(&str, &str)]) -> Self {
+        let (aws, accepted) = aws.serve().await;
+        let endpoint = breaking_proxy(*aws.address(), 0).await;
+        Self::start_process(aws, accepted, &endpoint, environment).await
+    }
+
+    async fn start_process(
+        aws: MockServer,
+        accepted: Arc<Mutex<Vec<Value>>>,
+        endpoint: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let simulator = Simulator::builder()
             .function_name("imdsv2")
             .account_id(OWN_ACCOUNT)
@@ -55,7 +73,7 @@ impl Function {
             .envs(simulator.lambda_env_vars())
             .env("AWS_ACCESS_KEY_ID", "AKIAOWN")
             .env("AWS_SECRET_ACCESS_KEY", "secret")
-            .env("AWS_ENDPOINT_URL", aws.uri())
+            .env("AWS_ENDPOINT_URL", endpoint)
             .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
             .envs(environment.iter().copied())
             .stdout(std::fs::File::create(&log).unwrap())

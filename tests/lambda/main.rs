@@ -9,6 +9,7 @@
 //! - [`member_accounts`]: events of accounts other than the function's own.
 //! - [`invalid_events`]: events that the function rejects.
 //! - [`retries`]: errors of `PutEvaluations`, retried or not.
+//! - [`fault_matrix`]: each call of the function against each fault.
 //! - [`scheduled_runs`], [`scheduled_failures`]: all resources of a Region.
 //! - [`stale_results`]: results that a scheduled run withdraws.
 //!
@@ -16,6 +17,7 @@
 //! - [`events`]: the events that AWS Config sends.
 //! - [`function`]: the process and the Runtime API.
 //! - [`aws`], [`region`], [`responses`]: the simulated AWS, the resources in it, and its wire formats.
+//! - [`faults`], [`connections`]: what goes wrong in AWS, and on the way to it.
 //! - [`calls`]: a record of the operations that the function calls.
 
 // Tests may panic.
@@ -24,7 +26,10 @@
 mod aws;
 mod calls;
 mod change_events;
+mod connections;
 mod events;
+mod fault_matrix;
+mod faults;
 mod function;
 mod incomplete_items;
 mod invalid_events;

@@ -2,6 +2,7 @@
 
 use crate::aws::{Aws, MEMBER_ACCESS_KEY_ID};
 use crate::events::instance_event_in;
+use crate::faults::{Fault, Faults};
 use crate::function::{Function, OWN_ACCOUNT};
 
 const MEMBER_ROLE: (&str, &str) = ("MEMBER_ROLE_NAME", "imdsv2-config-rule-member-us-east-1");
@@ -56,4 +57,18 @@ async fn other_account_without_a_member_role_fails_the_invocation() {
          environment variable MEMBER_ROLE_NAME to the name of a role that the function may assume there"
     );
     assert_eq!(function.put_requests().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_role_that_cannot_be_assumed_is_named() {
+    let faults = Faults::default();
+    let function =
+        Function::start_with(Aws { faults: faults.clone(), ..Aws::default() }, &[MEMBER_ROLE]).await;
+    faults.start("AssumeRole", Fault::AccessDenied, 1);
+    let failure = function.invoke(&instance_event_in("222222222222")).await.expect_err("denied");
+    assert_eq!(
+        failure.message,
+        "could not report 1 of 1 evaluations (the first is AWS::EC2::Instance i-0a1b2c3d4e5f60718): AssumeRole: \
+         AccessDenied: simulated error"
+    );
 }

@@ -1,12 +1,11 @@
 //! Errors of `PutEvaluations`: transient ones are retried until the time limit, permanent ones are not.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::aws::{Aws, PutResponse};
+use crate::connections::breaking_proxy;
 use crate::events::instance_event;
 use crate::function::Function;
 
@@ -39,24 +38,6 @@ async fn broken_connections_are_retried() {
     let function = Function::start_with(Aws::default(), &[("AWS_ENDPOINT_URL", &proxy)]).await;
     function.invoke(&instance_event()).await.expect("the last attempt succeeds");
     assert_eq!(direct.put_requests().await.len(), 1);
-}
-
-/// Starts a proxy to `target` that closes the first `broken` connections, and returns its URL.
-async fn breaking_proxy(target: SocketAddr, broken: usize) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        for _ in 0..broken {
-            drop(listener.accept().await.unwrap());
-        }
-        while let Ok((mut inbound, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut outbound = TcpStream::connect(target).await.unwrap();
-                let _ = tokio::io::copy_bidirectional(&mut inbound, &mut outbound).await;
-            });
-        }
-    });
-    format!("http://{address}")
 }
 
 #[tokio::test]
@@ -102,7 +83,12 @@ async fn retries_end_before_the_time_limit() {
         function.invoke_within(&instance_event(), Duration::from_secs(2)).await.expect_err("never accepted");
     assert_eq!(failure.kind, "EvaluationsNotReported");
     assert!(
-        failure.message.ends_with("Lambda's time limit was reached before AWS Config accepted them"),
+        failure
+            .message
+            .contains("Lambda's time limit was reached before AWS Config accepted them: PutEvaluations (")
+            && failure
+                .message
+                .ends_with("attempts failed, the last one: ThrottlingException: simulated error)"),
         "{failure:?}"
     );
 }

@@ -107,8 +107,8 @@ async fn run_ends_before_the_time_limit_and_reports_its_progress() {
     assert_eq!(failure.kind, "OutOfTime");
     assert!(
         failure.message.ends_with(
-            "evaluations reported; no stale results were withdrawn: Lambda's time limit was reached; raise the \
-             function's timeout or memory"
+            "evaluations reported; no stale results were withdrawn: Lambda's time limit was reached while waiting for \
+             DescribeInstances; raise the function's timeout or memory"
         ),
         "{failure:?}"
     );

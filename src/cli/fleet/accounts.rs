@@ -14,7 +14,7 @@ use super::organization::OrganizationAccount;
 use super::regions::{AccountRegions, RegionProblem};
 use crate::aws::assume_role::assume_role;
 use crate::aws::clients::{self, ResourceClients};
-use crate::aws::{ApiError, RoleArn};
+use crate::aws::{ApiError, CallsInFlight, RoleArn};
 use crate::cli::clock::Clock;
 use crate::cli::terminal::screen::Screen;
 use crate::rule::instance::InstanceKey;
@@ -135,7 +135,7 @@ impl EnteredAccount {
         let sdk = self.sdk.to_builder().region(Region::new(name.to_owned())).build();
         AccountRegion {
             location: Location { account_id: self.account_id.clone(), region: name.to_owned() },
-            resources: ResourceClients::new(&sdk),
+            resources: ResourceClients::new(&sdk, &CallsInFlight::default()),
             clock: self.clock.clone(),
             name: self.name.clone(),
             sdk,
@@ -296,7 +296,7 @@ impl Entrance {
                 let mut reasons = Vec::new();
                 let mut roles = std::iter::once(first).chain(others);
                 while let Some(role) = roles.next() {
-                    let assumed = assume_role(&own, &role, SESSION_NAME).await;
+                    let assumed = assume_role(&own, &role, SESSION_NAME, &CallsInFlight::default()).await;
                     let (account_id, name) = (role.account_id().to_owned(), account_name.clone());
                     match self.with_credentials(assumed, account_id, name, false).await? {
                         Ok(mut entered) => {
@@ -395,9 +395,9 @@ impl WantedRegions {
 
 /// Describes why an account cannot be entered, and what to do about it.
 fn cannot_enter(name: &str, role: Option<&RoleArn>, error: &ApiError, command: &str) -> String {
-    match (role, error.credentials_failure()) {
-        (Some(role), Some(reason)) => {
-            let advice = if reason.contains("AccessDenied") {
+    match role {
+        Some(role) if error.is_from_assuming_a_role() => {
+            let advice = if error.is_access_denied() {
                 format!(
                     ": the trust policy of the role, in account {}, must allow the caller, and the caller's own \
                      policies must allow sts:AssumeRole",
@@ -406,7 +406,7 @@ fn cannot_enter(name: &str, role: Option<&RoleArn>, error: &ApiError, command: &
             } else {
                 String::new()
             };
-            format!("cannot assume {role}: {}{advice}", reason.trim_end_matches('.'))
+            format!("cannot assume {role}: {}{advice}", error.reason().trim_end_matches('.'))
         }
         _ if error.is_without_credentials() && name == OWN_ACCOUNT => error.message.clone(),
         _ if error.is_without_credentials() => format!("{name}: {}", error.message),

@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use aws_config::SdkConfig;
 use clap_complete::CompletionCandidate;
 
-use crate::aws::ApiError;
 use crate::aws::clients::ResourceClients;
+use crate::aws::{ApiError, CallsInFlight};
 
 /// The least similarity of a name that is proposed for one that is unknown.
 const SIMILAR: f64 = 0.8;
@@ -86,7 +86,12 @@ impl AccountRegions {
     /// # Errors
     /// Returns an error if EC2 does not respond.
     pub(super) async fn of(sdk: &SdkConfig) -> Result<Self, ApiError> {
-        let response = ResourceClients::new(sdk).ec2.describe_regions().all_regions(true).send().await;
+        let response = ResourceClients::new(sdk, &CallsInFlight::default())
+            .ec2
+            .describe_regions()
+            .all_regions(true)
+            .send()
+            .await;
         let response = response.map_err(|error| ApiError::new("DescribeRegions", &error))?;
         let mut regions = Self { enabled: Vec::new(), disabled: Vec::new() };
         for region in response.regions.into_iter().flatten() {

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::put::{ReportError, put_evaluations};
+use crate::lambda::accounts::AccountClients;
 
 /// The largest number of evaluations in a request
 /// (<https://docs.aws.amazon.com/config/latest/APIReference/API_PutEvaluations.html>).
@@ -22,7 +23,7 @@ const CONCURRENCY: std::ops::RangeInclusive<usize> = 4..=16;
 /// Reports any number of evaluations. Its memory does not grow with them.
 #[derive(Debug)]
 pub struct Reporter {
-    client: Client,
+    clients: AccountClients,
     result_token: String,
     until: Instant,
     batch: Vec<Evaluation>,
@@ -35,12 +36,12 @@ pub struct Reporter {
 impl Reporter {
     /// Returns a reporter that stops at `until`.
     #[must_use]
-    pub fn new(client: &Client, result_token: &str, until: Instant) -> Self {
+    pub fn new(clients: &AccountClients, result_token: &str, until: Instant) -> Self {
         let failed_attempts = Arc::new(FailedAttempts::default());
         let interceptor = CountFailedAttempts(Arc::clone(&failed_attempts));
-        let config = client.config().to_builder().interceptor(interceptor).build();
+        let config = clients.config.config().to_builder().interceptor(interceptor).build();
         Self {
-            client: Client::from_conf(config),
+            clients: AccountClients { config: Client::from_conf(config), ..clients.clone() },
             result_token: result_token.to_owned(),
             until,
             batch: Vec::with_capacity(BATCH_SIZE),
@@ -94,10 +95,10 @@ impl Reporter {
             self.next_response().await?;
         }
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_SIZE));
-        let (client, token, until) = (self.client.clone(), self.result_token.clone(), self.until);
+        let (clients, token, until) = (self.clients.clone(), self.result_token.clone(), self.until);
         self.requests.spawn(async move {
             let evaluations = batch.len();
-            put_evaluations(&client, batch, &token, until).await.map(|()| evaluations)
+            put_evaluations(&clients, batch, &token, until).await.map(|()| evaluations)
         });
         Ok(())
     }

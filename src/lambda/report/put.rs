@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_config::Client;
 use aws_sdk_config::error::BuildError;
 use aws_sdk_config::types::{ComplianceType, Evaluation};
 use time::OffsetDateTime;
@@ -11,6 +10,7 @@ use tokio::time::Instant;
 
 use super::date_time;
 use crate::aws::ApiError;
+use crate::lambda::accounts::AccountClients;
 use crate::rule::verdict::{Compliance, Verdict};
 
 const OPERATION: &str = "PutEvaluations";
@@ -57,18 +57,20 @@ pub fn evaluation(
 /// Returns an error if an evaluation could not be reported. The error says how many, which was the first, and
 /// why.
 pub async fn put_evaluations(
-    client: &Client,
+    clients: &AccountClients,
     evaluations: Vec<Evaluation>,
     result_token: &str,
     until: Instant,
 ) -> Result<(), ReportError> {
     let total = evaluations.len();
     let mut unreported = evaluations;
-    let sending = send_until_accepted(client, &mut unreported, result_token);
+    let sending = send_until_accepted(clients, &mut unreported, result_token);
     let reason = match tokio::time::timeout_at(until, sending).await {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => "Lambda's time limit was reached before AWS Config accepted them".to_owned(),
+        Err(_) => {
+            format!("Lambda's time limit was reached before AWS Config accepted them: {}", clients.calls)
+        }
     };
     let first = unreported
         .first()
@@ -79,13 +81,15 @@ pub async fn put_evaluations(
 
 /// Sends `unreported` until AWS Config accepts all of them. What it did not accept stays in `unreported`.
 async fn send_until_accepted(
-    client: &Client,
+    clients: &AccountClients,
     unreported: &mut Vec<Evaluation>,
     result_token: &str,
 ) -> Result<(), ApiError> {
+    clients.calls.begin(OPERATION); // also in the pauses
     let mut pause = FIRST_PAUSE;
     for send in 1..=MAX_SENDS {
-        let response = client
+        let response = clients
+            .config
             .put_evaluations()
             .set_evaluations(Some(unreported.clone()))
             .result_token(result_token)
@@ -95,8 +99,11 @@ async fn send_until_accepted(
             .map_err(|error| ApiError::new(OPERATION, &error))?;
         *unreported = response.failed_evaluations.unwrap_or_default();
         if unreported.is_empty() {
+            clients.calls.end(OPERATION);
             return Ok(());
         }
+        let failure = format!("AWS Config returned {} in FailedEvaluations", unreported.len());
+        clients.calls.attempt_failed(OPERATION, failure);
         tracing::warn!(failed = unreported.len(), send, "AWS Config did not accept all evaluations");
         if send < MAX_SENDS {
             tokio::time::sleep(pause).await;
@@ -133,27 +140,34 @@ impl ReportError {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_config::config::{BehaviorVersion, Config, Credentials, Region};
+    use aws_config::{BehaviorVersion, Region, SdkConfig};
+    use aws_sdk_config::Client;
+    use aws_sdk_config::config::{Credentials, SharedCredentialsProvider};
     use aws_sdk_config::operation::put_evaluations::{PutEvaluationsError, PutEvaluationsOutput};
     use aws_sdk_config::types::error::NoSuchConfigRuleException;
     use aws_smithy_mocks::{MockResponseInterceptor, Rule, RuleMode, create_mock_http_client, mock};
 
     use super::*;
+    use crate::aws::CallsInFlight;
     use crate::rule::reason::Reason;
 
-    /// A client with the responses of `rules`. (`mock_client!` would need a feature of the SDK that the
+    /// Clients with the responses of `rules`. (`mock_client!` would need a feature of the SDK that the
     /// function is not built with.)
-    fn client(rules: &[&Rule]) -> Client {
+    fn clients(rules: &[&Rule]) -> AccountClients {
         let responses =
             rules.iter().fold(MockResponseInterceptor::new(), |responses, rule| responses.with_rule(rule));
-        let config = Config::builder()
+        let sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"))
-            .credentials_provider(Credentials::new("AKIA", "secret", None, None, "test"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "AKIA", "secret", None, None, "test",
+            )))
             .http_client(create_mock_http_client())
-            .interceptor(responses.rule_mode(RuleMode::Sequential))
             .build();
-        Client::from_conf(config)
+        let clients = AccountClients::new(&sdk, CallsInFlight::default());
+        let responses = responses.rule_mode(RuleMode::Sequential);
+        let config = clients.config.config().to_builder().interceptor(responses).build();
+        AccountClients { config: Client::from_conf(config), ..clients }
     }
 
     fn an_evaluation(id: &'static str) -> Evaluation {
@@ -185,7 +199,7 @@ mod tests {
         let second = mock!(Client::put_evaluations)
             .match_requests(|request| request.evaluations() == [an_evaluation("i-2")])
             .then_output(|| PutEvaluationsOutput::builder().build());
-        put_evaluations(&client(&[&first, &second]), all, "token", soon()).await.expect("accepted");
+        put_evaluations(&clients(&[&first, &second]), all, "token", soon()).await.expect("accepted");
         assert_eq!((first.num_calls(), second.num_calls()), (1, 1));
     }
 
@@ -197,7 +211,7 @@ mod tests {
             PutEvaluationsError::NoSuchConfigRuleException(NoSuchConfigRuleException::builder().build())
         });
         let all = ["i-1", "i-2"].map(an_evaluation).to_vec();
-        let error = put_evaluations(&client(&[&first, &second]), all, "token", soon()).await;
+        let error = put_evaluations(&clients(&[&first, &second]), all, "token", soon()).await;
         let error = error.expect_err("the rule was deleted");
         assert_eq!((error.unreported, error.total), (1, 2));
         assert!(error.to_string().contains("(the first is AWS::EC2::Instance i-2)"), "{error}");
