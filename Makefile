@@ -4,7 +4,9 @@ CARGO_ABOUT_VERSION := 0.9.3
 CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
+CARGO_MACHETE_VERSION := 0.9.2
 CARGO_MUTANTS_VERSION := 27.1.0
+UV_VERSION := 0.13.9
 VENV := .venv
 NATIVE := $(patsubst aarch64,arm64,$(shell uname -m))
 # x86_64 or arm64. For another architecture than this machine's, install the Rust target and a linker.
@@ -19,7 +21,7 @@ FUNCTION := --no-default-features --features lambda --bin bootstrap $(if $(filte
 PYTHON := tests/python benchmarks packaging
 RUFF_OPTIONS := --config tests/python/pyproject.toml
 
-.PHONY: help test model fuzz mutants browser browser-install lint fmt clippy features doc deny templates python workflows render package zip licences sbom deploy deploy-function deploy-rule bucket bench bench-callers bench-organization bench-scan bench-scheduled clean
+.PHONY: help test model fuzz soak mutants browser browser-install lint fmt clippy features doc deny advisories templates python workflows render package zip licences sbom locks deploy deploy-function deploy-rule bucket bench bench-callers bench-cold-start bench-organization bench-scan bench-scheduled clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -31,14 +33,23 @@ test: $(VENV)/installed browser ## Run all tests
 model: ## Run 20,000 random histories of `remediate` and `restore` against a model of AWS
 	PROPTEST_CASES=5000 cargo test --locked --lib cli::model::no_history -- --nocapture
 
-# The seconds that `make fuzz` takes.
+# What `make fuzz` runs, and for how many seconds each.
+FUZZ_TARGETS := cloudtrail event item journal recorded rule_parameters tag_date
 FUZZ_SECONDS := 900
+# Examples of the input of each target.
+cloudtrail_EXAMPLES := examples/cloudtrail
+event_EXAMPLES := tests/fixtures examples
+item_EXAMPLES := tests/fixtures examples
+journal_EXAMPLES := tests/fixtures
+recorded_EXAMPLES := tests/fixtures examples
 
-fuzz: ## Feed the parser of CloudTrail's records with bytes that reach new code (15 minutes, nightly Rust)
+fuzz: $(addprefix fuzz-,$(FUZZ_TARGETS)) ## Feed each parser with bytes that reach new code (15 minutes each, nightly Rust)
+
+fuzz-%:
 	$(call cargo-tool,fuzz,$(CARGO_FUZZ_VERSION))
-	mkdir -p fuzz/corpus/cloudtrail
-	cargo +nightly fuzz run cloudtrail fuzz/corpus/cloudtrail examples/cloudtrail -- \
-		-max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=10
+	mkdir -p fuzz/corpus/$*
+	cargo +nightly fuzz run $* fuzz/corpus/$* $($*_EXAMPLES) -- \
+		-max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=10 -dict=fuzz/json.dict
 
 mutants: ## Change the code that decides and the journal, and check that a test fails each time (20 minutes)
 	$(call cargo-tool,mutants,$(CARGO_MUTANTS_VERSION))
@@ -60,10 +71,16 @@ features:
 doc:
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
 
-# `cargo deny check` also checks advisories. It downloads their database.
+# What dependencies are allowed, and that each is used.
 deny:
 	$(call cargo-tool,deny,$(CARGO_DENY_VERSION))
+	$(call cargo-tool,machete,$(CARGO_MACHETE_VERSION))
 	cargo deny check bans licenses sources
+	cargo machete --with-metadata
+
+advisories: ## Look up the dependencies in the databases of vulnerabilities, which are downloaded
+	$(call cargo-tool,deny,$(CARGO_DENY_VERSION))
+	cargo deny check advisories
 
 templates: $(VENV)/installed
 	$(VENV)/bin/python packaging/render_templates.py --check
@@ -80,9 +97,18 @@ workflows: $(VENV)/installed
 render: $(VENV)/installed ## Copy the runbooks into the templates
 	$(VENV)/bin/python packaging/render_templates.py
 
-$(VENV)/installed: requirements.txt requirements.lock
+# Each lock file has the hashes of the packages that its requirements.txt names, and of all that these depend on.
+PIP_OPTIONS := --quiet --disable-pip-version-check --require-hashes
+
+locks: ## Write the lock files after a change of a requirements.txt
+	python3 -m venv target/uv
+	target/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	for folder in . benchmarks; do target/uv/bin/uv pip compile --quiet --generate-hashes --universal --no-header \
+		--no-annotate $$folder/requirements.txt --output-file $$folder/requirements.lock || exit; done
+
+$(VENV)/installed: requirements.lock
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt --constraint requirements.lock
+	$(VENV)/bin/pip install $(PIP_OPTIONS) --requirement requirements.lock
 	touch $@
 
 # The tests of the HTML report open it in a browser and print it.
@@ -155,6 +181,14 @@ bench-callers: $(VENV)/installed ## Measure `imdsv2 callers`, compared with gzip
 	$(RELEASE) --no-default-features --features offline --bin imdsv2
 	$(VENV)/bin/python benchmarks/callers.py
 
+bench-cold-start: target/bench/venv/installed ## Measure how the function starts, compared with one that does nothing and rules in Python
+	$(RELEASE) --no-default-features --features floor --bin bootstrap --bin floor
+	target/bench/venv/bin/python benchmarks/cold_start.py
+
+soak: ## Send 200,000 events through one process of the function, and events of 5,000 accounts (3 minutes)
+	$(RELEASE) $(FUNCTION)
+	python3 benchmarks/soak.py
+
 bench-organization: ## Measure `imdsv2 scan` over 1,000 accounts
 	$(RELEASE) --bin imdsv2
 	python3 benchmarks/organization.py
@@ -167,9 +201,9 @@ bench-scan: target/bench/venv/installed ## Measure `imdsv2 scan`, compared with 
 	$(RELEASE) --bin imdsv2
 	target/bench/venv/bin/python benchmarks/scan.py
 
-target/bench/venv/installed: benchmarks/requirements.txt
+target/bench/venv/installed: benchmarks/requirements.lock
 	python3 -m venv target/bench/venv
-	target/bench/venv/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	target/bench/venv/bin/pip install $(PIP_OPTIONS) --requirement benchmarks/requirements.lock
 	touch $@
 
 clean: ## Remove everything that was built or installed here

@@ -4,7 +4,7 @@ All get the event of a configuration change from the same server, which also is 
 - init: from the start of the process until it asks for its first event;
 - first response: from the start of the process until it has answered its first event, with AWS Config over
   HTTP, and over TLS with the trust roots of this machine in one file;
-- warm: the median time of a later invocation;
+- warm: the median time from one event to the next;
 - the processor time and the peak memory of a process that answered its first event, over TLS;
 - the size of its deployment package;
 - the instructions that it executes until it has answered the first event over HTTP, counted by valgrind.
@@ -14,6 +14,8 @@ the packages of requirements.txt in the Python that runs it.
 """
 
 import argparse
+import itertools
+import json
 import os
 import re
 import shutil
@@ -79,7 +81,7 @@ class Cloud(NamedTuple):
             "AWS_LAMBDA_FUNCTION_VERSION": "1",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
         }
-        return environment | ({"AWS_CA_BUNDLE": str(self.roots)} if self.roots else {})
+        return environment | ({"AWS_CA_BUNDLE": str(self.roots), "SSL_CERT_FILE": str(self.roots)} if self.roots else {})
 
 
 def start(cloud: Cloud, command: list[str], invocations: int) -> Start:
@@ -100,7 +102,7 @@ def start(cloud: Cloud, command: list[str], invocations: int) -> Start:
     expected = 0 if command == FUNCTIONS[FLOOR] else invocations
     if invoker.failure or invoker.evaluations != expected:
         sys.exit(f"{' '.join(command)} failed: {invoker.evaluations} evaluations, {invoker.failure}")
-    warm = [a - b for a, b in zip(invoker.answered[1:], invoker.asked[1:], strict=False)]
+    warm = [later - earlier for earlier, later in itertools.pairwise(invoker.asked[1:])]
     return Start(invoker.asked[0] - began, invoker.answered[0] - began, statistics.median(warm or [0]), *used)
 
 
@@ -124,7 +126,7 @@ def package_size(name: str, command: list[str]) -> int:
             archive.write(command[0], "bootstrap")
         else:
             for source in [BENCHMARKS / f"{command[-1].partition('.')[0]}.py", *library(name)]:
-                archive.write(source, source.name)
+                archive.write(source, source.relative_to(source.parents[2]))
         archive.close()
         return file.tell()
 
@@ -139,7 +141,9 @@ def library(name: str) -> list[Path]:
 
 def clouds(directory: Path) -> tuple[Cloud, Cloud, int]:
     """Returns the servers, without TLS and with it, and the number of trust roots."""
-    invoker = Invoker(EVENT.read_bytes(), 1)
+    # rdklib does not accept an empty text.
+    event = json.loads(EVENT.read_text()) | {"ruleParameters": "{}"}
+    invoker = Invoker(json.dumps(event).encode(), 1)
     plain = invoker.serve()
     authority = trustme.CA()
     server = authority.issue_cert("127.0.0.1", key_type=trustme.KeyType.RSA)  # as AWS's own

@@ -1,6 +1,6 @@
 """Lambda's Runtime API and AWS Config on the loopback interface, which take as little time as they can.
 
-A function gets one event after the other. The time at which it asks for each is recorded.
+A function gets one event after the other. The times at which it asks for them and answers them are recorded.
 """
 
 import asyncio
@@ -20,12 +20,20 @@ EVENT_HEADERS = (
 
 
 class Invoker:
-    """Invokes a function with `event`, `invocations` times."""
+    """Invokes a function with `event`, `invocations` times. A subclass may have other events and responses."""
 
     def __init__(self, event: bytes, invocations: int):
-        self.event = response(event, EVENT_HEADERS)
+        self.event = event
         self.invocations = invocations
         self.reset()
+
+    def next_event(self) -> bytes:
+        return self.event
+
+    def call(self, body: bytes) -> bytes:
+        """Answers a call of AWS: by default each is of PutEvaluations."""
+        self.evaluations += len(json.loads(body)["Evaluations"])
+        return b'{"FailedEvaluations":[]}'
 
     def reset(self) -> None:
         """Forgets the previous function."""
@@ -47,7 +55,7 @@ class Invoker:
         if method == b"GET":
             self.asked.append(time.perf_counter())
             if len(self.asked) <= self.invocations:
-                return self.event
+                return response(self.next_event(), EVENT_HEADERS)
             self.ended.set()
             return None
         if path.startswith(b"/2018-06-01/"):
@@ -55,8 +63,7 @@ class Invoker:
             if not path.endswith(b"/response"):
                 self.failure = body.decode()
             return response(b"{}")
-        self.evaluations += len(json.loads(body)["Evaluations"])
-        return response(b'{"FailedEvaluations":[]}')
+        return response(self.call(body))
 
 
 class Connection(asyncio.Protocol):
@@ -84,5 +91,5 @@ class Connection(asyncio.Protocol):
 
 
 def response(body: bytes, headers: str = "") -> bytes:
-    fields = f"Content-Type: application/x-amz-json-1.1\r\nContent-Length: {len(body)}\r\n{headers}"
+    fields = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{headers}"
     return f"HTTP/1.1 200 OK\r\n{fields}\r\n".encode() + body

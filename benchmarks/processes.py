@@ -48,6 +48,17 @@ def peak_memory(pid: int) -> float:
     return peaks[0] / 1024 if peaks else 0.0
 
 
+def resident_memory(pid: int) -> float:
+    """Returns the resident memory, in MiB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def open_files(pid: int) -> int:
+    """Returns the number of open files, sockets included."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
 def processor_time(pid: int) -> float:
     """Returns the processor time of all threads so far, in seconds, in user mode and in the kernel."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

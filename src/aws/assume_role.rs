@@ -32,6 +32,12 @@ impl RoleArn {
     pub fn account_id(&self) -> &str {
         self.0.split(':').nth(4).unwrap_or_default()
     }
+
+    /// Returns the name of the role, with its path.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.split_once(":role/").map_or("", |(_, name)| name)
+    }
 }
 
 impl FromStr for RoleArn {
@@ -108,6 +114,7 @@ mod tests {
         let arn = "arn:aws-us-gov:iam::123456789012:role/path/scanner";
         let role: RoleArn = arn.parse().expect("valid");
         assert_eq!((role.to_string().as_str(), role.account_id()), (arn, "123456789012"));
+        assert_eq!(role.name(), "path/scanner");
         assert_eq!(
             "scanner".parse::<RoleArn>().expect_err("a name").to_string(),
             "invalid role ARN \"scanner\": expected arn:PARTITION:iam::ACCOUNT:role/NAME"

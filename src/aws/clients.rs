@@ -1,13 +1,13 @@
-//! Clients of AWS services: timeouts, retries and TLS.
+//! Clients of AWS services: timeouts and retries.
 
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_ec2::config::retry::{RetryConfig, RetryPartition, TokenBucket};
-use aws_smithy_http_client::{Builder, tls};
 
 use super::CallsInFlight;
+use super::http::{self, HttpError};
 
 /// The number of attempts for each call. Lambda's deadline may end them earlier.
 const MAX_ATTEMPTS: u32 = 8;
@@ -19,19 +19,18 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::fro
 const PARTITION: &str = "imdsv2-config-rule";
 
 /// Returns the SDK's defaults with the timeouts, retries and TLS that every client uses.
-#[must_use]
-pub fn sdk_defaults() -> ConfigLoader {
-    let http = Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
+///
+/// # Errors
+/// Returns an error if a variable names a file of certificate authorities that cannot be used.
+pub fn sdk_defaults() -> Result<ConfigLoader, HttpError> {
     let retries = RetryConfig::standard()
         .with_max_attempts(MAX_ATTEMPTS)
         .with_initial_backoff(BACKOFF.0)
         .with_max_backoff(BACKOFF.1);
-    aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http)
+    Ok(aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http::client()?)
         .retry_config(retries)
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build()))
 }
 
 /// The clients that list and describe resources in one account and Region.

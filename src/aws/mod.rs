@@ -3,7 +3,8 @@
 //! Everything standard comes from the SDK: environment variables, profiles, `AWS_ENDPOINT_URL` and its
 //! per-service forms, the Region.
 //!
-//! - [`clients`]: the one place where clients are made, with timeouts, retries and TLS.
+//! - [`clients`]: the one place where clients are made, with timeouts and retries.
+//! - [`http`]: TLS, and the certificate authorities that it trusts.
 //! - [`assume_role`]: the one place where roles are assumed.
 //! - [`error`]: [`ApiError`], a call to AWS that failed.
 //! - [`in_flight`]: the calls that AWS has not answered yet.
@@ -12,6 +13,7 @@
 pub mod assume_role;
 pub mod clients;
 pub mod error;
+pub mod http;
 pub mod iam;
 pub mod in_flight;
 

@@ -19,8 +19,7 @@ const RESERVE: Duration = Duration::from_millis(500);
 const NOT_IN_LAMBDA: &str = "bootstrap runs in AWS Lambda only: AWS_LAMBDA_RUNTIME_API is not set. To evaluate an event \
                              here, run `imdsv2 evaluate EVENT.json`; to invoke the function, run `aws lambda invoke`.";
 
-// Two threads: one decodes a page of EC2, which takes tens of milliseconds, while the other calls AWS Config.
-#[tokio::main(worker_threads = 2)]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         eprintln!("{NOT_IN_LAMBDA}");
@@ -28,7 +27,7 @@ async fn main() -> Result<(), Error> {
     }
     lambda_runtime::tracing::init_default_subscriber();
     let member_role_name = std::env::var("MEMBER_ROLE_NAME").ok().filter(|name| !name.is_empty());
-    let accounts = Accounts::from_environment(member_role_name).await;
+    let accounts = Accounts::from_environment(member_role_name).await?;
     let handler = service_fn(|event: LambdaEvent<Value>| invoke(&accounts, event));
     Box::pin(lambda_runtime::run(handler)).await
 }

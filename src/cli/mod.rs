@@ -13,7 +13,7 @@
 //! - `exit`: exit statuses.
 
 mod calls;
-#[cfg(any(feature = "live", test))]
+#[cfg(any(feature = "live", fuzzing, test))]
 #[cfg_attr(not(feature = "live"), allow(dead_code))]
 mod clock;
 mod commands;
@@ -27,7 +27,7 @@ mod fleet;
 #[cfg(any(fuzzing, test))]
 pub mod fuzz_targets;
 mod input;
-#[cfg(any(feature = "live", test))]
+#[cfg(any(feature = "live", fuzzing, test))]
 #[cfg_attr(not(feature = "live"), allow(dead_code, unused_imports))]
 mod journal;
 #[cfg(all(test, feature = "live"))]

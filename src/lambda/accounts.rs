@@ -1,12 +1,15 @@
 //! The accounts that the function works in.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
 
 use aws_config::SdkConfig;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use tokio::sync::Mutex;
 
 use crate::aws::assume_role::assume_role;
 use crate::aws::clients::{self, ResourceClients};
+use crate::aws::http::HttpError;
 use crate::aws::{CallsInFlight, RoleArn};
 
 /// The session name that CloudTrail shows for the function's calls in a member account.
@@ -17,21 +20,37 @@ const SESSION_NAME: &str = "imdsv2-config-rule";
 pub struct AccountClients {
     /// AWS Config.
     pub config: aws_sdk_config::Client,
-    /// EC2 and EC2 Auto Scaling.
-    pub resources: ResourceClients,
     /// The calls of these clients that AWS has not answered yet.
     pub calls: CallsInFlight,
+    /// Made when they are needed: most changes need none, and making them takes a tenth of a start.
+    resources: Arc<OnceLock<ResourceClients>>,
+    sdk: SdkConfig,
 }
 
 impl AccountClients {
     /// Returns clients with the credentials and the Region of `sdk`, which record their calls in `calls`.
     #[must_use]
-    pub fn new(sdk: &SdkConfig, calls: CallsInFlight) -> Self {
-        Self { config: clients::config(sdk, &calls), resources: ResourceClients::new(sdk, &calls), calls }
+    pub fn new(sdk: SdkConfig, calls: CallsInFlight) -> Self {
+        Self { config: clients::config(&sdk, &calls), calls, resources: Arc::default(), sdk }
+    }
+
+    /// Returns these clients with another one of AWS Config.
+    pub(super) fn with_config(&self, config: aws_sdk_config::Client) -> Self {
+        Self { config, ..self.clone() }
+    }
+
+    /// Returns the clients of EC2 and EC2 Auto Scaling.
+    #[must_use]
+    pub fn resources(&self) -> &ResourceClients {
+        self.resources.get_or_init(|| ResourceClients::new(&self.sdk, &self.calls))
     }
 }
 
-/// The clients of every account that the function has worked in.
+/// The number of member accounts whose clients, and with them their credentials, are kept. An organization may have
+/// thousands of accounts, and the clients of each take some 20 kB.
+const KEPT_MEMBERS: usize = 500;
+
+/// The clients of the accounts that the function works in.
 #[derive(Debug)]
 pub struct Accounts {
     sdk: SdkConfig,
@@ -39,16 +58,21 @@ pub struct Accounts {
     member_role_name: Option<String>,
     /// Kept between invocations: the SDK caches the credentials of a role with its clients, and renews them
     /// before they expire.
-    members: Mutex<HashMap<String, AccountClients>>,
+    members: Mutex<RecentMembers>,
 }
 
 impl Accounts {
     /// Uses the credentials of the environment. `member_role_name` is the role to assume in every account
     /// other than the function's own.
-    pub async fn from_environment(member_role_name: Option<String>) -> Self {
-        let sdk = clients::sdk_defaults().load().await;
-        let own = AccountClients::new(&sdk, CallsInFlight::default());
-        Self { sdk, own, member_role_name, members: Mutex::default() }
+    ///
+    /// # Errors
+    /// Returns an error if a variable names a file of certificate authorities that cannot be used.
+    pub async fn from_environment(member_role_name: Option<String>) -> Result<Self, HttpError> {
+        // Lambda has no other credentials, and the chain of providers that looks for them takes time to set up.
+        let credentials = EnvironmentVariableCredentialsProvider::new();
+        let sdk = clients::sdk_defaults()?.credentials_provider(credentials).load().await;
+        let own = AccountClients::new(sdk.clone(), CallsInFlight::default());
+        Ok(Self { sdk, own, member_role_name, members: Mutex::default() })
     }
 
     /// Returns the clients for `account_id`: with the function's own credentials in its own account, with
@@ -73,15 +97,38 @@ impl Accounts {
             return Err(AccountError::InvalidAccountId(account_id.to_owned()));
         }
         let mut members = self.members.lock().await;
-        if let Some(clients) = members.get(account_id) {
-            return Ok(clients.clone());
+        if let Some(clients) = members.find(account_id) {
+            return Ok(clients);
         }
         let role = RoleArn::new(function.partition, account_id, role_name);
         let calls = CallsInFlight::default();
         let sdk = assume_role(&self.sdk, &role, SESSION_NAME, &calls).await;
-        let clients = AccountClients::new(&sdk, calls);
-        members.insert(account_id.to_owned(), clients.clone());
+        let clients = AccountClients::new(sdk, calls);
+        members.add(account_id, clients.clone());
         Ok(clients)
+    }
+}
+
+/// The clients of the member accounts that had the most recent events, in the order of these.
+#[derive(Debug, Default)]
+struct RecentMembers(VecDeque<(String, AccountClients)>);
+
+impl RecentMembers {
+    /// Returns the clients of an account, which becomes the most recent one.
+    fn find(&mut self, account_id: &str) -> Option<AccountClients> {
+        let place = self.0.iter().position(|(id, _)| id == account_id)?;
+        let member = self.0.remove(place)?;
+        let clients = member.1.clone();
+        self.0.push_back(member);
+        Some(clients)
+    }
+
+    /// Adds an account as the most recent one. The least recent one may have to leave.
+    fn add(&mut self, account_id: &str, clients: AccountClients) {
+        if self.0.len() == KEPT_MEMBERS {
+            self.0.pop_front();
+        }
+        self.0.push_back((account_id.to_owned(), clients));
     }
 }
 

@@ -13,6 +13,7 @@ use super::accounts::{AccountClients, AccountError, Accounts, FunctionIdentity};
 use super::report::history::{self, HistoryError};
 use super::report::put::{ReportError, evaluation, put_evaluations};
 use super::scheduled::{self, ScheduledRun, ScheduledRunError};
+use super::threads;
 use crate::rule::resource::Resource;
 use crate::rule::verdict::{Summary, Verdict, evaluate};
 use crate::sources::SourceError;
@@ -63,16 +64,18 @@ async fn evaluate_event(
         Trigger::Oversized(summary) => (summary, true),
         Trigger::Scheduled(created) => {
             let run = ScheduledRun {
-                account_id: event.account_id()?,
-                rule_name: event.rule_name()?,
-                result_token,
-                policy: &policy,
+                account_id: event.account_id()?.to_owned(),
+                rule_name: event.rule_name()?.to_owned(),
+                result_token: result_token.to_owned(),
+                policy,
                 created,
                 today: invocation.now.date(),
                 until: invocation.until,
             };
+            let clients = clients.clone();
+            let run = async move { scheduled::evaluate_region(&clients, run).await };
             // On the heap: the future of a whole run is large, and a change event does not need it.
-            return Ok(Box::pin(scheduled::evaluate_region(clients, run)).await?);
+            return Ok(threads::on_two(Box::pin(run)).await?);
         }
     };
     let captured = item.capture_time()?;
@@ -89,8 +92,12 @@ async fn evaluate_event(
     } else {
         resource
     };
-    let mut facts = LaunchFacts::new(&clients.resources, &policy);
-    let resource = in_time(clients, invocation, Box::pin(lookup::fill_gap(&mut facts, resource))).await??;
+    let resource = if lookup::is_complete(&resource) {
+        resource
+    } else {
+        let mut facts = LaunchFacts::new(clients.resources(), &policy);
+        in_time(clients, invocation, Box::pin(lookup::fill_gap(&mut facts, resource))).await??
+    };
 
     let verdict = evaluate(&resource, &policy, invocation.now.date());
     let (resource_type, resource_id) = (resource.resource_type.name(), resource.resource_id.as_ref());

@@ -2,6 +2,7 @@
 //!
 //! - [`handler`]: one event in, one summary out.
 //! - [`scheduled`]: the evaluation of a whole Region.
+//! - `threads`: the threads of a scheduled run.
 //! - [`report`]: AWS Config's API: evaluations, results, history.
 //! - [`accounts`]: the accounts that the function works in.
 //! - [`metrics`]: the metrics of an invocation.
@@ -12,3 +13,4 @@ pub mod metrics;
 pub mod report;
 pub mod scheduled;
 mod stale;
+mod threads;

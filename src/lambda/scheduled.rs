@@ -31,16 +31,16 @@ use crate::sources::ec2::region::{self, Visitor};
 const DECODING: Duration = Duration::from_secs(2);
 
 /// A scheduled run, as requested by AWS Config.
-#[derive(Clone, Copy, Debug)]
-pub struct ScheduledRun<'a> {
+#[derive(Clone, Debug)]
+pub struct ScheduledRun {
     /// The account to evaluate.
-    pub account_id: &'a str,
+    pub account_id: String,
     /// The name of the rule in AWS Config.
-    pub rule_name: &'a str,
+    pub rule_name: String,
     /// The token that is returned with the evaluations.
-    pub result_token: &'a str,
+    pub result_token: String,
     /// The rule parameters.
-    pub policy: &'a Policy,
+    pub policy: Policy,
     /// When AWS Config created the notification: the ordering timestamp of all evaluations.
     pub created: OffsetDateTime,
     /// The date in UTC, on which exemptions depend.
@@ -59,27 +59,27 @@ pub struct ScheduledRun<'a> {
 /// complete.
 pub async fn evaluate_region(
     clients: &AccountClients,
-    run: ScheduledRun<'_>,
+    run: ScheduledRun,
 ) -> Result<Summary, ScheduledRunError> {
-    let run = ScheduledRun { until: run.until.checked_sub(DECODING).unwrap_or(run.until), ..run };
+    let until = run.until.checked_sub(DECODING).unwrap_or(run.until);
     let mut evaluator = RegionEvaluator {
-        run,
-        reporter: Reporter::new(clients, run.result_token, run.until),
+        reporter: Reporter::new(clients, &run.result_token, until),
+        run: &run,
         summary: Summary::default(),
         judged: 0,
         withdrawal: Withdrawal::NotStarted,
     };
-    let work = tokio::time::timeout_at(run.until, evaluator.evaluate(clients)).await;
+    let work = tokio::time::timeout_at(until, evaluator.evaluate(clients)).await;
     let mut outcome = work.unwrap_or_else(|_| Err(Reason::out_of_time(clients)));
     if let Err(Reason::Ec2(_) | Reason::Results(_)) = outcome {
         // The verdicts reached so far are correct, whatever could not be listed.
-        let finished = tokio::time::timeout_at(run.until, evaluator.reporter.finish()).await;
+        let finished = tokio::time::timeout_at(until, evaluator.reporter.finish()).await;
         tracing::debug!(?finished, "reported the verdicts reached before the run failed");
     }
     // Requests in flight may still be accepted: only then is it known how far the run came.
     let settled = evaluator.reporter.settle().await.map_err(Reason::from);
     outcome = outcome.and(settled);
-    if matches!(outcome, Err(Reason::Report(_))) && Instant::now() >= run.until {
+    if matches!(outcome, Err(Reason::Report(_))) && Instant::now() >= until {
         outcome = Err(Reason::out_of_time(clients));
     }
     let (judged, reported) = (evaluator.judged, evaluator.reporter.reported());
@@ -94,7 +94,7 @@ pub async fn evaluate_region(
 
 /// Judges what is listed, and reports it.
 struct RegionEvaluator<'a> {
-    run: ScheduledRun<'a>,
+    run: &'a ScheduledRun,
     reporter: Reporter,
     summary: Summary,
     judged: usize,
@@ -105,7 +105,7 @@ impl RegionEvaluator<'_> {
     async fn evaluate(&mut self, clients: &AccountClients) -> Result<(), Reason> {
         let stale = Arc::<Mutex<StaleResults>>::default();
         let (matched, created) = (Arc::clone(&stale), date_time(self.run.created));
-        let results = each_result(&clients.config, self.run.rule_name, move |result| {
+        let results = each_result(&clients.config, &self.run.rule_name, move |result| {
             // A result that is newer than the run belongs to a change that the run may not have seen.
             if result.ordering_timestamp.is_none_or(|at| milliseconds(at) <= milliseconds(created)) {
                 lock(&matched).result_exists(&result);
@@ -119,7 +119,7 @@ impl RegionEvaluator<'_> {
     }
 
     async fn list(&mut self, clients: &AccountClients, stale: &Mutex<StaleResults>) -> Result<(), Reason> {
-        let (policy, resources) = (self.run.policy, &clients.resources);
+        let (policy, resources) = (&self.run.policy, clients.resources());
         let mut facts = LaunchFacts::new(resources, policy);
         let mut lister = Lister { evaluator: self, stale };
         if policy.judges(&ResourceType::Instance) {
@@ -137,7 +137,7 @@ impl RegionEvaluator<'_> {
         }
         if policy.judges_account_defaults() {
             let verdict = evaluate_account_defaults(&facts.account_defaults().await?);
-            let (resource_type, account_id) = (ResourceType::ACCOUNT, self.run.account_id);
+            let (resource_type, account_id) = (ResourceType::ACCOUNT, &self.run.account_id);
             lock(stale).resource_exists(resource_type.name(), account_id);
             self.judged += 1;
             self.report(resource_type.name(), account_id, &verdict).await?;
@@ -156,7 +156,7 @@ impl RegionEvaluator<'_> {
             let lifecycle = if included { Lifecycle::NotFound } else { Lifecycle::Exists };
             let resource = Resource::existing(resource_type, resource_id.as_ref().into(), None);
             let resource = Resource { lifecycle, ..resource };
-            let verdict = evaluate(&resource, self.run.policy, self.run.today);
+            let verdict = evaluate(&resource, &self.run.policy, self.run.today);
             self.report(resource.resource_type.name(), &resource.resource_id, &verdict).await?;
         }
         Ok(self.reporter.finish().await?)
@@ -190,7 +190,7 @@ impl Visitor for Lister<'_, '_> {
 
     async fn launch_source(&mut self, resource: Resource<'_>) -> Result<(), Reason> {
         let (resource_type, resource_id) = (resource.resource_type.name(), &resource.resource_id);
-        let verdict = evaluate(&resource, self.evaluator.run.policy, self.evaluator.run.today);
+        let verdict = evaluate(&resource, &self.evaluator.run.policy, self.evaluator.run.today);
         lock(self.stale).resource_exists(resource_type, resource_id);
         self.evaluator.judged += 1;
         self.evaluator.report(resource_type, resource_id, &verdict).await

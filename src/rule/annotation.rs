@@ -10,6 +10,7 @@ use time::Date;
 use super::launch::{AccountDefaults, DefaultsManager, Effective, EffectiveOptions, Image, SetBy};
 use super::launch_source::LaunchOrigin;
 use super::launched_by::{LaunchedBy, TemplateVersion};
+use super::printable::printable;
 use super::reason::Reason;
 use super::resource::{HttpTokens, Lifecycle, OptionsState, Resource, ResourceType};
 
@@ -342,9 +343,10 @@ fn set_by(defaults: &AccountDefaults<'_>) -> &'static str {
     }
 }
 
-/// Returns the start of a text from outside, fit for a sentence: short, and without control characters.
+/// Returns the start of a text from outside, fit for a sentence: short, and printable.
 fn excerpt(text: &str) -> String {
-    let mut characters = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let text = printable(text);
+    let mut characters = text.chars();
     let mut excerpt: String = characters.by_ref().take(MAX_EXCERPT).collect();
     if characters.next().is_some() {
         excerpt.push('…');
@@ -623,6 +625,7 @@ mod tests {
     #[test]
     fn a_long_or_multi_line_value_is_quoted_on_one_line() {
         assert_eq!(excerpt("a\nb"), "a b");
+        assert_eq!(excerpt("web\u{202e}"), "web\\u{202e}");
         assert_eq!(excerpt(&"x".repeat(41)), format!("{}…", "x".repeat(40)));
     }
 }

@@ -13,6 +13,7 @@
 //! - [`usage`]: what CloudWatch's data proves about an instance's use of IMDSv1.
 //! - [`sdk_versions`]: the first version of each AWS SDK that uses IMDSv2.
 //! - [`software`]: the SDK that a user agent names, and whether it uses IMDSv2.
+//! - `printable`: text from outside, made safe to show.
 //! - [`enforcement`]: [`enforcement::decide`], the one function that decides whether to enforce IMDSv2.
 
 mod annotation;
@@ -24,6 +25,7 @@ pub mod launch;
 pub mod launch_source;
 pub mod launched_by;
 pub mod policy;
+pub(crate) mod printable;
 pub mod reason;
 pub mod remedy;
 pub mod resource;

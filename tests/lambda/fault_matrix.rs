@@ -229,8 +229,8 @@ async fn every_evaluation_is_accepted_or_the_invocation_fails() {
     lines.sort_unstable();
     let names = FAULTS.map(|(name, ..)| format!(" {name} |")).concat();
     let rule = "---|".repeat(FAULTS.len() + 2);
-    let lines: String = lines.into_iter().map(|(_, line)| format!("{line}\n")).collect();
-    let matrix = format!("| event | call |{names}\n|{rule}\n{lines}");
+    let lines: Vec<_> = lines.into_iter().map(|(_, line)| line).collect();
+    let matrix = format!("| event | call |{names}\n|{rule}\n{}\n", lines.join("\n"));
 
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reliability.md");
     let page = std::fs::read_to_string(path).unwrap();

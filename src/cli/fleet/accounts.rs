@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::failures;
 use super::organization::OrganizationAccount;
 use super::regions::{AccountRegions, RegionProblem};
+use super::unreachable::Unreachable;
 use crate::aws::assume_role::assume_role;
 use crate::aws::clients::{self, ResourceClients};
 use crate::aws::{ApiError, CallsInFlight, RoleArn};
@@ -80,7 +81,7 @@ impl AccountRegion {
 pub(crate) struct Fleet {
     pub(crate) regions: Vec<AccountRegion>,
     /// The accounts that could not be entered, each with the reason.
-    pub(crate) unreachable: Vec<String>,
+    pub(crate) unreachable: Vec<Unreachable>,
 }
 
 /// Accounts that are to be entered.
@@ -124,7 +125,7 @@ pub(crate) struct EnteredAccount {
     /// The names of the Regions to work in.
     pub(crate) regions: Vec<String>,
     /// What is wrong with other Regions that were named.
-    pub(crate) problems: Vec<String>,
+    pub(crate) problems: Vec<Unreachable>,
     sdk: SdkConfig,
     clock: Clock,
 }
@@ -190,7 +191,7 @@ impl Accounts {
 }
 
 impl Fleet {
-    fn add(&mut self, entered: Result<EnteredAccount, Vec<String>>) {
+    fn add(&mut self, entered: Result<EnteredAccount, Vec<Unreachable>>) {
         match entered {
             Ok(account) => {
                 self.regions.extend(account.regions.iter().map(|region| account.region(region)));
@@ -278,7 +279,7 @@ impl Entrance {
     pub(crate) async fn enter(
         &self,
         account: Account,
-    ) -> anyhow::Result<Result<EnteredAccount, Vec<String>>> {
+    ) -> anyhow::Result<Result<EnteredAccount, Vec<Unreachable>>> {
         let Account { name: account_name, own, credentials } = account;
         match credentials {
             Credentials::Own(name, known) => {
@@ -290,7 +291,7 @@ impl Entrance {
                     Ok(account_id) => self.with_credentials(own, account_id, account_name, true).await?,
                     Err(error) => Err(error),
                 };
-                Ok(entered.map_err(|error| vec![self.cannot_enter(&name, None, &error)]))
+                Ok(entered.map_err(|error| vec![cannot_enter_own(&name, &error, self.wanted.command)]))
             }
             Credentials::Role(first, others) => {
                 let mut reasons = Vec::new();
@@ -304,7 +305,7 @@ impl Entrance {
                             roles.for_each(|unused| self.note_unused(&entered.account_id, &unused));
                             return Ok(Ok(entered));
                         }
-                        Err(error) => reasons.push(self.cannot_enter(&role.to_string(), Some(&role), &error)),
+                        Err(error) => reasons.push(Unreachable::Role(role, error)),
                     }
                 }
                 Ok(Err(reasons))
@@ -326,18 +327,16 @@ impl Entrance {
         is_valid: bool,
     ) -> anyhow::Result<Result<EnteredAccount, ApiError>> {
         Ok(self.wanted.of(&sdk, is_valid).await?.map(|(regions, problems)| EnteredAccount {
-            problems: problems.iter().map(|problem| format!("account {account_id}: {problem}")).collect(),
+            problems: problems
+                .iter()
+                .map(|problem| Unreachable::Other(format!("account {account_id}: {problem}")))
+                .collect(),
             account_id,
             name,
             regions,
             sdk,
             clock: self.environment.clock.clone(),
         }))
-    }
-
-    /// Describes why an account cannot be entered, and what to do about it.
-    fn cannot_enter(&self, name: &str, role: Option<&RoleArn>, error: &ApiError) -> String {
-        cannot_enter(name, role, error, self.wanted.command)
     }
 }
 
@@ -393,25 +392,13 @@ impl WantedRegions {
     }
 }
 
-/// Describes why an account cannot be entered, and what to do about it.
-fn cannot_enter(name: &str, role: Option<&RoleArn>, error: &ApiError, command: &str) -> String {
-    match role {
-        Some(role) if error.is_from_assuming_a_role() => {
-            let advice = if error.is_access_denied() {
-                format!(
-                    ": the trust policy of the role, in account {}, must allow the caller, and the caller's own \
-                     policies must allow sts:AssumeRole",
-                    role.account_id()
-                )
-            } else {
-                String::new()
-            };
-            format!("cannot assume {role}: {}{advice}", error.reason().trim_end_matches('.'))
-        }
-        _ if error.is_without_credentials() && name == OWN_ACCOUNT => error.message.clone(),
-        _ if error.is_without_credentials() => format!("{name}: {}", error.message),
-        _ => format!("{name}: {}", failures::with_advice(error, command)),
-    }
+/// Describes why the account of the credentials in the environment or of a profile cannot be entered.
+fn cannot_enter_own(name: &str, error: &ApiError, command: &str) -> Unreachable {
+    Unreachable::Other(match error.is_without_credentials() {
+        true if name == OWN_ACCOUNT => error.message.clone(),
+        true => format!("{name}: {}", error.message),
+        false => format!("{name}: {}", failures::with_advice(error, command)),
+    })
 }
 
 /// Returns the id of the account that credentials belong to

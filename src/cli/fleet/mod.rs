@@ -18,4 +18,5 @@ mod profile;
 mod regions;
 pub(crate) mod selection;
 pub(crate) mod terminated;
+pub(crate) mod unreachable;
 pub(crate) mod usage;

@@ -161,7 +161,7 @@ impl Selection {
     }
 
     async fn own_credentials(&self) -> anyhow::Result<SdkConfig> {
-        let loader = clients::sdk_defaults();
+        let loader = clients::sdk_defaults()?;
         let own = match &self.profile {
             Some(name) => profile::load(loader, name).await?,
             None => loader.load().await,

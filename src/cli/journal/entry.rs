@@ -142,7 +142,7 @@ pub(super) fn encode_opened(sequence: u64, time: String, opened: Opened) -> serd
 ///
 /// # Errors
 /// Returns an error if it cannot be serialized.
-pub(super) fn encode_step(
+pub(crate) fn encode_step(
     sequence: u64,
     time: String,
     key: &InstanceKey,

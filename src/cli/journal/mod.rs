@@ -22,5 +22,8 @@ pub(crate) use self::reader::read;
 pub(crate) use self::unrestored::{Before, Recorded, unrestored};
 pub(crate) use self::writer::Journal;
 
+#[cfg(any(fuzzing, test))]
+pub(crate) use self::{entry::encode_step, reader::scan};
+
 #[cfg(test)]
 mod tests;

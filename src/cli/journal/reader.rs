@@ -32,9 +32,9 @@ pub(crate) fn read(path: &Path) -> Result<Contents, JournalError> {
 
 /// What a journal contains, and what is needed to append to it.
 #[derive(Debug)]
-pub(super) struct Scan {
-    pub(super) entries: Vec<(InstanceKey, Step)>,
-    pub(super) problems: Vec<String>,
+pub(crate) struct Scan {
+    pub(crate) entries: Vec<(InstanceKey, Step)>,
+    pub(crate) problems: Vec<String>,
     /// The process that opened the journal last.
     pub(super) opened: Option<Opened>,
     pub(super) end: End,
@@ -60,7 +60,7 @@ pub(super) enum End {
 }
 
 /// Reads the bytes of a journal. Returns `None` if no line can be read.
-pub(super) fn scan(bytes: &[u8]) -> Option<Scan> {
+pub(crate) fn scan(bytes: &[u8]) -> Option<Scan> {
     let mut scan = Scan {
         entries: Vec::new(),
         problems: Vec::new(),

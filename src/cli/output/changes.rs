@@ -12,8 +12,8 @@ use serde_json::json;
 use super::csv::cell;
 use super::destination::{Destination, Replacement};
 use super::json::JsonList;
-use crate::cli::terminal::printable::printable;
 use crate::rule::instance::InstanceKey;
+use crate::rule::printable::printable;
 use crate::rule::resource::Location;
 
 /// The formats of changes.

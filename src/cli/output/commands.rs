@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::{Conclusion, Finding, Output};
-use crate::cli::terminal::printable::printable;
+use crate::rule::printable::printable;
 use crate::rule::reason::Reason;
 use crate::rule::usage::UsageState;
 use crate::rule::verdict::Compliance;

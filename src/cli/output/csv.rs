@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::{Basis, Conclusion, Finding, Output};
 use crate::cli::calls::known::InstanceCallers;
-use crate::cli::terminal::printable::printable;
+use crate::rule::printable::printable;
 
 /// A column: its name, and the text for a finding.
 type Column = (&'static str, for<'f> fn(&'f Finding<'_>) -> Cow<'f, str>);

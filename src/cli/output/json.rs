@@ -8,7 +8,7 @@ use serde_json::ser::Formatter;
 use super::terminated::Terminated;
 use super::{Conclusion, Finding, Output};
 use crate::cli::comparison::ComparisonSummary;
-use crate::cli::terminal::printable::is_invisible;
+use crate::rule::printable::is_invisible;
 use crate::rule::verdict::Summary;
 
 /// An object with a list that is written as it grows.

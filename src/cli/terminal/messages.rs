@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 use textwrap::WordSplitter;
 
-use super::printable::printable;
+use crate::rule::printable::printable;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 /// The width of a label.

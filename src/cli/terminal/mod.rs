@@ -7,7 +7,6 @@ mod echo;
 pub(crate) mod messages;
 #[cfg(feature = "live")]
 pub(crate) mod names;
-pub(crate) mod printable;
 #[cfg(feature = "live")]
 pub(crate) mod screen;
 #[cfg(feature = "live")]

@@ -139,7 +139,7 @@ impl Progress {
 
     /// Says what is being done.
     pub(crate) fn set_status(&self, text: &str) {
-        self.bar.set_message(super::printable::printable(text).into_owned());
+        self.bar.set_message(crate::rule::printable::printable(text).into_owned());
     }
 
     /// Advances by one step.

@@ -41,7 +41,7 @@ impl Reporter {
         let interceptor = CountFailedAttempts(Arc::clone(&failed_attempts));
         let config = clients.config.config().to_builder().interceptor(interceptor).build();
         Self {
-            clients: AccountClients { config: Client::from_conf(config), ..clients.clone() },
+            clients: clients.with_config(Client::from_conf(config)),
             result_token: result_token.to_owned(),
             until,
             batch: Vec::with_capacity(BATCH_SIZE),

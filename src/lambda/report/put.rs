@@ -164,10 +164,10 @@ mod tests {
             )))
             .http_client(create_mock_http_client())
             .build();
-        let clients = AccountClients::new(&sdk, CallsInFlight::default());
+        let clients = AccountClients::new(sdk, CallsInFlight::default());
         let responses = responses.rule_mode(RuleMode::Sequential);
         let config = clients.config.config().to_builder().interceptor(responses).build();
-        AccountClients { config: Client::from_conf(config), ..clients }
+        clients.with_config(Client::from_conf(config))
     }
 
     fn an_evaluation(id: &'static str) -> Evaluation {

@@ -13,6 +13,12 @@ use crate::aws::ApiError;
 use crate::rule::launch::LaunchSettings;
 use crate::rule::resource::{Gap, Lifecycle, Resource};
 
+/// Returns whether the record of `resource` has all that a verdict depends on, so that [`fill_gap`] would ask nothing.
+#[must_use]
+pub fn is_complete(resource: &Resource<'_>) -> bool {
+    resource.gap.is_none() && !resource.depends_on_other_records()
+}
+
 /// Asks EC2 for what the record of `resource` lacks, if anything. If EC2 does not know the id, the resource
 /// is [`Lifecycle::NotFound`]. If what it launches leaves tokens unset, the defaults that apply are looked up, too.
 ///

@@ -6,8 +6,8 @@ from threading import Thread
 
 
 @contextmanager
-def serving(answer):
-    """Serves POST requests and yields the address of the server.
+def serving(answer, tls=None):
+    """Serves POST requests and yields the address of the server, which may have a context of TLS.
 
     `answer(request, body)` returns the status, the headers and the body of a response.
     """
@@ -28,9 +28,11 @@ def serving(answer):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

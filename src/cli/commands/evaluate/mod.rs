@@ -3,7 +3,7 @@
 //! - this file: the options, and the verdicts.
 //! - `records`: what each record contributes.
 
-mod records;
+pub(crate) mod records;
 
 use std::io;
 use std::path::PathBuf;

@@ -20,7 +20,7 @@ use crate::sources::config::event::{ConfigEvent, EventError, Trigger};
 
 /// What a record contributes.
 #[allow(clippy::large_enum_variant)] // most are of the largest variant
-pub(super) enum Recorded<'a> {
+pub(crate) enum Recorded<'a> {
     /// A resource to judge.
     Resource {
         resource: Resource<'a>,
@@ -47,10 +47,10 @@ pub(super) enum Recorded<'a> {
 }
 
 /// Receives what a record contributes.
-pub(super) type Visit<'v> = dyn FnMut(Recorded<'_>) -> io::Result<()> + 'v;
+pub(crate) type Visit<'v> = dyn FnMut(Recorded<'_>) -> io::Result<()> + 'v;
 
 /// What ends the work on a record.
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The record has no verdict; the next one may have one.
     Record(RecordError),
     /// The receiver failed.
@@ -65,7 +65,7 @@ impl<E: Into<RecordError>> From<E> for Failure {
 
 /// Why a record has no verdict.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RecordError {
+pub(crate) enum RecordError {
     #[error(
         "unknown record: expected an AWS Config event, a configuration item, a snapshot or history file, or the \
          output of `aws ec2 describe-instances`, `describe-launch-templates`, `describe-launch-template-versions`, `describe-images` or \
@@ -94,7 +94,7 @@ pub(super) enum RecordError {
 ///
 /// # Errors
 /// Returns an error if the record cannot be read, or if `visit` fails.
-pub(super) fn read(record: &InputRecord<'_>, visit: &mut Visit<'_>) -> Result<(), Failure> {
+pub(crate) fn read(record: &InputRecord<'_>, visit: &mut Visit<'_>) -> Result<(), Failure> {
     match record {
         InputRecord::Item(record) => item(record, false, None, visit),
         InputRecord::Reservation(record) => reservation(record, visit),
@@ -204,7 +204,7 @@ impl RecordError {
 
 impl Recorded<'_> {
     /// Returns the same without borrowing from the input.
-    pub(super) fn into_owned(self) -> Recorded<'static> {
+    pub(crate) fn into_owned(self) -> Recorded<'static> {
         match self {
             Self::Resource { resource, policy } => {
                 Recorded::Resource { resource: resource.into_owned(), policy }

@@ -20,7 +20,7 @@ use crate::cli::clock::Clock;
 use crate::cli::filter::Filter;
 use crate::cli::fleet::accounts::AccountRegion;
 use crate::cli::fleet::failures::{self, Failure};
-use crate::cli::fleet::usage;
+use crate::cli::fleet::{unreachable, usage};
 use crate::cli::output::changes::{Change, ChangeStatus};
 use crate::rule::enforcement::{Decision, EnforcementPolicy, NoChangeReason, SkipReason, Usage, decide};
 use crate::rule::instance::InstanceKey;
@@ -76,7 +76,8 @@ pub(super) async fn plan(args: &Args, filter: Filter, clock: &Clock) -> anyhow::
         Some(regions) => args.selection.fleet_in(&selection.accounts(), regions, "remediate").await?,
         None => args.selection.fleet("remediate").await?,
     };
-    let mut plan = Plan { failures: fleet.unreachable, ..Plan::default() };
+    let failures = unreachable::lines(&fleet.unreachable, "remediate");
+    let mut plan = Plan { failures, ..Plan::default() };
     let entered: BTreeSet<_> =
         fleet.regions.iter().map(|region| region.location.account_id.clone()).collect();
     let accounts = selection.accounts();

@@ -22,6 +22,7 @@ use crate::cli::exit::Completion;
 use crate::cli::fleet::accounts::AccountRegion;
 use crate::cli::fleet::instance;
 use crate::cli::fleet::selection::Selection;
+use crate::cli::fleet::unreachable;
 use crate::cli::journal::{self, Journal, Recorded};
 use crate::cli::output;
 use crate::cli::output::changes::{Change, ChangeFormat, ChangeReport, ChangeStatus};
@@ -101,10 +102,11 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let regions = restorations.keys().map(|key| key.location.region.clone()).collect();
     let accounts = restorations.keys().map(|key| key.location.account_id.clone()).collect();
     let fleet = args.selection.fleet_in(&accounts, regions, "restore").await?;
-    for failure in &fleet.unreachable {
+    let unreachable = unreachable::lines(&fleet.unreachable, "restore");
+    for failure in &unreachable {
         messages::error(failure);
     }
-    failures += fleet.unreachable.len();
+    failures += unreachable.len();
     let regions: Regions =
         fleet.regions.into_iter().map(|region| (region.location.clone(), Arc::new(region))).collect();
 

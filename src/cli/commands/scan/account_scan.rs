@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::region_scan::{Message, RegionScan};
 use crate::cli::fleet::accounts::{Account, EnteredAccount, Entrance};
+use crate::cli::fleet::unreachable::Unreachable;
 
 /// The number of Regions that are scanned for each account that is in memory. An account has some 17 Regions.
 const REGIONS_PER_ACCOUNT: usize = 4;
@@ -38,16 +39,19 @@ impl AccountScan {
         let _ = sender.send(message).await; // without a receiver, the output has failed
     }
 
-    async fn enter(&self, account: Account) -> anyhow::Result<Result<EnteredAccount, Vec<String>>> {
+    async fn enter(&self, account: Account) -> anyhow::Result<Result<EnteredAccount, Vec<Unreachable>>> {
         let _slot = self.regions.slots.acquire().await;
         if self.regions.shutdown.is_requested() {
-            return Ok(Err(vec![format!("{account}: not scanned: interrupted")]));
+            return Ok(Err(vec![Unreachable::Interrupted(account.to_string())]));
         }
         self.entrance.enter(account).await
     }
 
     async fn regions_of(&self, mut account: EnteredAccount, sender: &Sender<Message>) {
         let (locations, problems) = (account.locations(), std::mem::take(&mut account.problems));
+        if !locations.is_empty() {
+            self.regions.shutdown.begin_work();
+        }
         let name = account.name.take();
         for message in [Message::Entered(locations, name), Message::Unreachable(problems)] {
             if sender.send(message).await.is_err() {

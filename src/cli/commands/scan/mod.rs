@@ -30,6 +30,7 @@ use crate::cli::filter::{FilterOptions, parameters_option};
 use crate::cli::fleet::accounts::Accounts;
 use crate::cli::fleet::failures::{self, Failure};
 use crate::cli::fleet::selection::Selection;
+use crate::cli::fleet::unreachable::{self, Unreachable};
 use crate::cli::input::text;
 use crate::cli::output::terminated::Terminated;
 use crate::cli::output::{self, Basis, Conclusion, Finding, Output, OutputOptions};
@@ -194,12 +195,13 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     if first == 0 {
         join(tasks).await?;
         // Nothing was scanned, so an older report is kept.
-        results.unreachable.sort();
-        results.unreachable.iter().for_each(|failure| messages::error(failure));
-        return Ok(Completion::of(results.unreachable.len(), 0));
+        let failures = unreachable::lines(&results.unreachable, "scan");
+        for failure in &failures {
+            messages::error(failure);
+        }
+        return Ok(Completion::of(failures.len(), 0));
     }
     let mut output = output::open(&args.output, basis)?;
-    shutdown.begin_work();
     let progress = screen.over_regions(first);
     results.receive(&mut receiver, &progress, output.as_mut()).await?;
     join(tasks).await?;
@@ -219,8 +221,8 @@ fn conclude(args: &Args, mut results: Results, output: &mut dyn Output) -> anyho
     results.charge_terminated();
     let Results { comparison, summary, usage, terminated, failures, unreachable, complete, .. } = results;
     let mut failures = failures::lines(&failures, "scan");
-    failures.extend(unreachable);
-    failures.sort();
+    // At the end: what was scanned is one subject, and what could not be is another.
+    failures.extend(unreachable::lines(&unreachable, "scan"));
     let policy = args.parameters.clone().unwrap_or_default();
     let is_listed = |place: &Location, resource_type: &str| {
         let is_judged = judges(&policy, &ResourceType::from_name(resource_type.into()));
@@ -277,7 +279,7 @@ struct Results {
     terminated: Vec<Terminated>,
     failures: Vec<Failure>,
     /// Why accounts, or Regions of them, were not scanned.
-    unreachable: Vec<String>,
+    unreachable: Vec<Unreachable>,
     /// The names of accounts, by id.
     account_names: BTreeMap<String, String>,
     /// The places of which nothing is missing.

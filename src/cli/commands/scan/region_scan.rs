@@ -12,6 +12,7 @@ use crate::cli::filter::Filter;
 use crate::cli::fleet::accounts::{AccountRegion, EnteredAccount};
 use crate::cli::fleet::failures::Failure;
 use crate::cli::fleet::terminated::{self, Callers};
+use crate::cli::fleet::unreachable::Unreachable;
 use crate::cli::fleet::usage::{self, Candidate};
 use crate::cli::output::terminated::Terminated;
 use crate::cli::output::{Finding, FindingContext};
@@ -32,7 +33,7 @@ pub(super) enum Message {
     /// The places in which an account is scanned, and the name of the account, if it is known.
     Entered(Vec<Location>, Option<String>),
     /// Why an account, or a Region of it, cannot be scanned.
-    Unreachable(Vec<String>),
+    Unreachable(Vec<Unreachable>),
     /// What ends the whole scan: the selection names a Region that does not exist, for example.
     Invalid(anyhow::Error),
     Scanned(Box<Scanned>),

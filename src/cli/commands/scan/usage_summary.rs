@@ -8,7 +8,7 @@ use crate::cli::output::table::layout::{Column, ColumnKind, Style, fit, render};
 use crate::cli::output::table::usage_counts::UsageCounts;
 use crate::cli::output::terminated::Terminated;
 use crate::cli::terminal::messages;
-use crate::cli::terminal::printable::printable;
+use crate::rule::printable::printable;
 use crate::rule::reason::Reason;
 use crate::rule::resource::Location;
 use crate::rule::usage::{UnknownReason, UsageState};

@@ -2,7 +2,7 @@
 
 use super::{CallerRow, SoftwareRow};
 use crate::cli::output::table::layout::{Column, ColumnKind};
-use crate::cli::terminal::printable::printable;
+use crate::rule::printable::printable;
 use crate::rule::software::Advice;
 
 /// Returns the software, with what is known of it and what to do about it.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::layout::{Column, ColumnKind, Style, fit, render as render_columns};
 use super::usage_counts::UsageCounts;
 use crate::cli::output::sources::{Source, Sources};
-use crate::cli::terminal::printable::printable;
+use crate::rule::printable::printable;
 
 /// The most sources that are shown.
 const MAX_SOURCES: usize = 40;

@@ -22,7 +22,7 @@ use clap::{Args, ValueEnum};
 use self::groups::GroupKey;
 use super::sources::{Sources, source_name};
 use super::{Conclusion, Finding, Output, in_words};
-use crate::cli::terminal::printable::printable;
+use crate::rule::printable::printable;
 use crate::rule::reason::Reason;
 use crate::rule::usage::UsageState;
 use crate::rule::verdict::Compliance;

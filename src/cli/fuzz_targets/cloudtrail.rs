@@ -1,16 +1,13 @@
-//! What must hold for any input. The fuzzer calls these functions with bytes that reach new code, the property tests
-//! with random ones.
+//! Bytes as a log file of CloudTrail.
 
-// A failed assertion is how a finding is reported.
-#![allow(clippy::missing_panics_doc)]
+use std::io::Read;
 
-use std::io::{self, Read};
-
-use super::calls::duplicates::RecentEvents;
-use super::calls::groups::{CallerCalls, CallerKey, Callers, CallersSummary};
-use super::calls::records::{self, Uncounted};
-use super::output::callers::{CallersFormat, CallersFound};
-use super::terminal::printable::is_invisible;
+use super::Pieces;
+use crate::cli::calls::duplicates::RecentEvents;
+use crate::cli::calls::groups::{CallerCalls, CallerKey, Callers, CallersSummary};
+use crate::cli::calls::records::{self, Uncounted};
+use crate::cli::output::callers::{CallersFormat, CallersFound};
+use crate::rule::printable::is_invisible;
 
 /// Counts calls in `input`, as if it were a log file of CloudTrail: nothing panics, counts agree with each other and do
 /// not depend on how the input arrives, and no output contains what a terminal would obey.
@@ -50,42 +47,26 @@ fn count(input: impl Read) -> (Counted, usize) {
     ((callers, summary), unreadable)
 }
 
-/// An input that arrives in pieces, each longer than the one before.
-struct Pieces<'a> {
-    rest: &'a [u8],
-    length: usize,
-}
-
-impl Read for Pieces<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.length.min(buffer.len());
-        self.length += 1;
-        self.rest.by_ref().take(u64::try_from(length).unwrap_or(u64::MAX)).read(buffer)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::tests::{JSON_LIKE, damaged};
     use super::*;
 
     const RECORDS: &str = include_str!(
-        "../../examples/cloudtrail/AWSLogs/123456789012/CloudTrail/eu-west-1/2026/11/20/\
+        "../../../examples/cloudtrail/AWSLogs/123456789012/CloudTrail/eu-west-1/2026/11/20/\
          123456789012_CloudTrail_eu-west-1_20261121T0000Z_c8RtV1mZs4eJd6uK.json"
     );
 
     proptest! {
         #[test]
-        fn any_text_is_counted(input in "[{}\\[\\]\",:a-z0-9\\\\\n ]{0,80}") {
+        fn any_text_is_counted(input in JSON_LIKE) {
             cloudtrail(input.as_bytes());
         }
 
         #[test]
-        fn damaged_files_are_counted(at in 0..RECORDS.len(), removed in 0usize..40, inserted in any::<[u8; 3]>()) {
-            let mut input = RECORDS.as_bytes().to_vec();
-            let end = (at + removed).min(input.len());
-            input.splice(at..end, inserted);
+        fn damaged_files_are_counted(input in damaged(RECORDS)) {
             cloudtrail(&input);
         }
     }
