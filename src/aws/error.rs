@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::{self, Debug};
+use std::io;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
@@ -96,20 +97,19 @@ impl ApiError {
         ACCESS_DENIED.iter().any(|code| self.has_code(code))
     }
 
-    /// Returns whether there are no credentials, or none that are valid any more. The message says what to do.
+    /// Returns whether there are no credentials, or none that are valid any more. The message says what to do, and the
+    /// operation does not matter.
     #[must_use]
     pub fn is_without_credentials(&self) -> bool {
-        [NO_CREDENTIALS, EXPIRED_CREDENTIALS].contains(&self.message.as_str())
+        let message = self.message.as_str();
+        [NO_CREDENTIALS, EXPIRED_CREDENTIALS].contains(&message) || message.starts_with(CANNOT_LOAD)
     }
 
     /// Returns whether the call failed because there are no credentials, or none that are valid.
     #[must_use]
     pub fn is_about_credentials(&self) -> bool {
         let is_invalid = INVALID.iter().any(|code| self.has_code(code));
-        is_invalid
-            || self.is_without_credentials()
-            || self.is_from_assuming_a_role()
-            || self.message.starts_with(CANNOT_LOAD)
+        is_invalid || self.is_without_credentials() || self.is_from_assuming_a_role()
     }
 
     /// Returns whether the credentials of a role could not be fetched.
@@ -143,15 +143,33 @@ fn explained(code: &str, message: &str) -> String {
 /// Describes why a call has no response from its service, in a sentence for people.
 fn cause_of(error: &(dyn Error + 'static)) -> String {
     let credentials = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
-    match credentials {
-        Some(CredentialsError::CredentialsNotLoaded(_)) => NO_CREDENTIALS.to_owned(),
-        Some(error) => {
-            let cause = innermost(error);
-            let advice = if cause.contains("SSO token") { ": sign in with `aws sso login`" } else { "" };
-            format!("{CANNOT_LOAD}{cause}{advice}")
-        }
-        None => innermost(error),
-    }
+    credentials.map_or_else(|| innermost(error), why_no_credentials)
+}
+
+/// Says why there are no credentials, and what to do. The SDK has no kinds of errors for that, only texts.
+fn why_no_credentials(error: &CredentialsError) -> String {
+    let cause = innermost(error);
+    let is_from_profile = cause.contains("ProfileFile provider") || cause.contains("source profile");
+    let (cause, advice) = if cause.contains("SSO token") || cause.contains("/sso/cache/") {
+        ("there is no valid SSO session", "sign in with `aws sso login`")
+    } else if cause.contains("external process") {
+        (cause.as_str(), "check credential_process in the AWS configuration files")
+    } else if is_from_profile {
+        (cause.as_str(), "check the profile in the AWS configuration files")
+    } else if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+        return NO_CREDENTIALS.to_owned();
+    } else if cause.contains("environment variable not set") {
+        ("AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set", "set both")
+    } else if causes(error).any(|cause| cause.is::<io::Error>()) && !cause.contains("connect error") {
+        let advice = "check AWS_WEB_IDENTITY_TOKEN_FILE, or web_identity_token_file of the profile";
+        return format!("{CANNOT_LOAD}cannot read the web identity token: {cause}: {advice}");
+    } else {
+        return format!("{CANNOT_LOAD}{cause}");
+    };
+    let cause = cause.replace("ProfileFile provider could not be built: ", "");
+    let cause = cause.replace("the credentials provider was not properly configured: ", "");
+    let cause = cause.replace("the credential provider was not enabled: ", "");
+    format!("{CANNOT_LOAD}{}: {advice}", cause.trim_end().trim_end_matches(". Stderr:"))
 }
 
 /// Returns the code and the message with which a service responded.

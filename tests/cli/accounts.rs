@@ -114,25 +114,3 @@ fn a_region_name_is_checked() {
         assert!(stderr(&assert).contains("expected the name of a Region, such as eu-central-1"), "{bad}");
     }
 }
-
-#[test]
-fn credentials_that_cannot_be_loaded_are_one_sentence() {
-    let config = scratch(
-        "unloadable-config",
-        b"[profile process]\ncredential_process = /bin/false\n[profile sso]\nsso_session = s\n\
-          sso_account_id = 123456789012\nsso_role_name = r\n[sso-session s]\nsso_start_url = https://example.com/start\n\
-          sso_region = us-east-1\n[profile web]\nweb_identity_token_file = /no/such/file\n\
-          role_arn = arn:aws:iam::123456789012:role/r\n",
-    );
-    for (profile, expected) in [
-        ("process", "external process exited with code exit status: 1"),
-        ("sso", "failed to load the cached SSO token: sign in with `aws sso login`"),
-        ("web", "No such file or directory"),
-    ] {
-        let cloud = Cloud::new(|_| None);
-        let scan = cloud.imdsv2(&["scan", "--profile", profile]).env("AWS_CONFIG_FILE", &config);
-        let message = stderr(&scan.assert().code(2));
-        assert_eq!(message.lines().count(), 1, "{message}");
-        assert!(message.len() < 300 && message.contains(expected), "{message}");
-    }
-}

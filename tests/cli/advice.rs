@@ -38,6 +38,84 @@ fn no_credentials() {
 }
 
 #[test]
+fn a_profile_whose_credentials_cannot_be_loaded() {
+    let profiles = scratch(
+        "broken-profiles",
+        b"[profile source]
+role_arn = arn:aws:iam::123456789012:role/x
+source_profile = missing
+[profile process]
+credential_process = /bin/false
+[profile sso]
+sso_session = s
+sso_account_id = 123456789012
+sso_role_name = r
+[sso-session s]
+sso_region = us-east-1
+sso_start_url = https://example.awsapps.com/start
+[profile web]
+role_arn = arn:aws:iam::123456789012:role/x
+web_identity_token_file = /nowhere/token
+[profile half]
+aws_access_key_id = AKIA
+",
+    );
+    for (profile, expected) in [
+        (
+            "source",
+            "profile `missing` was not defined: could not find source profile missing referenced from source: check the \
+             profile in the AWS configuration files",
+        ),
+        (
+            "process",
+            "Error retrieving credentials: external process exited with code exit status: 1: check credential_process in \
+             the AWS configuration files",
+        ),
+        ("sso", "there is no valid SSO session: sign in with `aws sso login`"),
+        (
+            "web",
+            "cannot read the web identity token: No such file or directory (os error 2): check \
+             AWS_WEB_IDENTITY_TOKEN_FILE, or web_identity_token_file of the profile",
+        ),
+        (
+            "half",
+            "invalid credential source in `half`: profile missing aws_secret_access_key: check the profile in the AWS \
+             configuration files",
+        ),
+    ] {
+        let scan = imdsv2(&["scan", "--region", "eu-west-1", "--profile", profile]);
+        let scan = scan.env("AWS_CONFIG_FILE", &profiles).env("AWS_SHARED_CREDENTIALS_FILE", "/nowhere");
+        assert_eq!(
+            failed(scan.env("HOME", "/nowhere")),
+            format!("error: profile \"{profile}\": cannot load AWS credentials: {expected}\n")
+        );
+    }
+}
+
+#[test]
+fn a_call_that_is_refused_for_good_is_not_repeated() {
+    for refused in [
+        refusal(),
+        ResponseTemplate::new(404).set_body_string("no such page"),
+        ResponseTemplate::new(501).set_body_string("not implemented"),
+        crate::cloud::ec2_error(400, "InvalidAction"),
+        crate::cloud::ec2_error(400, "UnsupportedOperation"),
+    ] {
+        let cloud = Cloud::new(move |call| {
+            (call.operation == "DescribeLaunchTemplateVersions").then(|| refused.clone())
+        });
+        let scan = cloud.imdsv2(&["scan", "--region", "eu-west-1", "--format", "json"]);
+        let assert = scan.assert().code(2);
+        assert_eq!(cloud.called("DescribeLaunchTemplateVersions").len(), 1, "{}", stderr(&assert));
+        for other in ["DescribeInstances", "DescribeLaunchConfigurations", "DescribeAutoScalingGroups"] {
+            assert_eq!(cloud.called(other).len(), 1, "the other lists are read");
+        }
+        let expected = format!("error: account {OWN}, eu-west-1: cannot list launch templates: ");
+        assert!(stderr(&assert).starts_with(&expected), "{}", stderr(&assert));
+    }
+}
+
+#[test]
 fn expired_credentials() {
     let cloud = Cloud::new(|_| Some(sts_error("ExpiredToken", "The security token is expired")));
     assert_eq!(

@@ -1,13 +1,12 @@
 //! `imdsv2 callers`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use snapbox::cmd::Command;
 use snapbox::file;
 
-use crate::harness::{imdsv2, stderr, stdout};
+use crate::harness::{directory, gzip, imdsv2, stderr, stdout};
 
 const DAY: &str = "examples/cloudtrail";
 
@@ -38,22 +37,6 @@ fn record(event_id: &str, user_agent: &Value) -> Value {
         "userAgent": user_agent,
         "eventID": event_id,
     })
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    gzip.write_all(bytes).unwrap();
-    gzip.finish().unwrap()
-}
-
-fn directory(name: &str, files: &[(&str, Vec<u8>)]) -> PathBuf {
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&directory);
-    std::fs::create_dir_all(&directory).unwrap();
-    for (name, content) in files {
-        std::fs::write(directory.join(name), content).unwrap();
-    }
-    directory
 }
 
 #[test]

@@ -196,10 +196,15 @@ pub(crate) fn instances(ids: &[&str], next: Option<&str>) -> ResponseTemplate {
 
 /// A call that EC2 refuses.
 pub(crate) fn refusal() -> ResponseTemplate {
-    ResponseTemplate::new(403).set_body_string(
-        "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error></Errors>\
-         <RequestID>1</RequestID></Response>",
-    )
+    ec2_error(403, "UnauthorizedOperation")
+}
+
+/// An error of EC2.
+pub(crate) fn ec2_error(status: u16, code: &str) -> ResponseTemplate {
+    ResponseTemplate::new(status).set_body_string(format!(
+        "<Response><Errors><Error><Code>{code}</Code><Message>no</Message></Error></Errors>\
+         <RequestID>1</RequestID></Response>"
+    ))
 }
 
 /// A response of AWS Organizations.

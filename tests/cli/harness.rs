@@ -1,5 +1,6 @@
 //! Runs the built `imdsv2`.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -42,4 +43,22 @@ pub(crate) fn scratch(name: &str, content: &[u8]) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, content).unwrap();
     path
+}
+
+/// Compresses as CloudTrail and AWS Config do.
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+/// Writes a folder that only one test uses.
+pub(crate) fn directory(name: &str, files: &[(&str, Vec<u8>)]) -> PathBuf {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
+    for (name, content) in files {
+        std::fs::write(directory.join(name), content).unwrap();
+    }
+    directory
 }

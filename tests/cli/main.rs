@@ -15,6 +15,7 @@ mod errors;
 mod formats;
 mod harness;
 mod help;
+mod hostile;
 mod inputs;
 mod organization;
 mod output_files;

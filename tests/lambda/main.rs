@@ -8,6 +8,7 @@
 //! - [`launch_sources`]: Auto Scaling groups, and what decides where nothing sets metadata options.
 //! - [`member_accounts`]: events of accounts other than the function's own.
 //! - [`invalid_events`]: events that the function rejects.
+//! - [`hostile_events`]: events as large and as deep as Lambda accepts.
 //! - [`retries`]: errors of `PutEvaluations`, retried or not.
 //! - [`fault_matrix`]: each call of the function against each fault.
 //! - [`scheduled_runs`], [`scheduled_failures`]: all resources of a Region.
@@ -31,6 +32,7 @@ mod events;
 mod fault_matrix;
 mod faults;
 mod function;
+mod hostile_events;
 mod incomplete_items;
 mod invalid_events;
 mod launch_sources;
