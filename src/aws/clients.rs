@@ -60,7 +60,6 @@ impl ResourceClients {
 }
 
 /// Returns a client of AWS Config, which records its calls in `calls`.
-#[cfg(feature = "lambda")]
 #[must_use]
 pub fn config(sdk: &SdkConfig, calls: &CallsInFlight) -> aws_sdk_config::Client {
     let config = aws_sdk_config::config::Builder::from(sdk)

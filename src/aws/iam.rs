@@ -2,7 +2,7 @@
 //! (<https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>).
 
 /// The operations whose IAM action is of another service than EC2, by that service.
-const ACTIONS: [(&str, &str); 17] = [
+const ACTIONS: [(&str, &str); 18] = [
     ("AssumeRole", "sts:AssumeRole"),
     ("DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingGroups"),
     ("DescribeAutomationExecutions", "ssm:DescribeAutomationExecutions"),
@@ -18,6 +18,7 @@ const ACTIONS: [(&str, &str); 17] = [
     ("ListAccountsForParent", "organizations:ListAccountsForParent"),
     ("ListMetrics", "cloudwatch:ListMetrics"),
     ("ListOrganizationalUnitsForParent", "organizations:ListOrganizationalUnitsForParent"),
+    ("SelectAggregateResourceConfig", "config:SelectAggregateResourceConfig"),
     ("StartAutomationExecution", "ssm:StartAutomationExecution"),
     ("StopAutomationExecution", "ssm:StopAutomationExecution"),
 ];

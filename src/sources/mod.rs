@@ -69,13 +69,31 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(root: &str, json: &'a str) -> Result<
     // The plain parser first: it is several times as fast as the one that tracks the path.
     serde_json::from_str(json).or_else(|_| {
         let mut parser = serde_json::Deserializer::from_str(json);
-        serde_path_to_error::deserialize(&mut parser).map_err(|error| {
+        let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
             let path = error.path().to_string();
             let field = match path.as_str() {
                 "." => root.to_owned(),
                 path => format!("{root}.{path}"),
             };
             SourceError::Shape { field, error: error.into_inner() }
-        })
+        })?;
+        parser.end().map_err(|error| SourceError::Shape { field: root.to_owned(), error })?;
+        Ok(value)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn what_follows_the_object_is_an_error() {
+        assert!(read_object::<Value>("item", r#" {"a": 1} "#).is_ok());
+        for json in [r#"{"a": 1} {"a": 2}"#, r#"{"a": 1}}"#, r#"{"a": 1},"#] {
+            let error = read_object::<Value>("item", json).expect_err(json);
+            assert!(error.to_string().starts_with("item: trailing characters at line 1"), "{error}");
+        }
+    }
 }

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod advice;
+mod aggregator;
 mod callers;
 mod cloud;
 mod completions;

@@ -10,12 +10,14 @@ use clap::Args;
 use clap_complete::{ArgValueCandidates, ArgValueCompleter};
 
 use super::accounts::{Account, Accounts, Environment, Fleet, WantedRegions};
+use super::aggregator::Aggregator;
 use super::organization::OrganizationOptions;
 use super::{profile, regions};
-use crate::aws::{RoleArn, clients};
+use crate::aws::{CallsInFlight, RoleArn, clients};
 use crate::cli::input::text;
 use crate::cli::terminal::screen::Screen;
 use crate::rule::remedy::shell_quoted;
+use crate::rule::resource::ResourceType;
 
 /// The Region to ask for Regions if none is configured: every account of the partition has it.
 const FALLBACK_REGION: &str = "us-east-1";
@@ -129,6 +131,19 @@ impl Selection {
         let mut selected = self.accounts_in(&regions, false, command).await?;
         selected.accounts.retain(|account| account.may_be_in(accounts));
         selected.enter_all(&self.environment.screen).await
+    }
+
+    /// Returns the aggregator `name`, in the Region of the credentials, asked for resources of these types.
+    ///
+    /// # Errors
+    /// Returns an error if the profile does not exist.
+    pub(crate) async fn aggregator(
+        &self,
+        name: &str,
+        types: &[ResourceType<'_>],
+    ) -> anyhow::Result<Aggregator> {
+        let client = clients::config(&self.own_credentials().await?, &CallsInFlight::default());
+        Ok(Aggregator::new(client, name, types, &self.regions))
     }
 
     /// Returns whether the selection includes a Region.

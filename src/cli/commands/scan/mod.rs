@@ -2,25 +2,28 @@
 //!
 //! - this file: the options, and the order of events.
 //! - `account_scan`: accounts, entered and scanned concurrently.
+//! - `aggregated`: what an AWS Config aggregator has recorded, instead.
 //! - `region_scan`: one account and Region.
 //! - `usage_summary`: what the scan says about IMDSv1 calls.
 
 mod account_scan;
+mod aggregated;
 mod region_scan;
 mod usage_summary;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 
 use self::account_scan::AccountScan;
+use self::aggregated::{Ages, AggregatedScan};
 use self::region_scan::{Listing, Message, Question, RegionScan, judges};
 use self::usage_summary::UsageSummary;
 use crate::cli::calls::known::KnownCallers;
@@ -65,6 +68,7 @@ Examples:
   imdsv2 scan --parameters '{\"accountDefaults\":\"true\"}'
   imdsv2 scan --format json --output today.json --compare yesterday.json
   imdsv2 scan --organization --role-name imdsv2-scanner --format html --output company.html
+  imdsv2 scan --aggregator company --only non-compliant
   imdsv2 scan --accounts-file roles.txt --format csv --output findings.csv
 
 Exit status: 0 nothing is non-compliant, 1 something is, 2 an error.")]
@@ -99,6 +103,13 @@ pub(crate) struct Args {
     #[arg(help_heading = "Evaluation")]
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
+
+    /// Evaluate what AWS Config has recorded in the accounts and Regions of this aggregator, without a role in them. It is
+    /// in the Region of the credentials; --region selects Regions of the resources. Records may be hours old
+    #[arg(help_heading = "Accounts and Regions")]
+    #[arg(long, value_name = "NAME")]
+    #[arg(conflicts_with_all = ["organization", "role_arns", "accounts_file", "usage_days", "if_enforced"])]
+    aggregator: Option<String>,
 
     /// The number of Regions that are scanned concurrently, over all accounts, 1 to 1024
     #[arg(help_heading = "Accounts and Regions")]
@@ -152,7 +163,6 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     let callers = args.callers.as_deref().map(KnownCallers::read).transpose()?;
     let screen = &args.selection.environment.screen;
     let shutdown = Shutdown::listen(screen);
-    let Accounts { accounts, entrance } = args.selection.accounts("scan").await?;
     let basis = Basis {
         policy: &policy,
         usage_days: args.usage_days,
@@ -169,7 +179,9 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         slots: Semaphore::new(args.concurrency.into()),
         shutdown: shutdown.clone(),
     });
+    let ages = Arc::<Mutex<Ages>>::default();
     let (sender, mut receiver) = channel(QUEUE);
+    let tasks = start(args, scan, Arc::clone(&ages), sender).await?;
     let mut results = Results {
         comparison,
         callers,
@@ -183,13 +195,6 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         complete: BTreeSet::new(),
     };
     let status = screen.status("Finding the Regions of the account");
-    let scan = Arc::new(AccountScan::new(entrance, scan, args.concurrency.into()));
-    let mut tasks = JoinSet::new();
-    for account in accounts {
-        let (scan, sender) = (Arc::clone(&scan), sender.clone());
-        tasks.spawn(async move { scan.run(account, &sender).await });
-    }
-    drop(sender);
     let first = results.enter(&mut receiver).await?;
     drop(status);
     if first == 0 {
@@ -206,7 +211,43 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     results.receive(&mut receiver, &progress, output.as_mut()).await?;
     join(tasks).await?;
     drop(progress);
-    conclude(args, results, output.as_mut())
+    let ages = *ages.lock().unwrap_or_else(PoisonError::into_inner);
+    conclude(args, results, ages, output.as_mut())
+}
+
+/// Starts the scan of the accounts, or of what an aggregator has recorded.
+async fn start(
+    args: &Args,
+    scan: Arc<RegionScan>,
+    ages: Arc<Mutex<Ages>>,
+    sender: Sender<Message>,
+) -> anyhow::Result<JoinSet<()>> {
+    let mut tasks = JoinSet::new();
+    if let Some(name) = &args.aggregator {
+        let aggregator = args.selection.aggregator(name, &recorded_types(&scan)).await?;
+        let accounts = aggregator.accounts().await?;
+        ensure!(
+            !accounts.is_empty(),
+            "--aggregator {name}: it has no resource of the selected types and Regions"
+        );
+        tasks.spawn(Arc::new(AggregatedScan { aggregator, regions: scan, ages }).run(accounts, sender));
+        return Ok(tasks);
+    }
+    let Accounts { accounts, entrance } = args.selection.accounts("scan").await?;
+    let scan = Arc::new(AccountScan::new(entrance, scan, args.concurrency.into()));
+    for account in accounts {
+        let (scan, sender) = (Arc::clone(&scan), sender.clone());
+        tasks.spawn(async move { scan.run(account, &sender).await });
+    }
+    Ok(tasks)
+}
+
+/// Returns the types of resources that are judged, and what Auto Scaling groups launch instances from, if these are.
+fn recorded_types(scan: &RegionScan) -> Vec<ResourceType<'static>> {
+    let is_judged = |each: &ResourceType<'_>| judges(&scan.policy, each) && scan.filter.includes_type(each);
+    let with_groups = is_judged(&ResourceType::AutoScalingGroup);
+    let types = std::iter::once(ResourceType::Instance).chain(LAUNCH_SOURCES);
+    types.filter(|each| is_judged(each) || (with_groups && *each != ResourceType::Instance)).collect()
 }
 
 async fn join(mut tasks: JoinSet<()>) -> anyhow::Result<()> {
@@ -217,7 +258,12 @@ async fn join(mut tasks: JoinSet<()>) -> anyhow::Result<()> {
 }
 
 /// Writes what was held back, and prints failures, the summary of IMDSv1 calls, and the next command.
-fn conclude(args: &Args, mut results: Results, output: &mut dyn Output) -> anyhow::Result<Completion> {
+fn conclude(
+    args: &Args,
+    mut results: Results,
+    ages: Ages,
+    output: &mut dyn Output,
+) -> anyhow::Result<Completion> {
     results.charge_terminated();
     let Results { comparison, summary, usage, terminated, failures, unreachable, complete, .. } = results;
     let mut failures = failures::lines(&failures, "scan");
@@ -242,6 +288,7 @@ fn conclude(args: &Args, mut results: Results, output: &mut dyn Output) -> anyho
         }
         let options = args.options_for_next();
         match args.usage_days {
+            _ if args.aggregator.is_some() => ages.describe().iter().for_each(|ages| messages::note(ages)),
             None if args.if_enforced && failures.is_empty() => messages::note(&if_enforced(&summary)),
             Some(days) => usage.print(days, &options),
             None if args.output.is_table() && usage.instances > 0 => {

@@ -1,0 +1,190 @@
+//! The scan of what an AWS Config aggregator has recorded.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use time::OffsetDateTime;
+use tokio::sync::mpsc::Sender;
+use tokio::task::JoinSet;
+
+use super::region_scan::{Listing, Message, RegionScan, Scanned, judges};
+use crate::aws::ApiError;
+use crate::cli::fleet::aggregator::{self, Aggregator};
+use crate::cli::fleet::failures::Failure;
+use crate::cli::output::{Finding, FindingContext};
+use crate::rule::resource::{Location, Resource};
+use crate::rule::verdict::evaluate;
+use crate::sources::config::configuration_item::ConfigurationItem;
+use crate::sources::recorded_launches::RecordedLaunches;
+
+/// How the accounts of an aggregator are scanned.
+pub(super) struct AggregatedScan {
+    pub(super) aggregator: Aggregator,
+    pub(super) regions: Arc<RegionScan>,
+    pub(super) ages: Arc<Mutex<Ages>>,
+}
+
+/// When the oldest and the newest record were captured.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ages(Option<(OffsetDateTime, OffsetDateTime)>);
+
+impl Ages {
+    fn add(&mut self, captured: OffsetDateTime) {
+        let (oldest, newest) = self.0.unwrap_or((captured, captured));
+        self.0 = Some((oldest.min(captured), newest.max(captured)));
+    }
+
+    /// Says how old the records are.
+    pub(super) fn describe(self) -> Option<String> {
+        let (oldest, newest) = self.0?;
+        Some(format!(
+            "AWS Config recorded these resources from {} to {} (UTC); what changed since is not included",
+            minutes(oldest),
+            minutes(newest)
+        ))
+    }
+}
+
+fn minutes(time: OffsetDateTime) -> String {
+    let time = time.to_offset(time::UtcOffset::UTC);
+    format!("{} {:02}:{:02}", time.date(), time.hour(), time.minute())
+}
+
+/// What ends the scan of an account.
+enum Stop {
+    Api(ApiError),
+    Interrupted,
+    /// The receiver is gone: the output has failed.
+    NoReceiver,
+}
+
+impl From<ApiError> for Stop {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl AggregatedScan {
+    /// Scans accounts concurrently: the pages of each follow one another.
+    pub(super) async fn run(self: Arc<Self>, accounts: BTreeSet<String>, sender: Sender<Message>) {
+        self.regions.shutdown.begin_work();
+        let mut tasks = JoinSet::new();
+        for account_id in accounts {
+            let (scan, sender) = (Arc::clone(&self), sender.clone());
+            tasks.spawn(async move { scan.account(account_id, &sender).await });
+        }
+        while let Some(result) = tasks.join_next().await {
+            if let Err(error) = result {
+                let error = anyhow::Error::new(error).context("the scan of an account panicked");
+                let _ = sender.send(Message::Invalid(error)).await;
+            }
+        }
+    }
+
+    async fn account(&self, account_id: String, sender: &Sender<Message>) {
+        let Ok(_slot) = self.regions.slots.acquire().await else { return };
+        let mut judge = Judge {
+            scan: self,
+            sender,
+            places: BTreeSet::new(),
+            launches: RecordedLaunches::default(),
+            held: Vec::new(),
+        };
+        let listed = judge.account(&account_id).await;
+        // What was read before a page failed is judged.
+        let held = judge.judge_held().await;
+        let failure = match listed.and(held) {
+            Ok(()) => None,
+            Err(Stop::Api(error)) => Some(("cannot read the aggregator", Some(error))),
+            Err(Stop::Interrupted) => Some(("not scanned completely: interrupted", None)),
+            Err(Stop::NoReceiver) => return,
+        };
+        if let Some((what, error)) = failure {
+            let location = Location { account_id, region: "all Regions".to_owned() };
+            let failure = Failure::new(&location, what, error);
+            let _ = sender.send(Message::Failed(failure, Listing::Incomplete)).await;
+        }
+        for _ in &judge.places {
+            let _ = sender.send(Message::Done).await; // without a receiver, the output has failed
+        }
+    }
+}
+
+/// Judges the records of an account.
+struct Judge<'a> {
+    scan: &'a AggregatedScan,
+    sender: &'a Sender<Message>,
+    /// The places of the records so far.
+    places: BTreeSet<Location>,
+    launches: RecordedLaunches,
+    /// What launches instances and depends on other records.
+    held: Vec<Resource<'static>>,
+}
+
+impl Judge<'_> {
+    async fn account(&mut self, account_id: &str) -> Result<(), Stop> {
+        let mut query = self.scan.aggregator.resources_of(account_id);
+        while let Some(items) = self.scan.aggregator.page(&mut query).await? {
+            for item in items {
+                self.item(&item).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn item(&mut self, json: &str) -> Result<(), Stop> {
+        if self.scan.regions.shutdown.is_requested() {
+            return Err(Stop::Interrupted);
+        }
+        let item =
+            ConfigurationItem::from_json("result", json).map_err(|error| aggregator::unexpected(&error))?;
+        let captured = item.capture_time().ok();
+        if let Some(captured) = captured {
+            self.scan.ages.lock().unwrap_or_else(PoisonError::into_inner).add(captured);
+        }
+        let resource = item.resource(false).map_err(|error| aggregator::unexpected(&error))?;
+        self.enter(&resource).await?;
+        self.launches.remember(&resource, captured);
+        if resource.is_judged() && resource.depends_on_other_records() {
+            self.launches.expect(&resource);
+            self.held.push(resource.into_owned());
+            return Ok(());
+        }
+        self.judge(&resource).await
+    }
+
+    /// Reports the account and Region of a resource, once.
+    async fn enter(&mut self, resource: &Resource<'_>) -> Result<(), Stop> {
+        let (Some(account_id), Some(region)) = (&resource.account_id, &resource.region) else {
+            return Ok(());
+        };
+        let place = Location { account_id: account_id.to_string(), region: region.to_string() };
+        if self.places.insert(place.clone()) {
+            self.send(Message::Entered(vec![place], None)).await?;
+        }
+        Ok(())
+    }
+
+    async fn judge_held(&mut self) -> Result<(), Stop> {
+        for mut resource in std::mem::take(&mut self.held) {
+            self.launches.complete(&mut resource);
+            self.judge(&resource).await?;
+        }
+        Ok(())
+    }
+
+    async fn judge(&mut self, resource: &Resource<'_>) -> Result<(), Stop> {
+        let RegionScan { policy, filter, today, .. } = &*self.scan.regions;
+        if !judges(policy, &resource.resource_type) || !filter.includes(resource) {
+            return Ok(()); // it was read for the sake of a group
+        }
+        let verdict = evaluate(resource, policy, *today);
+        let context = FindingContext { policy, owner_tag: filter.owner_tag.as_deref() };
+        let finding = Finding::new(resource, &verdict, context).into_owned();
+        self.send(Message::Scanned(Box::new(Scanned { finding, usage: None, may_call: false }))).await
+    }
+
+    async fn send(&self, message: Message) -> Result<(), Stop> {
+        self.sender.send(message).await.map_err(|_| Stop::NoReceiver)
+    }
+}
