@@ -189,9 +189,9 @@ soak: ## Send 200,000 events through one process of the function, and events of 
 	$(RELEASE) $(FUNCTION)
 	python3 benchmarks/soak.py
 
-bench-organization: ## Measure `imdsv2 scan` over 1,000 accounts
+bench-organization: target/bench/venv/installed ## Measure `imdsv2 scan` over 1,000 accounts, compared with c7n-org
 	$(RELEASE) --bin imdsv2
-	python3 benchmarks/organization.py
+	target/bench/venv/bin/python benchmarks/organization.py
 
 bench-scheduled: target/bench/venv/installed ## Measure scheduled runs, compared with a rule in Python
 	$(RELEASE) $(FUNCTION)

@@ -20,15 +20,16 @@ EVENT_HEADERS = (
 
 
 class Invoker:
-    """Invokes a function with `event`, `invocations` times. A subclass may have other events and responses."""
+    """Invokes a function with `event`, `invocations` times. Subclasses have other events and responses."""
 
     def __init__(self, event: bytes, invocations: int):
         self.event = event
         self.invocations = invocations
         self.reset()
 
-    def next_event(self) -> bytes:
-        return self.event
+    def next_event(self) -> bytes | None:
+        """Returns the next event, if there is one."""
+        return self.event if len(self.asked) <= self.invocations else None
 
     def call(self, body: bytes) -> bytes:
         """Answers a call of AWS: by default each is of PutEvaluations."""
@@ -44,9 +45,7 @@ class Invoker:
         """Starts serving in a thread and returns the address."""
 
         def start():
-            return asyncio.get_running_loop().create_server(
-                lambda: Connection(self), "127.0.0.1", 0, ssl=tls
-            )
+            return asyncio.get_running_loop().create_server(lambda: Connection(self), "127.0.0.1", 0, ssl=tls)
 
         return serve(start)
 
@@ -54,8 +53,8 @@ class Invoker:
         """Returns the response to a request, or None if there is none until the function ends."""
         if method == b"GET":
             self.asked.append(time.perf_counter())
-            if len(self.asked) <= self.invocations:
-                return response(self.next_event(), EVENT_HEADERS)
+            if event := self.next_event():
+                return response(event, EVENT_HEADERS)
             self.ended.set()
             return None
         if path.startswith(b"/2018-06-01/"):

@@ -1,8 +1,9 @@
-"""Measures `imdsv2 scan --organization` over 1,000 accounts with 17 Regions each.
+"""Measures `imdsv2 scan --organization` over 1,000 accounts with 17 Regions each, next to c7n-org.
 
 A server on the loopback interface answers as AWS Organizations, STS, EC2 and EC2 Auto Scaling do, each call
 after a round trip of 20 ms. Prints the time relative to what the round trips alone would take at 256 calls in
-flight, and the peak memory. Needs target/release/imdsv2.
+flight, and the peak memory. Then scans fewer accounts with both; c7n-org only lists instances. Needs
+target/release/imdsv2, and c7n-org in the Python that runs it.
 """
 
 import argparse
@@ -10,12 +11,13 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
 from loopback import serve
-from processes import measure
+from processes import Measurement, measure
 
 ROOT = Path(__file__).resolve().parent.parent
 IMDSV2 = ROOT / "target" / "release" / "imdsv2"
@@ -100,6 +102,7 @@ RESPONSES = {
     "GetCallerIdentity": sts("GetCallerIdentity", f"<Arn>arn</Arn><Account>{0:012}</Account>"),
     "DescribeRegions": ec2("DescribeRegions", f"<regionInfo>{REGION_ITEMS}</regionInfo>"),
     "DescribeInstances": ec2("DescribeInstances", f"<reservationSet>{INSTANCE}</reservationSet>"),
+    "DescribeTags": ec2("DescribeTags", "<tagSet/>"),
     "DescribeLaunchTemplates": ec2("DescribeLaunchTemplates", ""),
     "DescribeLaunchTemplateVersions": ec2("DescribeLaunchTemplateVersions", ""),
     "DescribeLaunchConfigurations": sts("DescribeLaunchConfigurations", "<LaunchConfigurations/>"),
@@ -112,29 +115,62 @@ def start():
     return asyncio.get_running_loop().create_server(Organization, "127.0.0.1", 0, backlog=1024)
 
 
+def scan(accounts: int) -> Measurement:
+    """Scans this number of accounts, and checks that every instance is found."""
+    Organization.accounts = accounts
+    organization = ["--organization", "--role-name", "scanner"]
+    measured = measure(
+        [str(IMDSV2), "scan", *organization, "--format", "csv", "--concurrency", str(CONCURRENCY)]
+    )
+    check("imdsv2", measured.printed.count(",NON_COMPLIANT,"), accounts)
+    return measured
+
+
+def custodian(accounts: int) -> Measurement:
+    """Has c7n-org look for instances that accept IMDSv1, and checks that it finds every one."""
+    ids = [f"{number:012}" for number in range(accounts)]
+    listed = [
+        {"account_id": each, "name": each, "role": f"arn:aws:iam::{each}:role/scanner", "regions": REGIONS}
+        for each in ids
+    ]
+    condition = {"type": "value", "key": "MetadataOptions.HttpTokens", "value": "optional"}
+    policy = {"name": "imdsv1", "resource": "aws.ec2", "filters": [condition]}
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory)
+        (folder / "accounts.json").write_text(json.dumps({"accounts": listed}))
+        (folder / "policies.json").write_text(json.dumps({"policies": [policy]}))
+        command = [sys.executable, "-m", "c7n_org.cli", "run", "--cache-period", "0"]
+        files = ["-c", folder / "accounts.json", "-u", folder / "policies.json", "-s", folder / "found"]
+        measured = measure([*command, *map(str, files)])
+        found = [json.loads(path.read_text()) for path in folder.glob("found/*/*/*/resources.json")]
+    check("c7n-org", sum(map(len, found)), accounts)
+    return measured
+
+
+def check(name: str, found: int, accounts: int) -> None:
+    if found != accounts * len(REGIONS):
+        sys.exit(f"{name} found {found} instances, expected {accounts * len(REGIONS)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accounts", type=int, default=1_000)
+    parser.add_argument("--peer-accounts", type=int, default=20, help="the accounts for c7n-org")
     parser.add_argument("--round-trip", type=float, default=20, help="milliseconds")
     arguments = parser.parse_args()
-    Organization.accounts, Organization.round_trip = arguments.accounts, arguments.round_trip / 1000
+    Organization.round_trip = arguments.round_trip / 1000
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ |= {
         "AWS_ENDPOINT_URL": f"http://{serve(start)}",
         "AWS_ACCESS_KEY_ID": "AKIA",
         "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": REGIONS[0],
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    organization = ["--organization", "--role-name", "scanner"]
-    measured = measure(
-        [str(IMDSV2), "scan", *organization, "--format", "csv", "--concurrency", str(CONCURRENCY)]
-    )
-    found = measured.printed.count(",NON_COMPLIANT,")
-    if found != arguments.accounts * len(REGIONS):
-        sys.exit(f"imdsv2 found {found} instances, expected {arguments.accounts * len(REGIONS)}")
+    measured = scan(arguments.accounts)
     calls = Organization.calls.total()
     least = calls * Organization.round_trip / CONCURRENCY
     print(
@@ -144,6 +180,11 @@ def main() -> None:
     print(f"round trips at {CONCURRENCY} calls in flight {least:8.1f} s")
     print(f"imdsv2 scan --organization         {measured.seconds:8.1f} s {measured.memory:8.1f} MiB")
     print(f"{measured.seconds / least:.1f} times what the round trips take")
+    ours, theirs = scan(arguments.peer_accounts), custodian(arguments.peer_accounts)
+    print(f"\n{arguments.peer_accounts} accounts")
+    print(f"imdsv2 scan --organization         {ours.seconds:8.1f} s {ours.memory:8.1f} MiB")
+    print(f"c7n-org run, without its processes {theirs.seconds:8.1f} s {theirs.memory:8.1f} MiB")
+    print(f"{theirs.seconds / ours.seconds:.0f} times the time of imdsv2")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Sends 200,000 events through one process of the function, and then events of 5,000 member accounts.
 
-The events are of configuration changes. Some arrive twice, and most in another order than AWS Config captured them. Prints
-the memory, the open files and the percentiles of the time for an event as the run proceeds, and exits with an error unless
+The events are of configuration changes. Some arrive twice, and most in another order than AWS Config captured
+them. Prints the memory, the open files and the percentiles of the time for an event as the run proceeds, and
+exits with an error unless
 
 - each resource ends in the state that belongs to its newest configuration item;
 - memory and open files do not grow;
@@ -17,7 +18,6 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,18 +59,15 @@ class Changes(Invoker):
 
     def __init__(self, events):
         self.events = iter(events)
-        super().__init__(b"", sys.maxsize)
+        super().__init__(b"", 0)
 
     def reset(self) -> None:
         super().reset()
         self.states, self.assumed = {}, Counter()
 
-    def next_event(self) -> bytes:
+    def next_event(self) -> bytes | None:
         following = next(self.events, None)
-        if following is None:
-            self.ended.set()
-            return b"{}"
-        return event(*following)
+        return event(*following) if following else None
 
     def call(self, body: bytes) -> bytes:
         if body.startswith(b"Action=AssumeRole"):
@@ -92,7 +89,7 @@ CREDENTIALS = (
 
 
 def changes(count: int, chance: random.Random) -> tuple[list[tuple], dict[str, str]]:
-    """Returns the arguments of events in the order of their arrival, and the state that each resource must end in."""
+    """Returns the arguments of events in the order of arrival, and the state that each resource ends in."""
     made, states = [], {}
     for number in range(count):
         resource = f"i-{chance.randrange(RESOURCES):017x}"
@@ -100,7 +97,9 @@ def changes(count: int, chance: random.Random) -> tuple[list[tuple], dict[str, s
         made.append((resource, ACCOUNT, START + timedelta(milliseconds=number), tokens))
         states[resource] = "COMPLIANT" if tokens == "required" else "NON_COMPLIANT"
     arrivals = [(number + chance.randrange(DISORDER), each) for number, each in enumerate(made)]
-    arrivals += [(at + chance.randrange(DISORDER), each) for at, each in arrivals if chance.random() < REPEATED]
+    arrivals += [
+        (at + chance.randrange(DISORDER), each) for at, each in arrivals if chance.random() < REPEATED
+    ]
     return [each for _, each in sorted(arrivals)], states
 
 
@@ -121,20 +120,23 @@ class Process:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
             "MEMBER_ROLE_NAME": "member",
         }
-        self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(FUNCTION, env=environment, stdout=self.log)
+        self.process = subprocess.Popen(FUNCTION, env=environment, stdout=subprocess.DEVNULL)
 
     def watch(self, every: float) -> list[tuple[float, int]]:
         """Prints what the process uses until the events end. Returns the memory in MiB and the open files."""
-        print(f"{'events':>10}{'MiB':>8}{'files':>8}" + "".join(f"{f'p{each:g}, ms':>12}" for each in PERCENTILES))
-        used, seen = [], 0
-        while not self.invoker.ended.wait(every):
+        print(
+            f"{'events':>10}{'MiB':>8}{'files':>8}"
+            + "".join(f"{f'p{each:g}, ms':>12}" for each in PERCENTILES)
+        )
+        used, seen, ended = [], 0, False
+        while not ended:
+            ended = self.invoker.ended.wait(every)
             if self.process.poll() is not None:
                 sys.exit(f"the function exited with status {self.process.returncode}")
-            answered = self.invoker.asked
+            asked = self.invoker.asked
             used.append((resident_memory(self.process.pid), open_files(self.process.pid)))
-            times = sorted((b - a) * 1000 for a, b in itertools.pairwise(answered[seen:]))
-            seen = len(answered)
+            times = sorted((b - a) * 1000 for a, b in itertools.pairwise(asked[seen:]))
+            seen = len(asked)
             cells = [f"{times[int(len(times) * each / 100)]:>12.2f}" for each in PERCENTILES if times]
             print(f"{seen:>10,}{used[-1][0]:>8.1f}{used[-1][1]:>8}" + "".join(cells), flush=True)
         self.process.kill()
@@ -178,7 +180,7 @@ def members(accounts: int, seed: int) -> None:
         for number, account in enumerate(order)
     ]
     process = Process(Changes(arguments))
-    process.watch(2)
+    check_growth(process.watch(2))
     calls = process.invoker.assumed
     of_frequent = max(calls[f"arn:aws:iam::{account}:role/member"] for account in frequent)
     print(f"{sum(calls.values()):,} calls of AssumeRole, at most {of_frequent} for a frequent account")

@@ -47,7 +47,7 @@ impl AccountClients {
 }
 
 /// The number of member accounts whose clients, and with them their credentials, are kept. An organization may have
-/// thousands of accounts, and the clients of each take some 20 kB.
+/// thousands of accounts, and the clients of each take some 40 kB.
 const KEPT_MEMBERS: usize = 500;
 
 /// The clients of the accounts that the function works in.

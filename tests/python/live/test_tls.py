@@ -41,7 +41,11 @@ def bundle(tmp_path):
 def scan(endpoint, **variables):
     """Runs `imdsv2 scan`, which fails, and returns its error."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SSL_"))}
-    environment |= {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ENDPOINT_URL": endpoint}
+    environment |= {
+        "AWS_ACCESS_KEY_ID": "AKIA",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_ENDPOINT_URL": endpoint,
+    }
     command = [IMDSV2, "scan", "--region", "us-east-1", "--type", "instance"]
     ended = subprocess.run(command, env=environment | variables, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2, ended
@@ -83,4 +87,6 @@ def test_a_bundle_that_cannot_be_used_is_an_error(endpoint, bundle, content, rea
 
 def test_a_bundle_that_does_not_exist_is_an_error(endpoint):
     error = scan(endpoint, AWS_CA_BUNDLE="/nowhere.pem")
-    assert error.startswith("error: AWS_CA_BUNDLE: cannot read the certificate authorities in /nowhere.pem: No such file")
+    assert error.startswith(
+        "error: AWS_CA_BUNDLE: cannot read the certificate authorities in /nowhere.pem: No such file"
+    )
