@@ -81,9 +81,7 @@ class Cloud(NamedTuple):
             "AWS_LAMBDA_FUNCTION_VERSION": "1",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
         }
-        return environment | (
-            {"AWS_CA_BUNDLE": str(self.roots), "SSL_CERT_FILE": str(self.roots)} if self.roots else {}
-        )
+        return environment | ({"AWS_CA_BUNDLE": str(self.roots)} if self.roots else {})
 
 
 def start(cloud: Cloud, command: list[str], invocations: int) -> Start:
@@ -213,9 +211,8 @@ def main() -> None:
             table[name]["package, kB"] = package_size(name, command) / 1000
             if shutil.which("valgrind") and name in (FLOOR, OURS):
                 table[name]["instructions, millions"] = instructions(plain, command) / 1e6
-        print(
-            f"{arguments.starts} starts, {roots} trust roots, {os.cpu_count()} cores; in brackets the ratio to {FLOOR}"
-        )
+        print(f"{arguments.starts} starts, {roots} trust roots, {os.cpu_count()} cores")
+        print(f"in brackets: the ratio to {FLOOR}")
     show(table)
 
 
