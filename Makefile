@@ -147,7 +147,7 @@ sbom:
 
 # Installs a cargo subcommand unless it is installed in this version.
 define cargo-tool
-	cargo $(1) --version 2>/dev/null | grep -q '$(1) $(2)$$' || cargo install --locked cargo-$(1) --version $(2) $(3)
+	cargo $(1) --version 2>/dev/null | grep -Eq '(^| )$(2)$$' || cargo install --locked cargo-$(1) --version $(2) $(3)
 endef
 
 # The name of the function, with which the names of all other resources begin, and of the stacks.
