@@ -12,12 +12,13 @@ NATIVE := $(patsubst aarch64,arm64,$(shell uname -m))
 # x86_64 or arm64. For another architecture than this machine's, install the Rust target and a linker.
 ARCH := $(NATIVE)
 TARGET := $(patsubst arm64,aarch64,$(ARCH))-unknown-linux-gnu
-BUILT := target/$(if $(filter $(ARCH),$(NATIVE)),,$(TARGET)/)release
+BUILT := target/$(if $(filter $(ARCH),$(NATIVE)),,$(TARGET)/)function
 ZIP := dist/bootstrap-$(ARCH).zip
 # The binary does not contain paths of this machine, so that builds are reproducible.
-RELEASE := RUSTFLAGS='--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/src' \
-	cargo build --release --locked
-FUNCTION := --no-default-features --features lambda --bin bootstrap $(if $(filter $(ARCH),$(NATIVE)),,--target $(TARGET))
+BUILD := RUSTFLAGS='--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/src' \
+	cargo build --locked
+RELEASE := $(BUILD) --release
+FUNCTION := --profile function --no-default-features --features lambda --bin bootstrap $(if $(filter $(ARCH),$(NATIVE)),,--target $(TARGET))
 PYTHON := tests/python benchmarks packaging
 RUFF_OPTIONS := --config tests/python/pyproject.toml
 
@@ -130,7 +131,7 @@ package: zip licences sbom ## Create dist/: the function, templates, checksums, 
 	@echo '  make deploy BUCKET=...'
 
 zip:
-	$(RELEASE) $(FUNCTION)
+	$(BUILD) $(FUNCTION)
 	python3 packaging/lambda_zip.py $(BUILT)/bootstrap $(ZIP)
 
 licences:
@@ -182,11 +183,11 @@ bench-callers: $(VENV)/installed ## Measure `imdsv2 callers`, compared with gzip
 	$(VENV)/bin/python benchmarks/callers.py
 
 bench-cold-start: target/bench/venv/installed ## Measure how the function starts, compared with one that does nothing and rules in Python
-	$(RELEASE) --no-default-features --features floor --bin bootstrap --bin floor
+	$(BUILD) --profile function --no-default-features --features floor --bin bootstrap --bin floor
 	target/bench/venv/bin/python benchmarks/cold_start.py
 
 soak: ## Send 200,000 events through one process of the function, and events of 5,000 accounts (3 minutes)
-	$(RELEASE) $(FUNCTION)
+	$(BUILD) $(FUNCTION)
 	python3 benchmarks/soak.py
 
 bench-organization: target/bench/venv/installed ## Measure `imdsv2 scan` over 1,000 accounts, compared with c7n-org
@@ -194,7 +195,7 @@ bench-organization: target/bench/venv/installed ## Measure `imdsv2 scan` over 1,
 	target/bench/venv/bin/python benchmarks/organization.py
 
 bench-scheduled: target/bench/venv/installed ## Measure scheduled runs, compared with a rule in Python
-	$(RELEASE) $(FUNCTION)
+	$(BUILD) $(FUNCTION)
 	target/bench/venv/bin/python benchmarks/scheduled_run.py
 
 bench-scan: target/bench/venv/installed ## Measure `imdsv2 scan`, compared with the AWS CLI and boto3

@@ -9,7 +9,7 @@ All get the event of a configuration change from the same server, which also is 
 - the size of its deployment package;
 - the instructions that it executes until it has answered the first event over HTTP, counted by valgrind.
 
-Times are the medians of repeated starts. Needs target/release/bootstrap and target/release/floor, and
+Times are the medians of repeated starts. Needs target/function/bootstrap and target/function/floor, and
 the packages of requirements.txt in the Python that runs it.
 """
 
@@ -36,12 +36,12 @@ from processes import peak_memory, processor_time
 BENCHMARKS = Path(__file__).resolve().parent
 ROOT = BENCHMARKS.parent
 EVENT = ROOT / "tests" / "fixtures" / "instance-optional-event.json"
-RELEASE = ROOT / "target" / "release"
+BUILT = ROOT / "target" / "function"
 RUNTIME_CLIENT = [sys.executable, "-m", "awslambdaric"]
 FLOOR, OURS = "a function that does nothing", "this rule"
 FUNCTIONS = {
-    FLOOR: [str(RELEASE / "floor")],
-    OURS: [str(RELEASE / "bootstrap")],
+    FLOOR: [str(BUILT / "floor")],
+    OURS: [str(BUILT / "bootstrap")],
     "boto3": [*RUNTIME_CLIENT, "boto3_change_rule.handler"],
     "rdklib": [*RUNTIME_CLIENT, "rdklib_rule.handler"],
 }

@@ -3,7 +3,8 @@
 Both run against the same server, which checks every evaluation. Then measures a run over 10,000 Auto Scaling
 groups that launch instances from 300 launch templates, and compares its calls with one for each group.
 Prints the wall time, the processor time, the peak memory and the most concurrent calls of each, and the
-ratios to the function. Needs target/release/bootstrap, and awslambdaric and boto3 in the Python that runs it.
+ratios to the function. Needs target/function/bootstrap, and awslambdaric and boto3 in the Python that runs
+it.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from groups import Groups
 from processes import peak_memory, processor_time
 
 BENCHMARKS = Path(__file__).resolve().parent
-FUNCTION = [str(BENCHMARKS.parent / "target" / "release" / "bootstrap")]
+FUNCTION = [str(BENCHMARKS.parent / "target" / "function" / "bootstrap")]
 BOTO3_RULE = [sys.executable, "-m", "awslambdaric", "boto3_rule.handler"]
 REPETITIONS = 3
 # Instances that have a result of the previous run and no longer exist.

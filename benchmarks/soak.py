@@ -8,7 +8,7 @@ exits with an error unless
 - memory and open files do not grow;
 - the credentials of a member account are fetched once while it is among the most recent ones.
 
-Needs target/release/bootstrap.
+Needs target/function/bootstrap.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from invoker import ACCOUNT, Invoker
 from processes import open_files, resident_memory
 
 ROOT = Path(__file__).resolve().parent.parent
-FUNCTION = [str(ROOT / "target" / "release" / "bootstrap")]
+FUNCTION = [str(ROOT / "target" / "function" / "bootstrap")]
 EVENT = json.loads((ROOT / "tests" / "fixtures" / "instance-optional-event.json").read_text())
 NOTIFICATION = json.loads(EVENT["invokingEvent"])
 START = datetime(2026, 11, 27, tzinfo=UTC)

@@ -22,10 +22,12 @@ impl Exemption {
     pub(super) fn of(resource: &Resource<'_>, policy: &Policy, today: Date) -> Self {
         let Some(key) = policy.exemption_tag_key.as_deref() else { return Self::None };
         let Some(value) = resource.tag(key) else { return Self::None };
+        // The parser also accepts a sign before the year.
+        let is_unsigned = value.starts_with(|c: char| c.is_ascii_digit());
         match Date::parse(value, format_description!("[year]-[month]-[day]")) {
-            Ok(last) if today <= last => Self::Until(last),
-            Ok(last) => Self::Ignored(annotation::expired_exemption(last)),
-            Err(_) => Self::Ignored(annotation::invalid_exemption(value)),
+            Ok(last) if is_unsigned && today <= last => Self::Until(last),
+            Ok(last) if is_unsigned => Self::Ignored(annotation::expired_exemption(last)),
+            Ok(_) | Err(_) => Self::Ignored(annotation::invalid_exemption(value)),
         }
     }
 }

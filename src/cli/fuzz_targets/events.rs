@@ -46,13 +46,16 @@ fn is_instance(resource: &Resource<'_>) -> bool {
     resource.resource_type.name() == "AWS::EC2::Instance"
 }
 
-/// Returns a metadata option of an item, whose configuration may be a string that contains JSON.
+/// Returns a metadata option of an item, whose configuration may be a string that contains JSON. In launch templates
+/// and in the output of the AWS CLI, names begin with a capital letter.
 fn option(item: &Value, name: &str) -> Option<String> {
     let configuration = match item.get("configuration")? {
         Value::String(json) => serde_json::from_str(json).ok()?,
         other => other.clone(),
     };
-    Some(configuration.get("metadataOptions")?.get(name)?.as_str()?.to_owned())
+    let options = configuration.get("metadataOptions")?;
+    let value = options.get(name).or_else(|| options.get(name.replacen('h', "H", 1)))?;
+    Some(value.as_str()?.to_owned())
 }
 
 #[cfg(test)]
