@@ -30,18 +30,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import trustme
+from function import BOOTSTRAP, BUILT, environment
 from invoker import Invoker
 from processes import peak_memory, processor_time
 
 BENCHMARKS = Path(__file__).resolve().parent
 ROOT = BENCHMARKS.parent
 EVENT = ROOT / "tests" / "fixtures" / "instance-optional-event.json"
-BUILT = ROOT / "target" / "function"
 RUNTIME_CLIENT = [sys.executable, "-m", "awslambdaric"]
 FLOOR, OURS = "a function that does nothing", "this rule"
 FUNCTIONS = {
     FLOOR: [str(BUILT / "floor")],
-    OURS: [str(BUILT / "bootstrap")],
+    OURS: BOOTSTRAP,
     "boto3": [*RUNTIME_CLIENT, "boto3_change_rule.handler"],
     "rdklib": [*RUNTIME_CLIENT, "rdklib_rule.handler"],
 }
@@ -69,19 +69,8 @@ class Cloud(NamedTuple):
     roots: Path | None
 
     def environment(self) -> dict[str, str]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "AWS_LAMBDA_RUNTIME_API": self.runtime,
-            "AWS_ENDPOINT_URL": self.aws,
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "AKIA",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_LAMBDA_FUNCTION_NAME": "rule",
-            "AWS_LAMBDA_FUNCTION_VERSION": "1",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
-        }
-        return environment | ({"AWS_CA_BUNDLE": str(self.roots)} if self.roots else {})
+        bundle = {"AWS_CA_BUNDLE": str(self.roots)} if self.roots else {}
+        return environment(self.runtime, self.aws) | bundle
 
 
 def start(cloud: Cloud, command: list[str], invocations: int) -> Start:

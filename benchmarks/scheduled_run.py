@@ -14,11 +14,11 @@ import sys
 from pathlib import Path
 
 from cloud import Cloud
+from function import BOOTSTRAP, environment
 from groups import Groups
 from processes import peak_memory, processor_time
 
 BENCHMARKS = Path(__file__).resolve().parent
-FUNCTION = [str(BENCHMARKS.parent / "target" / "function" / "bootstrap")]
 BOTO3_RULE = [sys.executable, "-m", "awslambdaric", "boto3_rule.handler"]
 REPETITIONS = 3
 # Instances that have a result of the previous run and no longer exist.
@@ -28,20 +28,9 @@ GONE = 130
 def run(cloud: Cloud, address: str, command: list[str]) -> dict:
     """Starts a Lambda function, waits until it has answered its only event, and returns what it used."""
     cloud.reset()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "AWS_LAMBDA_RUNTIME_API": address,
-        "AWS_ENDPOINT_URL": f"http://{address}",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "AKIA",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_LAMBDA_FUNCTION_NAME": "rule",
-        "AWS_LAMBDA_FUNCTION_VERSION": "1",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
-    }
+    variables = environment(address, f"http://{address}", memory=1769)
     started = os.times().elapsed
-    process = subprocess.Popen(command, env=environment, cwd=BENCHMARKS, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=variables, cwd=BENCHMARKS, stdout=subprocess.DEVNULL)
     while not cloud.ended.wait(0.1):
         if process.poll() is not None:
             sys.exit(f"{command[0]} exited with status {process.returncode}")
@@ -82,7 +71,7 @@ def main() -> None:
         address = cloud.serve()
         kilobytes = sum(map(len, cloud.pages.values())) / instances / 1000
         print(f"\n{instances} instances, {kilobytes:.1f} kB of XML each")
-        runs = (run(cloud, address, FUNCTION) for _ in range(REPETITIONS))
+        runs = (run(cloud, address, BOOTSTRAP) for _ in range(REPETITIONS))
         ours = min(runs, key=lambda figures: figures["wall"])
         show("bootstrap", ours)
         if not arguments.only_ours:
@@ -100,7 +89,7 @@ def measure_groups(groups: int, templates: int, round_trip: float) -> None:
     cloud = Groups(groups, templates, round_trip)
     address = cloud.serve()
     print(f"\n{groups} Auto Scaling groups, {templates} launch templates")
-    runs = [run(cloud, address, FUNCTION) for _ in range(REPETITIONS)]
+    runs = [run(cloud, address, BOOTSTRAP) for _ in range(REPETITIONS)]
     show("bootstrap", min(runs, key=lambda figures: figures["wall"]))
     versions, calls = len(cloud.versions), cloud.calls["DescribeLaunchTemplateVersions"]
     print(

@@ -23,11 +23,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs
 
+from function import BOOTSTRAP, environment
 from invoker import ACCOUNT, Invoker
 from processes import open_files, resident_memory
 
 ROOT = Path(__file__).resolve().parent.parent
-FUNCTION = [str(ROOT / "target" / "function" / "bootstrap")]
 EVENT = json.loads((ROOT / "tests" / "fixtures" / "instance-optional-event.json").read_text())
 NOTIFICATION = json.loads(EVENT["invokingEvent"])
 START = datetime(2026, 11, 27, tzinfo=UTC)
@@ -109,18 +109,8 @@ class Process:
     def __init__(self, invoker: Changes):
         self.invoker = invoker
         address = invoker.serve()
-        environment = {
-            "AWS_LAMBDA_RUNTIME_API": address,
-            "AWS_ENDPOINT_URL": f"http://{address}",
-            "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "AKIA",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_LAMBDA_FUNCTION_NAME": "rule",
-            "AWS_LAMBDA_FUNCTION_VERSION": "1",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
-            "MEMBER_ROLE_NAME": "member",
-        }
-        self.process = subprocess.Popen(FUNCTION, env=environment, stdout=subprocess.DEVNULL)
+        variables = environment(address, f"http://{address}") | {"MEMBER_ROLE_NAME": "member"}
+        self.process = subprocess.Popen(BOOTSTRAP, env=variables, stdout=subprocess.DEVNULL)
 
     def watch(self, every: float) -> list[tuple[float, int]]:
         """Prints what the process uses until the events end. Returns the memory in MiB and the open files."""
