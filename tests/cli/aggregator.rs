@@ -133,10 +133,43 @@ fn an_account_that_cannot_be_read_does_not_hide_the_others() {
     let assert = scan(&cloud, &["--format", "json"]).code(2);
     assert_eq!(verdicts(&assert).len(), 3);
     let expected = format!(
-        "error: account {DEV}, all Regions: cannot read the aggregator: SelectAggregateResourceConfig: \
+        "error: account {DEV}, eu-west-1: cannot read the aggregator: SelectAggregateResourceConfig: \
          InvalidExpressionException: no\n"
     );
     assert!(stderr(&assert).starts_with(&expected), "{}", stderr(&assert));
+}
+
+#[test]
+fn a_record_that_cannot_be_read_does_not_hide_the_others() {
+    let cloud = Cloud::new(|call| match call.body.as_str() {
+        body if body.contains("NextToken") => {
+            let broken = r#"{"accountId": "111111111111", "resourceType": 7}"#.to_owned();
+            Some(page(&[broken, instance(DEV, "i-3", "2026-11-27T09:30:00.000Z", "required")], None))
+        }
+        _ => recorded(call),
+    });
+    let assert = scan(&cloud, &["--format", "json"]).code(2);
+    assert_eq!(verdicts(&assert)[&(DEV.to_owned(), "i-3".to_owned())], "COMPLIANT");
+    let expected = format!(
+        "error: account {DEV}, eu-west-1: cannot read a record of the aggregator: record.resourceType: "
+    );
+    assert!(stderr(&assert).starts_with(&expected), "{}", stderr(&assert));
+}
+
+#[test]
+fn what_an_account_lacks_because_it_cannot_be_read_is_not_called_fixed() {
+    let earlier = stdout(&scan(&Cloud::new(recorded), &["--format", "json"]).code(1));
+    let earlier = crate::harness::scratch("aggregator-earlier.json", earlier.as_bytes());
+    let cloud = Cloud::new(|call| match call.body.as_str() {
+        body if body.contains("accountId = '111111111111'") && !body.contains("NextToken") => {
+            Some(page(&[instance(DEV, "i-2", "2026-11-27T09:30:00.000Z", "required")], Some("2")))
+        }
+        body if body.contains("NextToken") => Some(refused("InvalidExpressionException")),
+        _ => recorded(call),
+    });
+    let compare = ["--format", "table", "--compare", earlier.to_str().unwrap()];
+    let table = stdout(&scan(&cloud, &compare).code(2));
+    assert!(table.contains("1 not scanned") && !table.contains("1 gone"), "{table}");
 }
 
 #[test]

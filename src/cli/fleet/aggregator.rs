@@ -130,6 +130,6 @@ impl Aggregator {
 }
 
 /// Describes a result that is not what AWS documents.
-pub(crate) fn unexpected(error: &impl ToString) -> ApiError {
+fn unexpected(error: &impl ToString) -> ApiError {
     ApiError::unexpected_response(OPERATION, &error.to_string())
 }

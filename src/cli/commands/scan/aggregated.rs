@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::region_scan::{Listing, Message, RegionScan, Scanned, judges};
 use crate::aws::ApiError;
-use crate::cli::fleet::aggregator::{self, Aggregator};
+use crate::cli::fleet::aggregator::Aggregator;
 use crate::cli::fleet::failures::Failure;
 use crate::cli::output::{Finding, FindingContext};
 use crate::rule::resource::{Location, Resource};
@@ -86,26 +86,25 @@ impl AggregatedScan {
         let mut judge = Judge {
             scan: self,
             sender,
+            account_id: account_id.clone(),
             places: BTreeSet::new(),
             launches: RecordedLaunches::default(),
             held: Vec::new(),
         };
-        let listed = judge.account(&account_id).await;
+        let listed = judge.account().await;
         // What was read before a page failed is judged.
         let held = judge.judge_held().await;
         let failure = match listed.and(held) {
-            Ok(()) => None,
-            Err(Stop::Api(error)) => Some(("cannot read the aggregator", Some(error))),
-            Err(Stop::Interrupted) => Some(("not scanned completely: interrupted", None)),
+            Ok(()) => Ok(()),
+            Err(Stop::Api(error)) => judge.failed("cannot read the aggregator", Some(&error)).await,
+            Err(Stop::Interrupted) => judge.failed("not scanned completely: interrupted", None).await,
             Err(Stop::NoReceiver) => return,
         };
-        if let Some((what, error)) = failure {
-            let location = Location { account_id, region: "all Regions".to_owned() };
-            let failure = Failure::new(&location, what, error);
-            let _ = sender.send(Message::Failed(failure, Listing::Incomplete)).await;
+        if failure.is_err() {
+            return; // the output has failed
         }
         for _ in &judge.places {
-            let _ = sender.send(Message::Done).await; // without a receiver, the output has failed
+            let _ = sender.send(Message::Done).await;
         }
     }
 }
@@ -114,6 +113,7 @@ impl AggregatedScan {
 struct Judge<'a> {
     scan: &'a AggregatedScan,
     sender: &'a Sender<Message>,
+    account_id: String,
     /// The places of the records so far.
     places: BTreeSet<Location>,
     launches: RecordedLaunches,
@@ -122,8 +122,9 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    async fn account(&mut self, account_id: &str) -> Result<(), Stop> {
-        let mut query = self.scan.aggregator.resources_of(account_id);
+    async fn account(&mut self) -> Result<(), Stop> {
+        let mut query = self.scan.aggregator.resources_of(&self.account_id);
+        self.go_on()?;
         while let Some(items) = self.scan.aggregator.page(&mut query).await? {
             for item in items {
                 self.item(&item).await?;
@@ -132,17 +133,34 @@ impl Judge<'_> {
         Ok(())
     }
 
+    fn go_on(&self) -> Result<(), Stop> {
+        if self.scan.regions.shutdown.is_requested() { Err(Stop::Interrupted) } else { Ok(()) }
+    }
+
     async fn item(&mut self, json: &str) -> Result<(), Stop> {
-        if self.scan.regions.shutdown.is_requested() {
-            return Err(Stop::Interrupted);
+        self.go_on()?;
+        let item = ConfigurationItem::from_json("record", json);
+        let resource = item.as_ref().map_err(ToString::to_string);
+        match resource.and_then(|item| item.resource(false).map_err(|error| error.to_string())) {
+            Ok(resource) => {
+                let captured = item.as_ref().ok().and_then(|item| item.capture_time().ok());
+                self.resource(resource, captured).await
+            }
+            // The others can be read.
+            Err(problem) => {
+                self.failed(&format!("cannot read a record of the aggregator: {problem}"), None).await
+            }
         }
-        let item =
-            ConfigurationItem::from_json("result", json).map_err(|error| aggregator::unexpected(&error))?;
-        let captured = item.capture_time().ok();
+    }
+
+    async fn resource(
+        &mut self,
+        resource: Resource<'_>,
+        captured: Option<OffsetDateTime>,
+    ) -> Result<(), Stop> {
         if let Some(captured) = captured {
             self.scan.ages.lock().unwrap_or_else(PoisonError::into_inner).add(captured);
         }
-        let resource = item.resource(false).map_err(|error| aggregator::unexpected(&error))?;
         self.enter(&resource).await?;
         self.launches.remember(&resource, captured);
         if resource.is_judged() && resource.depends_on_other_records() {
@@ -151,6 +169,19 @@ impl Judge<'_> {
             return Ok(());
         }
         self.judge(&resource).await
+    }
+
+    /// Reports a failure in every Region that was seen: resources may be missing from all of them.
+    async fn failed(&self, what: &str, error: Option<&ApiError>) -> Result<(), Stop> {
+        let account_id = self.account_id.clone();
+        let nowhere = Location { account_id, region: "all Regions".to_owned() };
+        let places = self.places.iter().cloned();
+        let places: Vec<_> = if self.places.is_empty() { vec![nowhere] } else { places.collect() };
+        for place in places {
+            let failure = Failure::new(&place, what, error.cloned());
+            self.send(Message::Failed(failure, Listing::Incomplete)).await?;
+        }
+        Ok(())
     }
 
     /// Reports the account and Region of a resource, once.
