@@ -104,7 +104,7 @@ PIP_OPTIONS := --quiet --disable-pip-version-check --require-hashes
 locks: ## Write the lock files after a change of a requirements.txt
 	python3 -m venv target/uv
 	target/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	for folder in . benchmarks; do target/uv/bin/uv pip compile --quiet --generate-hashes --universal --no-header \
+	for folder in . benchmarks benchmarks/prowler; do target/uv/bin/uv pip compile --quiet --generate-hashes --universal --no-header \
 		--no-annotate $$folder/requirements.txt --output-file $$folder/requirements.lock || exit; done
 
 $(VENV)/installed: requirements.lock
@@ -190,7 +190,7 @@ soak: ## Send 200,000 events through one process of the function, and events of 
 	$(BUILD) $(FUNCTION)
 	python3 benchmarks/soak.py
 
-bench-organization: target/bench/venv/installed ## Measure `imdsv2 scan` over 1,000 accounts, compared with c7n-org
+bench-organization: target/bench/venv/installed target/bench/prowler/installed ## Measure `imdsv2 scan` over 1,000 accounts, compared with c7n-org and Prowler
 	$(RELEASE) --bin imdsv2
 	target/bench/venv/bin/python benchmarks/organization.py
 
@@ -205,6 +205,11 @@ bench-scan: target/bench/venv/installed ## Measure `imdsv2 scan`, compared with 
 target/bench/venv/installed: benchmarks/requirements.lock
 	python3 -m venv target/bench/venv
 	target/bench/venv/bin/pip install $(PIP_OPTIONS) --requirement benchmarks/requirements.lock
+	touch $@
+
+target/bench/prowler/installed: benchmarks/prowler/requirements.lock
+	python3 -m venv target/bench/prowler
+	target/bench/prowler/bin/pip install $(PIP_OPTIONS) --requirement benchmarks/prowler/requirements.lock
 	touch $@
 
 clean: ## Remove everything that was built or installed here

@@ -1,9 +1,10 @@
-"""Measures `imdsv2 scan --organization` over 1,000 accounts with 17 Regions each, next to c7n-org.
+"""Measures `imdsv2 scan --organization` over 1,000 accounts with 17 Regions each, and what others take.
 
 A server on the loopback interface answers as AWS Organizations, STS, EC2 and EC2 Auto Scaling do, each call
 after a round trip of 20 ms. Prints the time relative to what the round trips alone would take at 256 calls in
-flight, and the peak memory. Then scans fewer accounts with both; c7n-org only lists instances. Needs
-target/release/imdsv2, and c7n-org in the Python that runs it.
+flight, and the peak memory. Then scans fewer accounts next to others: c7n-org lists instances, Prowler runs
+its check of IMDSv2 in one account at a time. Needs target/release/imdsv2, c7n-org in the Python that runs it,
+and Prowler in target/bench/prowler.
 """
 
 import argparse
@@ -22,7 +23,13 @@ from processes import Measurement, measure
 ROOT = Path(__file__).resolve().parent.parent
 IMDSV2 = ROOT / "target" / "release" / "imdsv2"
 CONCURRENCY = 256
-REGIONS = tuple(f"us-test-{number}" for number in range(17))
+PROWLER = ROOT / "target" / "bench" / "prowler" / "bin" / "prowler"
+# Those that every account has.
+REGIONS = (
+    *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1", "ap-south-1"),
+    *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-southeast-1", "ap-southeast-2"),
+    *("eu-central-1", "eu-west-1", "eu-west-2", "eu-west-3", "eu-north-1"),
+)
 # AWS Organizations returns at most 20 accounts in a page.
 PAGE = 20
 
@@ -56,12 +63,14 @@ class Organization(asyncio.Protocol):
         if b"awsorganizationsv20161128.listaccounts" in head:
             Organization.calls["ListAccounts"] += 1
             return b"application/x-amz-json-1.1", self.accounts_page(json.loads(body))
+        if b"Action=" not in body:
+            return b"application/x-amz-json-1.1", b"{}"  # of a service that only Prowler asks
         operation = body.split(b"Action=", 1)[1].split(b"&", 1)[0].decode()
         Organization.calls[operation] += 1
         if operation == "AssumeRole":
             account = body.split(b"iam%3A%3A", 1)[1][:12]
             return b"text/xml", ASSUMED.replace(b"ACCOUNT", account)
-        return b"text/xml", RESPONSES[operation]
+        return b"text/xml", RESPONSES.get(operation) or ec2(operation, "")
 
     def accounts_page(self, request):
         start = int(request.get("NextToken", 0))
@@ -92,14 +101,19 @@ ASSUMED = sts(
     "<SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>",
 )
 INSTANCE = (
-    "<item><instancesSet><item><instanceId>i-0123456789abcdef0</instanceId><instanceState><code>16</code>"
-    "<name>running</name></instanceState><metadataOptions><state>applied</state><httpTokens>optional</httpTokens>"
+    "<item><reservationId>r-1</reservationId><instancesSet><item><instanceId>i-0123456789abcdef0</instanceId>"
+    "<imageId>ami-1</imageId><instanceType>t3.micro</instanceType><launchTime>2026-01-01T00:00:00.000Z</launchTime>"
+    "<privateDnsName>ip-10-0-0-1</privateDnsName><monitoring><state>disabled</state></monitoring>"
+    "<instanceState><code>16</code><name>running</name></instanceState><metadataOptions><state>applied</state><httpTokens>optional</httpTokens>"
     "<httpPutResponseHopLimit>1</httpPutResponseHopLimit><httpEndpoint>enabled</httpEndpoint></metadataOptions></item>"
     "</instancesSet></item>"
 )
 REGION_ITEMS = "".join(f"<item><regionName>{region}</regionName></item>" for region in REGIONS)
 RESPONSES = {
-    "GetCallerIdentity": sts("GetCallerIdentity", f"<Arn>arn</Arn><Account>{0:012}</Account>"),
+    "GetCallerIdentity": sts(
+        "GetCallerIdentity",
+        f"<Arn>arn:aws:iam::{0:012}:user/u</Arn><UserId>u</UserId><Account>{0:012}</Account>",
+    ),
     "DescribeRegions": ec2("DescribeRegions", f"<regionInfo>{REGION_ITEMS}</regionInfo>"),
     "DescribeInstances": ec2("DescribeInstances", f"<reservationSet>{INSTANCE}</reservationSet>"),
     "DescribeTags": ec2("DescribeTags", "<tagSet/>"),
@@ -147,6 +161,18 @@ def custodian(accounts: int) -> Measurement:
     return measured
 
 
+def prowler() -> Measurement:
+    """Has Prowler check the instances of one account, and checks that it finds every one."""
+    role = f"arn:aws:iam::{1:012}:role/scanner"
+    with tempfile.TemporaryDirectory() as directory:
+        output = ["--output-formats", "csv", "--output-directory", directory, "--no-banner"]
+        checked = ["--checks", "ec2_instance_imdsv2_enabled", "--role", role, "--region", *REGIONS]
+        measured = measure([str(PROWLER), "aws", *output, *checked], statuses=(0, 3))
+        found = [path.read_text().count(";FAIL;") for path in Path(directory).glob("*.csv")]
+    check("Prowler", sum(found), 1)
+    return measured
+
+
 def check(name: str, found: int, accounts: int) -> None:
     if found != accounts * len(REGIONS):
         sys.exit(f"{name} found {found} instances, expected {accounts * len(REGIONS)}")
@@ -184,6 +210,11 @@ def main() -> None:
     print(f"\n{arguments.peer_accounts} accounts")
     print(f"imdsv2 scan --organization         {ours.seconds:8.1f} s {ours.memory:8.1f} MiB")
     print(f"c7n-org run, without its processes {theirs.seconds:8.1f} s {theirs.memory:8.1f} MiB")
+    print(f"{theirs.seconds / ours.seconds:.0f} times the time of imdsv2")
+    ours, theirs = scan(1), prowler()
+    print("\n1 account")
+    print(f"imdsv2 scan --organization         {ours.seconds:8.1f} s {ours.memory:8.1f} MiB")
+    print(f"prowler aws                        {theirs.seconds:8.1f} s {theirs.memory:8.1f} MiB")
     print(f"{theirs.seconds / ours.seconds:.0f} times the time of imdsv2")
 
 

@@ -17,8 +17,8 @@ class Measurement(NamedTuple):
     printed: str
 
 
-def measure(command: list[str], cores: int | None = None) -> Measurement:
-    """Runs a command on this number of cores. It may exit with 0 or 1."""
+def measure(command: list[str], cores: int | None = None, statuses: tuple[int, ...] = (0, 1)) -> Measurement:
+    """Runs a command on this number of cores. It may exit with these statuses."""
     pinned = ["taskset", "--cpu-list", ",".join(map(str, range(cores)))] if cores else []
     with tempfile.TemporaryFile("w+") as output:
         started = time.perf_counter()
@@ -30,7 +30,7 @@ def measure(command: list[str], cores: int | None = None) -> Measurement:
         seconds = time.perf_counter() - started
         output.seek(0)
         printed = output.read()
-    if process.returncode > 1:
+    if process.returncode not in statuses:
         sys.exit(f"{' '.join(command)} failed")
     return Measurement(seconds, peak, printed)
 

@@ -55,6 +55,11 @@ pub(super) fn with_advice(error: &ApiError, command: &str) -> String {
         };
         return format!("{error}: {advice}");
     }
+    if error.message.contains("invalid peer certificate") {
+        return format!(
+            "{error}: if a proxy has a certificate authority of its own, name its file in AWS_CA_BUNDLE"
+        );
+    }
     if error.unanswered {
         return format!("{error}: check the network, or select other Regions with --region");
     }
