@@ -27,7 +27,13 @@ async fn main() -> Result<(), Error> {
     }
     lambda_runtime::tracing::init_default_subscriber();
     let member_role_name = std::env::var("MEMBER_ROLE_NAME").ok().filter(|name| !name.is_empty());
-    let accounts = Accounts::from_environment(member_role_name).await?;
+    let accounts = match Accounts::from_environment(member_role_name).await {
+        Ok(accounts) => accounts,
+        Err(error) => {
+            tracing::error!(error = error.to_string(), "the function cannot start");
+            std::process::exit(1);
+        }
+    };
     let handler = service_fn(|event: LambdaEvent<Value>| invoke(&accounts, event));
     Box::pin(lambda_runtime::run(handler)).await
 }
