@@ -1,7 +1,7 @@
 //! The threads that the function works on.
 //!
-//! A change is one call after another, on one thread: to wake another one would take longer than what it could do. A
-//! scheduled run has two: one decodes a page of EC2, which takes tens of milliseconds, while the other calls AWS Config.
+//! A change takes one call after another, on one thread: waking a second one would take longer than the work it could do.
+//! A scheduled run has two: one decodes a page of EC2, which takes tens of milliseconds, while the other calls AWS Config.
 
 use std::future::Future;
 use std::io;
@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 /// The runtime of scheduled runs. It stays, since connections that are made in it are used again.
 static TWO_THREADS: OnceLock<Runtime> = OnceLock::new();
 
-/// Does `work` on two threads. Without them, which takes a system that has no memory for another thread, it is done here.
+/// Runs `work` on two threads, or on the current one if they cannot be started.
 ///
 /// # Panics
 /// If `work` does.
