@@ -160,7 +160,7 @@ fn why_no_credentials(error: &CredentialsError) -> String {
         return NO_CREDENTIALS.to_owned();
     } else if cause.contains("environment variable not set") {
         ("AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set", "set both")
-    } else if causes(error).any(|cause| cause.is::<io::Error>()) && !cause.contains("connect error") {
+    } else if causes(error).any(is_unreadable_file) {
         let advice = "check AWS_WEB_IDENTITY_TOKEN_FILE, or web_identity_token_file of the profile";
         return format!("{CANNOT_LOAD}cannot read the web identity token: {cause}: {advice}");
     } else {
@@ -170,6 +170,11 @@ fn why_no_credentials(error: &CredentialsError) -> String {
     let cause = cause.replace("the credentials provider was not properly configured: ", "");
     let cause = cause.replace("the credential provider was not enabled: ", "");
     format!("{CANNOT_LOAD}{}: {advice}", cause.trim_end().trim_end_matches(". Stderr:"))
+}
+
+fn is_unreadable_file(cause: &(dyn Error + 'static)) -> bool {
+    let kinds = [io::ErrorKind::NotFound, io::ErrorKind::PermissionDenied];
+    cause.downcast_ref::<io::Error>().is_some_and(|error| kinds.contains(&error.kind()))
 }
 
 /// Returns the code and the message with which a service responded.

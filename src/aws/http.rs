@@ -1,4 +1,4 @@
-//! The HTTP client of all calls: TLS by ring, the certificate authorities that it trusts, and proxies.
+//! The HTTP client of all calls: TLS by ring, and the certificate authorities that it trusts.
 
 use std::fmt;
 use std::panic::catch_unwind;
@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Connector, HttpClientError};
@@ -35,8 +34,7 @@ const SYSTEM_BUNDLES: [&str; 3] = [
 ];
 
 /// Returns an HTTP client that trusts the authorities in the file that `AWS_CA_BUNDLE` or `SSL_CERT_FILE` names, or else
-/// those that the operating system trusts, and uses the proxies that `HTTPS_PROXY` and `HTTP_PROXY` name. Clients of AWS
-/// that share it share its connections.
+/// those that the operating system trusts. Clients of AWS that share it share its connections.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read or contains anything that is not a certificate.
@@ -113,7 +111,6 @@ fn connector(context: TlsContext) -> SharedHttpConnector {
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
     let connector = Connector::builder()
         .connector_settings(settings)
-        .proxy_config(ProxyConfig::from_env())
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(context);
     SharedHttpConnector::new(connector.build())

@@ -114,13 +114,3 @@ fn a_region_name_is_checked() {
         assert!(stderr(&assert).contains("expected the name of a Region, such as eu-central-1"), "{bad}");
     }
 }
-
-#[test]
-fn a_proxy_is_used() {
-    let cloud = Cloud::new(|_| None);
-    let scan = cloud.imdsv2(&["scan", "--region", "us-east-1", "--format", "json"]);
-    let scan =
-        scan.env("AWS_ENDPOINT_URL", "http://aws.invalid").env_remove("NO_PROXY").env_remove("no_proxy");
-    scan.env("HTTP_PROXY", cloud.uri()).assert().code(0);
-    assert_eq!(cloud.called("DescribeInstances").len(), 1);
-}

@@ -95,7 +95,7 @@ fn recorded_resources_are_judged_like_any_others() {
     assert_eq!(compliance(PROD, "arn:aws:autoscaling:g"), "NON_COMPLIANT");
     assert_eq!(
         stderr(&assert),
-        "AWS Config recorded these resources from 2026-11-20 08:00 to 2026-11-27 09:30 (UTC); what changed since is not \
+        "The newest of these records is from 2026-11-27 09:30 (UTC); changes that AWS Config has not recorded yet are not \
          included\n"
     );
     let home = (crate::cloud::OWN.to_owned(), "eu-central-1".to_owned());
@@ -195,4 +195,20 @@ fn an_aggregator_that_cannot_be_asked_is_an_error() {
     );
     let with_roles = scan(&empty, &["--usage-days", "14"]).code(2);
     assert!(stderr(&with_roles).contains("cannot be used with"), "{}", stderr(&with_roles));
+}
+
+#[test]
+fn accounts_whose_first_page_cannot_be_read_are_errors() {
+    for fails in [&[DEV, PROD][..], &[DEV]] {
+        let cloud = Cloud::new(move |call| {
+            let is_refused =
+                fails.iter().any(|account| call.body.contains(&format!("accountId = '{account}'")));
+            if is_refused { Some(refused("InvalidExpressionException")) } else { recorded(call) }
+        });
+        let assert = scan(&cloud, &["--format", "json"]).code(2);
+        for account in fails {
+            let expected = format!("error: account {account}, all Regions: cannot read the aggregator: ");
+            assert!(stderr(&assert).contains(&expected), "{}", stderr(&assert));
+        }
+    }
 }

@@ -83,11 +83,6 @@ impl Cloud {
         Self { server, calls, _runtime: runtime }
     }
 
-    /// The address of the server.
-    pub(crate) fn uri(&self) -> String {
-        self.server.uri()
-    }
-
     /// The environment of a process that works in this cloud.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         vec![

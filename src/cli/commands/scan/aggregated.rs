@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 
@@ -19,28 +20,30 @@ use crate::sources::recorded_launches::RecordedLaunches;
 
 /// How the accounts of an aggregator are scanned.
 pub(super) struct AggregatedScan {
-    pub(super) aggregator: Aggregator,
-    pub(super) regions: Arc<RegionScan>,
-    pub(super) ages: Arc<Mutex<Ages>>,
+    aggregator: Aggregator,
+    regions: Arc<RegionScan>,
+    ages: Arc<Mutex<Ages>>,
+    /// The accounts that may be read.
+    slots: Semaphore,
 }
 
-/// When the oldest and the newest record were captured.
+/// The number of accounts that are read concurrently. AWS Config throttles all of these calls together.
+const CONCURRENT_ACCOUNTS: usize = 8;
+
+/// When the newest record was captured.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Ages(Option<(OffsetDateTime, OffsetDateTime)>);
+pub(super) struct Ages(Option<OffsetDateTime>);
 
 impl Ages {
     fn add(&mut self, captured: OffsetDateTime) {
-        let (oldest, newest) = self.0.unwrap_or((captured, captured));
-        self.0 = Some((oldest.min(captured), newest.max(captured)));
+        self.0 = self.0.max(Some(captured));
     }
 
-    /// Says how old the records are.
+    /// Says how old the records are. AWS Config captures a resource when it changes.
     pub(super) fn describe(self) -> Option<String> {
-        let (oldest, newest) = self.0?;
         Some(format!(
-            "AWS Config recorded these resources from {} to {} (UTC); what changed since is not included",
-            minutes(oldest),
-            minutes(newest)
+            "The newest of these records is from {} (UTC); changes that AWS Config has not recorded yet are not included",
+            minutes(self.0?)
         ))
     }
 }
@@ -65,6 +68,10 @@ impl From<ApiError> for Stop {
 }
 
 impl AggregatedScan {
+    pub(super) fn new(aggregator: Aggregator, regions: Arc<RegionScan>, ages: Arc<Mutex<Ages>>) -> Self {
+        Self { aggregator, regions, ages, slots: Semaphore::new(CONCURRENT_ACCOUNTS) }
+    }
+
     /// Scans accounts concurrently: the pages of each follow one another.
     pub(super) async fn run(self: Arc<Self>, accounts: BTreeSet<String>, sender: Sender<Message>) {
         self.regions.shutdown.begin_work();
@@ -82,25 +89,26 @@ impl AggregatedScan {
     }
 
     async fn account(&self, account_id: String, sender: &Sender<Message>) {
-        let Ok(_slot) = self.regions.slots.acquire().await else { return };
+        let Ok(_slot) = self.slots.acquire().await else { return };
         let mut judge = Judge {
             scan: self,
             sender,
             account_id: account_id.clone(),
             places: BTreeSet::new(),
+            failures: Vec::new(),
             launches: RecordedLaunches::default(),
             held: Vec::new(),
         };
         let listed = judge.account().await;
         // What was read before a page failed is judged.
         let held = judge.judge_held().await;
-        let failure = match listed.and(held) {
-            Ok(()) => Ok(()),
-            Err(Stop::Api(error)) => judge.failed("cannot read the aggregator", Some(&error)).await,
-            Err(Stop::Interrupted) => judge.failed("not scanned completely: interrupted", None).await,
+        match listed.and(held) {
+            Ok(()) => {}
+            Err(Stop::Api(error)) => judge.failed("cannot read the aggregator", Some(error)),
+            Err(Stop::Interrupted) => judge.failed("not scanned completely: interrupted", None),
             Err(Stop::NoReceiver) => return,
-        };
-        if failure.is_err() {
+        }
+        if judge.report_failures().await.is_err() {
             return; // the output has failed
         }
         for _ in &judge.places {
@@ -116,6 +124,8 @@ struct Judge<'a> {
     account_id: String,
     /// The places of the records so far.
     places: BTreeSet<Location>,
+    /// What failed so far.
+    failures: Vec<(String, Option<ApiError>)>,
     launches: RecordedLaunches,
     /// What launches instances and depends on other records.
     held: Vec<Resource<'static>>,
@@ -148,7 +158,8 @@ impl Judge<'_> {
             }
             // The others can be read.
             Err(problem) => {
-                self.failed(&format!("cannot read a record of the aggregator: {problem}"), None).await
+                self.failed(&format!("cannot read a record of the aggregator: {problem}"), None);
+                Ok(())
             }
         }
     }
@@ -171,15 +182,20 @@ impl Judge<'_> {
         self.judge(&resource).await
     }
 
-    /// Reports a failure in every Region that was seen: resources may be missing from all of them.
-    async fn failed(&self, what: &str, error: Option<&ApiError>) -> Result<(), Stop> {
-        let account_id = self.account_id.clone();
-        let nowhere = Location { account_id, region: "all Regions".to_owned() };
-        let places = self.places.iter().cloned();
-        let places: Vec<_> = if self.places.is_empty() { vec![nowhere] } else { places.collect() };
-        for place in places {
-            let failure = Failure::new(&place, what, error.cloned());
-            self.send(Message::Failed(failure, Listing::Incomplete)).await?;
+    fn failed(&mut self, what: &str, error: Option<ApiError>) {
+        self.failures.push((what.to_owned(), error));
+    }
+
+    /// Reports the failures in every Region that was seen: resources may be missing from all of them.
+    async fn report_failures(&mut self) -> Result<(), Stop> {
+        let nowhere = Location { account_id: self.account_id.clone(), region: "all Regions".to_owned() };
+        let places: Vec<_> =
+            if self.places.is_empty() { vec![nowhere] } else { self.places.iter().cloned().collect() };
+        for (what, error) in std::mem::take(&mut self.failures) {
+            for place in &places {
+                let failure = Failure::new(place, &what, error.clone());
+                self.send(Message::Failed(failure, Listing::Incomplete)).await?;
+            }
         }
         Ok(())
     }

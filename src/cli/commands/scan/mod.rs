@@ -200,7 +200,8 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
     if first == 0 {
         join(tasks).await?;
         // Nothing was scanned, so an older report is kept.
-        let failures = unreachable::lines(&results.unreachable, "scan");
+        let mut failures = failures::lines(&results.failures, "scan");
+        failures.extend(unreachable::lines(&results.unreachable, "scan"));
         for failure in &failures {
             messages::error(failure);
         }
@@ -224,13 +225,17 @@ async fn start(
 ) -> anyhow::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
     if let Some(name) = &args.aggregator {
+        ensure!(
+            !scan.policy.judges_account_defaults(),
+            "--aggregator {name}: AWS Config does not record account-level defaults: omit accountDefaults"
+        );
         let aggregator = args.selection.aggregator(name, &recorded_types(&scan)).await?;
         let accounts = aggregator.accounts().await?;
         ensure!(
             !accounts.is_empty(),
             "--aggregator {name}: it has no resource of the selected types and Regions"
         );
-        tasks.spawn(Arc::new(AggregatedScan { aggregator, regions: scan, ages }).run(accounts, sender));
+        tasks.spawn(Arc::new(AggregatedScan::new(aggregator, scan, ages)).run(accounts, sender));
         return Ok(tasks);
     }
     let Accounts { accounts, entrance } = args.selection.accounts("scan").await?;
@@ -372,12 +377,9 @@ impl Results {
                 }
                 Message::Unreachable(reasons) => self.unreachable.extend(reasons),
                 Message::Invalid(error) => return Err(error),
+                Message::Failed(failure, _) => self.failures.push(failure),
                 // The others come from Regions.
-                Message::Entered(..)
-                | Message::Scanned(_)
-                | Message::Terminated(_)
-                | Message::Failed(..)
-                | Message::Done => {}
+                Message::Entered(..) | Message::Scanned(_) | Message::Terminated(_) | Message::Done => {}
             }
         }
         Ok(0)
