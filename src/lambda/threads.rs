@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 /// The runtime of scheduled runs. It stays, since connections that are made in it are used again.
 static TWO_THREADS: OnceLock<Runtime> = OnceLock::new();
 
-/// Runs `work` on two threads, or on the current one if they cannot be started.
+/// Runs `work` on two threads, or on the current one if they cannot be started. It goes on if nobody waits for it any more.
 ///
 /// # Panics
 /// If `work` does.

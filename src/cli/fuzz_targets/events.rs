@@ -9,8 +9,7 @@ use crate::rule::verdict::{Compliance, evaluate};
 use crate::sources::config::configuration_item::ConfigurationItem;
 use crate::sources::config::event::{ConfigEvent, Trigger};
 
-/// Evaluates `input` as the payload of an invocation: nothing panics, and only what an independent reading of the item
-/// confirms is compliant.
+/// Evaluates `input` as the payload of an invocation: nothing panics, and every annotation can be read.
 pub fn event(input: &[u8]) {
     let Ok(payload) = serde_json::from_slice::<Value>(input) else { return };
     let Ok(event) = ConfigEvent::new(&payload) else { return };
