@@ -68,7 +68,7 @@ def test_the_bundle_of_aws_counts_before_that_of_openssl(endpoint, bundle, tmp_p
 
 def test_an_unknown_authority_is_not_trusted(endpoint):
     error = scan(endpoint)
-    assert "invalid peer certificate: UnknownIssuer: if a proxy has a certificate authority of its own" in error
+    assert "invalid peer certificate: UnknownIssuer: if a proxy has a certificate authority" in error
 
 
 @pytest.mark.parametrize(
