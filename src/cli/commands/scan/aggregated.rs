@@ -93,7 +93,7 @@ impl AggregatedScan {
         let mut judge = Judge {
             scan: self,
             sender,
-            account_id: account_id.clone(),
+            account_id,
             places: BTreeSet::new(),
             failures: Vec::new(),
             launches: RecordedLaunches::default(),
