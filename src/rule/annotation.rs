@@ -18,6 +18,10 @@ use super::resource::{HttpTokens, Lifecycle, OptionsState, Resource, ResourceTyp
 const MAX_UNITS: usize = 256;
 /// The longest quotation of a value from outside, in characters.
 const MAX_EXCERPT: usize = 40;
+/// The longest name of what launches instances: a name in a plan has those of the modules around it.
+const MAX_ORIGIN: usize = 60;
+/// The longest phrase with such a quotation, in characters.
+const MAX_PHRASE: usize = 120;
 
 pub(super) const NO_SOURCE: &str =
     "The record does not contain the launch template or launch configuration of this group.";
@@ -27,7 +31,7 @@ pub(super) const UNKNOWN_VERSION: &str =
 /// Explains why a resource is not evaluated.
 pub(super) fn not_applicable(resource: &Resource<'_>) -> Cow<'static, str> {
     match &resource.lifecycle {
-        Lifecycle::Exists => {
+        Lifecycle::Exists | Lifecycle::Declared => {
             format!("This rule does not evaluate {}.", excerpt(resource.resource_type.name())).into()
         }
         Lifecycle::NotRecorded(status) => match status.as_ref() {
@@ -62,8 +66,14 @@ pub(super) fn invalid_exemption(value: &str) -> String {
 /// What a sentence is about.
 pub(super) enum Subject<'a> {
     Instance,
+    /// An instance that a template or plan declares.
+    DeclaredInstance,
     Template,
+    /// A launch template that a template or plan declares.
+    DeclaredTemplate,
     Configuration,
+    /// A launch configuration that a template or plan declares.
+    DeclaredConfiguration,
     /// An Auto Scaling group, and what it launches instances from.
     Group(&'a LaunchOrigin<'a>),
 }
@@ -71,9 +81,9 @@ pub(super) enum Subject<'a> {
 impl Subject<'_> {
     fn noun(&self) -> &'static str {
         match self {
-            Self::Instance => "instance",
-            Self::Template => "template",
-            Self::Configuration => "configuration",
+            Self::Instance | Self::DeclaredInstance => "instance",
+            Self::Template | Self::DeclaredTemplate => "template",
+            Self::Configuration | Self::DeclaredConfiguration => "configuration",
             Self::Group(_) => "group",
         }
     }
@@ -82,10 +92,13 @@ impl Subject<'_> {
     fn remedy(&self) -> &'static str {
         match self {
             Self::Instance => "Set HttpTokens=required.",
+            Self::DeclaredInstance | Self::DeclaredTemplate | Self::DeclaredConfiguration => {
+                "Set HttpTokens=required in its metadata options."
+            }
             Self::Template => "Make a version with HttpTokens=required the default version.",
             Self::Configuration => "Replace it with a launch template that sets HttpTokens=required.",
             Self::Group(LaunchOrigin::TemplateVersion { .. }) => "Use a version with HttpTokens=required.",
-            Self::Group(LaunchOrigin::LaunchConfiguration(_)) => {
+            Self::Group(LaunchOrigin::LaunchConfiguration(_) | LaunchOrigin::Unresolved(_)) => {
                 "Use a launch template that sets HttpTokens=required."
             }
         }
@@ -98,7 +111,7 @@ fn launched_from(origin: &LaunchOrigin<'_>) -> String {
 }
 
 fn origin_excerpt(origin: &LaunchOrigin<'_>) -> String {
-    let short = |text: &str| Cow::Owned(excerpt(text));
+    let short = |text: &str| Cow::Owned(start(text, MAX_ORIGIN));
     match origin {
         LaunchOrigin::TemplateVersion { template, version, number } => LaunchOrigin::TemplateVersion {
             template: short(template),
@@ -106,6 +119,7 @@ fn origin_excerpt(origin: &LaunchOrigin<'_>) -> String {
             number: *number,
         },
         LaunchOrigin::LaunchConfiguration(name) => LaunchOrigin::LaunchConfiguration(short(name)),
+        LaunchOrigin::Unresolved(what) => LaunchOrigin::Unresolved(long_excerpt(what).into()),
     }
     .to_string()
 }
@@ -220,6 +234,9 @@ pub(super) fn tokens_not_required(
         (HttpTokens::Optional, Subject::Instance) => {
             "HttpTokens is optional: the instance accepts IMDSv1 requests.".to_owned()
         }
+        (HttpTokens::Optional, Subject::DeclaredInstance) => {
+            "HttpTokens is optional: the instance will accept IMDSv1 requests.".to_owned()
+        }
         (HttpTokens::Optional, Subject::Group(origin)) => {
             format!("{}where HttpTokens is optional: they accept IMDSv1 requests.", launched_from(origin))
         }
@@ -232,6 +249,9 @@ pub(super) fn tokens_not_required(
         (_, Subject::Group(origin)) => {
             let rest = default.unwrap_or_else(|| ": they may accept IMDSv1 requests.".to_owned());
             format!("{}where HttpTokens is not set{rest}", launched_from(origin))
+        }
+        (_, Subject::DeclaredInstance) if default.is_none() => {
+            "HttpTokens is not set, so the instance may accept IMDSv1 requests.".to_owned()
         }
         (_, _) => match default {
             Some(rest) => format!("HttpTokens is not set in this {noun}{rest}"),
@@ -278,7 +298,30 @@ pub(super) fn tokens_required(state: OptionsState, subject: &Subject<'_>) -> Cow
 
 /// Explains that it is not known what an Auto Scaling group launches.
 pub(super) fn source_unknown(origin: &LaunchOrigin<'_>) -> Cow<'static, str> {
-    format!("{}which the input does not contain.", launched_from(origin)).into()
+    match origin {
+        LaunchOrigin::Unresolved(_) => {
+            format!("{}which is known only at deployment.", launched_from(origin)).into()
+        }
+        _ => format!("{}which the input does not contain.", launched_from(origin)).into(),
+    }
+}
+
+/// Names what an option depends on that a launch template sets, which is not known.
+pub(super) fn absent_source(origin: &LaunchOrigin<'_>) -> Cow<'static, str> {
+    match origin {
+        LaunchOrigin::Unresolved(what) => what.clone().into_owned().into(),
+        _ => format!("{}, which the input does not contain", origin_excerpt(origin)).into(),
+    }
+}
+
+/// Explains that an option depends on `what`, which is known only at deployment.
+pub(super) fn unresolved(option: &str, what: &str, subject: &Subject<'_>) -> Cow<'static, str> {
+    let what = long_excerpt(what);
+    let sentence = format!("{option} is known only at deployment: it depends on {what}.");
+    match subject {
+        Subject::Group(origin) => format!("{}where {sentence}", launched_from(origin)).into(),
+        _ => sentence.into(),
+    }
 }
 
 /// Explains that an Auto Scaling group cannot launch instances.
@@ -329,6 +372,7 @@ pub(super) fn defaults_allow_imdsv1(defaults: &AccountDefaults<'_>) -> String {
     let how = match defaults.managed_by {
         DefaultsManager::Account => "with ModifyInstanceMetadataDefaults",
         DefaultsManager::DeclarativePolicy => "in the organization's declarative policy",
+        DefaultsManager::Declaration => "where it is declared",
     };
     format!(
         "New instances may accept IMDSv1 requests: the account-level default of HttpTokens is {found} in this \
@@ -338,16 +382,25 @@ pub(super) fn defaults_allow_imdsv1(defaults: &AccountDefaults<'_>) -> String {
 
 fn set_by(defaults: &AccountDefaults<'_>) -> &'static str {
     match defaults.managed_by {
-        DefaultsManager::Account => "",
+        DefaultsManager::Account | DefaultsManager::Declaration => "",
         DefaultsManager::DeclarativePolicy => " (set by a declarative policy)",
     }
 }
 
 /// Returns the start of a text from outside, fit for a sentence: short, and printable.
 fn excerpt(text: &str) -> String {
+    start(text, MAX_EXCERPT)
+}
+
+/// Returns the start of a phrase that this program made from a text from outside.
+fn long_excerpt(text: &str) -> String {
+    start(text, MAX_PHRASE)
+}
+
+fn start(text: &str, length: usize) -> String {
     let text = printable(text);
     let mut characters = text.chars();
-    let mut excerpt: String = characters.by_ref().take(MAX_EXCERPT).collect();
+    let mut excerpt: String = characters.by_ref().take(length).collect();
     if characters.next().is_some() {
         excerpt.push('…');
     }

@@ -205,7 +205,7 @@ pub fn needs_no_change(instance: &InstanceFacts<'_>, rule: &Policy, today: Date)
     match &resource.lifecycle {
         Lifecycle::NotFound => return Some(NoChangeReason::NotFound),
         Lifecycle::Terminated(state) => return Some(NoChangeReason::Terminated(state.to_string())),
-        Lifecycle::Exists | Lifecycle::NotRecorded(_) | Lifecycle::LeftScope => {}
+        Lifecycle::Exists | Lifecycle::Declared | Lifecycle::NotRecorded(_) | Lifecycle::LeftScope => {}
     }
     if resource.metadata_options.as_ref().is_some_and(|o| o.http_tokens == HttpTokens::Required) {
         return Some(NoChangeReason::AlreadyRequired);

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use super::resource::{HttpEndpoint, HttpTokens, MetadataOptions};
+use super::unresolved::Unresolved;
 
 /// The hop limit of a launch for which nothing sets one.
 const DEFAULT_HOP_LIMIT: i64 = 1;
@@ -67,6 +68,18 @@ pub struct AccountDefaults<'a> {
 }
 
 impl<'a> AccountDefaults<'a> {
+    /// Returns the defaults that a template or plan declares.
+    #[must_use]
+    pub fn declared(options: &MetadataOptions<'a>) -> Self {
+        Self {
+            http_tokens: options.http_tokens.clone(),
+            http_endpoint: options.http_endpoint,
+            hop_limit: options.hop_limit,
+            http_tokens_enforced: false,
+            managed_by: DefaultsManager::Declaration,
+        }
+    }
+
     /// Reads the values that AWS's APIs use. Absent values are defaults that are not set.
     #[must_use]
     pub fn from_api(
@@ -96,6 +109,8 @@ pub enum DefaultsManager {
     Account,
     /// A declarative policy of the organization; the account cannot change them.
     DeclarativePolicy,
+    /// A template or plan, which is not deployed yet.
+    Declaration,
 }
 
 /// An option of the next launch.
@@ -151,6 +166,13 @@ pub struct EffectiveOptions {
 }
 
 impl EffectiveOptions {
+    /// Nothing is known.
+    const UNKNOWN: Self = Self {
+        requires_tokens: Effective::Unknown,
+        endpoint_enabled: Effective::Unknown,
+        hop_limit: Effective::Unknown,
+    };
+
     /// Returns the options that the next launch would get: from its own options, the account-level defaults of its
     /// Region if they are known, and its AMI.
     #[must_use]
@@ -162,27 +184,23 @@ impl EffectiveOptions {
         let launch = options.unwrap_or(&MetadataOptions::UNSET);
         let tokens = requires_tokens(&launch.http_tokens);
         let endpoint = is_enabled(launch.http_endpoint);
-        let Some(defaults) = defaults else {
-            return Self {
-                requires_tokens: own_or(tokens, Effective::Unknown),
-                endpoint_enabled: own_or(endpoint, Effective::Unknown),
-                hop_limit: own_or(launch.hop_limit, Effective::Unknown),
-            };
-        };
-        Self {
-            requires_tokens: own_or(
-                tokens,
-                account_or(requires_tokens(&defaults.http_tokens), image.decides(true, false)),
-            ),
+        let unset = defaults.map_or(Self::UNKNOWN, |defaults| Self {
+            requires_tokens: account_or(requires_tokens(&defaults.http_tokens), image.decides(true, false)),
             // An AMI says nothing about the endpoint.
+            endpoint_enabled: account_or(
+                is_enabled(defaults.http_endpoint),
+                Effective::Set(true, SetBy::Nothing),
+            ),
+            hop_limit: account_or(defaults.hop_limit, image.decides(IMAGE_HOP_LIMIT, DEFAULT_HOP_LIMIT)),
+        });
+        let Unresolved { http_tokens, http_endpoint, hop_limit } = &launch.unresolved;
+        Self {
+            requires_tokens: own_or(tokens, unless_unresolved(http_tokens.as_ref(), unset.requires_tokens)),
             endpoint_enabled: own_or(
                 endpoint,
-                account_or(is_enabled(defaults.http_endpoint), Effective::Set(true, SetBy::Nothing)),
+                unless_unresolved(http_endpoint.as_ref(), unset.endpoint_enabled),
             ),
-            hop_limit: own_or(
-                launch.hop_limit,
-                account_or(defaults.hop_limit, image.decides(IMAGE_HOP_LIMIT, DEFAULT_HOP_LIMIT)),
-            ),
+            hop_limit: own_or(launch.hop_limit, unless_unresolved(hop_limit.as_ref(), unset.hop_limit)),
         }
     }
 
@@ -198,6 +216,11 @@ impl EffectiveOptions {
 /// Returns what the launch itself sets, or else what follows.
 fn own_or<T>(value: Option<T>, otherwise: Effective<T>) -> Effective<T> {
     value.map_or(otherwise, |value| Effective::Set(value, SetBy::Launch))
+}
+
+/// Returns what applies to an unset option, unless the deployment may set it.
+fn unless_unresolved<T>(what: Option<&Cow<'_, str>>, unset: Effective<T>) -> Effective<T> {
+    if what.is_some() { Effective::Unknown } else { unset }
 }
 
 /// Returns the account-level default, or else what follows.
@@ -255,6 +278,18 @@ fn own(text: Cow<'_, str>) -> Cow<'static, str> {
 }
 
 impl LaunchSettings<'_> {
+    /// Returns these settings, and those of `below` where these leave something unset: a launch with these settings from a
+    /// launch template with those
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html>).
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        let options = match (self.options, below.options) {
+            (Some(own), Some(below)) => Some(own.over(below)),
+            (own, below) => own.or(below),
+        };
+        Self { options, image: if self.image == Image::Unknown { below.image } else { self.image } }
+    }
+
     /// Returns settings that borrow nothing.
     #[must_use]
     pub fn into_owned(self) -> LaunchSettings<'static> {

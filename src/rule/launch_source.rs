@@ -30,6 +30,8 @@ pub enum LaunchOrigin<'a> {
     },
     /// A launch configuration, by its name.
     LaunchConfiguration(Cow<'a, str>),
+    /// Only the deployment of a template or plan knows it. It depends on this, such as `Fn::ImportValue`.
+    Unresolved(Cow<'a, str>),
 }
 
 impl<'a> LaunchOrigin<'a> {
@@ -63,6 +65,7 @@ impl fmt::Display for LaunchOrigin<'_> {
                 _ => write!(f, "launch template {template} version {version}"),
             },
             Self::LaunchConfiguration(name) => write!(f, "launch configuration {name}"),
+            Self::Unresolved(what) => write!(f, "a launch template that depends on {what}"),
         }
     }
 }
@@ -104,6 +107,14 @@ impl<'a> LaunchSource<'a> {
         sources
     }
 
+    /// Returns the AMI, if what it sets is known.
+    pub(super) fn image_mut(&mut self) -> Option<&mut Image<'a>> {
+        match &mut self.settings {
+            SourceSettings::Known(settings) => Some(&mut settings.image),
+            SourceSettings::Unknown | SourceSettings::NotFound => None,
+        }
+    }
+
     /// Adds what the launch template version or launch configuration sets.
     pub fn complete(&mut self, settings: SourceSettings<'a>) {
         self.settings = settings;
@@ -136,6 +147,7 @@ impl LaunchOrigin<'_> {
                 LaunchOrigin::TemplateVersion { template: own(template), version: own(version), number }
             }
             Self::LaunchConfiguration(name) => LaunchOrigin::LaunchConfiguration(own(name)),
+            Self::Unresolved(what) => LaunchOrigin::Unresolved(own(what)),
         }
     }
 }

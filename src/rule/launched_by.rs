@@ -114,18 +114,18 @@ impl<'a> LaunchedBy<'a> {
 }
 
 impl<'a> TemplateVersion<'a> {
-    /// Returns the version that an instance was launched from, if its tags say so, or that an Auto Scaling group uses: the
-    /// first one of a mixed instances policy
+    /// Returns the version that an instance was launched from, if its tags say so, or that it or an Auto Scaling group will
+    /// be launched from: the first one of a mixed instances policy
     /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/launch-instances-from-launch-template.html>).
     #[must_use]
     pub fn of(resource: &'a Resource<'_>) -> Option<Self> {
-        if resource.resource_type == ResourceType::AutoScalingGroup {
+        if resource.resource_type == ResourceType::AutoScalingGroup || resource.is_declared() {
             return resource.launch_sources.iter().find_map(|source| match &source.origin {
                 LaunchOrigin::TemplateVersion { template, version, number } => Some(Self {
                     id: template.as_ref().into(),
                     version: Some(number.map_or(version.as_ref().into(), |number| number.to_string().into())),
                 }),
-                LaunchOrigin::LaunchConfiguration(_) => None,
+                LaunchOrigin::LaunchConfiguration(_) | LaunchOrigin::Unresolved(_) => None,
             });
         }
         Some(Self {

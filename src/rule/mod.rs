@@ -8,6 +8,7 @@
 //! - [`if_enforced`]: what EC2 would do with the next launch if it enforced IMDSv2.
 //! - [`launch`]: what the next launch would get, from its own options, the account-level defaults and the AMI.
 //! - [`launch_source`]: what an Auto Scaling group launches instances from.
+//! - [`unresolved`]: options whose values only a deployment knows.
 //! - [`launched_by`]: what launched an instance, by its tags.
 //! - [`remedy`]: the AWS CLI command that makes a resource compliant.
 //! - [`usage`]: what CloudWatch's data proves about an instance's use of IMDSv1.
@@ -31,5 +32,6 @@ pub mod remedy;
 pub mod resource;
 pub mod sdk_versions;
 pub mod software;
+pub mod unresolved;
 pub mod usage;
 pub mod verdict;

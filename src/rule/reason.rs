@@ -47,6 +47,8 @@ pub enum Reason {
     SourceUnknown,
     /// What an Auto Scaling group launches instances from no longer exists.
     SourceGone,
+    /// Only the deployment of a template or plan decides on an option.
+    Unresolved,
     /// The rule does not evaluate resources of this type.
     TypeNotEvaluated,
 }
@@ -75,6 +77,7 @@ impl Reason {
             | Self::LeftScope
             | Self::SourceUnknown
             | Self::SourceGone
+            | Self::Unresolved
             | Self::TypeNotEvaluated => Compliance::NotApplicable,
         }
     }
@@ -102,6 +105,7 @@ impl Reason {
             Self::LeftScope => "left scope",
             Self::SourceUnknown => "source unknown",
             Self::SourceGone => "source gone",
+            Self::Unresolved => "known at deployment",
             Self::TypeNotEvaluated => "other type",
         }
     }
@@ -145,6 +149,7 @@ mod tests {
             (Reason::LeftScope, Compliance::NotApplicable, "left scope"),
             (Reason::SourceUnknown, Compliance::NotApplicable, "source unknown"),
             (Reason::SourceGone, Compliance::NotApplicable, "source gone"),
+            (Reason::Unresolved, Compliance::NotApplicable, "known at deployment"),
             (Reason::TypeNotEvaluated, Compliance::NotApplicable, "other type"),
         ] {
             assert_eq!((reason.compliance(), reason.as_str()), (compliance, words));

@@ -10,11 +10,14 @@ use super::verdict::{Compliance, Verdict};
 
 /// Returns the AWS CLI command that makes a non-compliant resource compliant; `None` if there is none: a launch
 /// configuration cannot be changed (<https://docs.aws.amazon.com/autoscaling/ec2/userguide/launch-configurations.html>),
-/// only replaced; a mixed instances policy has to be written as a whole; and what an AWS service manages is changed through
-/// that service. The command is one line for a POSIX shell.
+/// only replaced; a mixed instances policy has to be written as a whole; what an AWS service manages is changed through
+/// that service; and what a template or plan declares is changed there. The command is one line for a POSIX shell.
 #[must_use]
 pub fn cli_command(resource: &Resource<'_>, verdict: &Verdict, policy: &Policy) -> Option<String> {
-    if verdict.compliance != Compliance::NonCompliant || resource.managed_by.is_some() {
+    if verdict.compliance != Compliance::NonCompliant
+        || resource.managed_by.is_some()
+        || resource.is_declared()
+    {
         return None;
     }
     let region = resource.region.as_deref();

@@ -10,6 +10,7 @@ use std::fmt;
 
 use super::launch::{AccountDefaults, Image};
 use super::launch_source::{LaunchSource, SourceSettings};
+use super::unresolved::Unresolved;
 
 /// The principal of an operator that EC2 does not name.
 pub const UNNAMED_OPERATOR: &str = "an AWS service";
@@ -41,7 +42,8 @@ pub struct Resource<'a> {
     pub version_numbers: Option<VersionNumbers>,
     /// The AMI of a launch template or launch configuration.
     pub image: Image<'a>,
-    /// What an Auto Scaling group launches instances from: one, or more with a mixed instances policy.
+    /// What an Auto Scaling group launches instances from: one, or more with a mixed instances policy. Of an instance that
+    /// is only declared, the launch template that it names.
     pub launch_sources: Vec<LaunchSource<'a>>,
     /// Whether an Auto Scaling group has a mixed instances policy.
     pub has_mixed_instances: bool,
@@ -89,7 +91,13 @@ impl<'a> Resource<'a> {
     /// one that the rule can evaluate.
     #[must_use]
     pub fn is_judged(&self) -> bool {
-        self.lifecycle == Lifecycle::Exists && !matches!(self.resource_type, ResourceType::Other(_))
+        self.lifecycle.has_configuration() && !matches!(self.resource_type, ResourceType::Other(_))
+    }
+
+    /// Returns whether a template or plan declares the resource, so that it may not exist yet.
+    #[must_use]
+    pub fn is_declared(&self) -> bool {
+        self.lifecycle == Lifecycle::Declared
     }
 
     /// Returns whether the verdict may depend on other resources: on what an Auto Scaling group launches, or on what
@@ -101,7 +109,8 @@ impl<'a> Resource<'a> {
             ResourceType::LaunchTemplate | ResourceType::LaunchConfiguration => {
                 leaves_tokens_unset(self.metadata_options.as_ref())
             }
-            ResourceType::Instance | ResourceType::Other(_) => false,
+            ResourceType::Instance => self.is_declared(),
+            ResourceType::Other(_) => false,
         }
     }
 
@@ -114,8 +123,9 @@ impl<'a> Resource<'a> {
 
 impl<'a> Resource<'a> {
     /// Returns the AMIs of the launches that leave tokens unset, so that the account-level defaults or these AMIs decide.
-    /// An instance launches nothing.
+    /// An instance that exists launches nothing.
     pub fn unset_images(&mut self) -> Vec<&mut Image<'a>> {
+        let is_declared = self.is_declared();
         match self.resource_type {
             ResourceType::LaunchTemplate | ResourceType::LaunchConfiguration => {
                 leaves_tokens_unset(self.metadata_options.as_ref())
@@ -131,6 +141,10 @@ impl<'a> Resource<'a> {
                     _ => None,
                 });
                 images.collect()
+            }
+            ResourceType::Instance if is_declared => {
+                let sources = self.launch_sources.iter_mut().filter_map(LaunchSource::image_mut);
+                sources.chain([&mut self.image]).collect()
             }
             ResourceType::Instance | ResourceType::Other(_) => Vec::new(),
         }
@@ -163,7 +177,7 @@ impl Resource<'_> {
 }
 
 fn leaves_tokens_unset(options: Option<&MetadataOptions<'_>>) -> bool {
-    options.is_none_or(|options| options.http_tokens == HttpTokens::Unset)
+    options.is_none_or(MetadataOptions::leaves_tokens_unset)
 }
 
 /// The numbers of the versions of a launch template.
@@ -247,6 +261,8 @@ impl ResourceType<'_> {
 pub enum Lifecycle<'a> {
     /// AWS Config recorded it as `OK` or `ResourceDiscovered`, or EC2 lists it.
     Exists,
+    /// A template or plan declares it: it is judged as its deployment would make it.
+    Declared,
     /// AWS Config recorded another `configurationItemStatus`: deleted, or of a type that is not recorded.
     /// Every status that is not known to mean "exists" ends here
     /// (<https://docs.aws.amazon.com/config/latest/developerguide/evaluate-config_develop-rules-delete.html>).
@@ -281,11 +297,18 @@ impl<'a> Lifecycle<'a> {
 }
 
 impl Lifecycle<'_> {
+    /// Returns whether there is a configuration to judge.
+    #[must_use]
+    pub fn has_configuration(&self) -> bool {
+        matches!(self, Self::Exists | Self::Declared)
+    }
+
     /// Returns a lifecycle that borrows nothing.
     #[must_use]
     pub fn into_owned(self) -> Lifecycle<'static> {
         match self {
             Self::Exists => Lifecycle::Exists,
+            Self::Declared => Lifecycle::Declared,
             Self::NotRecorded(status) => Lifecycle::NotRecorded(status.into_owned().into()),
             Self::LeftScope => Lifecycle::LeftScope,
             Self::Terminated(state) => Lifecycle::Terminated(state.into_owned().into()),
@@ -306,6 +329,8 @@ pub struct MetadataOptions<'a> {
     pub hop_limit: Option<i64>,
     /// `State`: whether the options are in effect.
     pub state: OptionsState,
+    /// The options that are not set here because only their deployment decides on their values.
+    pub unresolved: Unresolved<'a>,
 }
 
 impl<'a> MetadataOptions<'a> {
@@ -322,24 +347,55 @@ impl<'a> MetadataOptions<'a> {
             http_endpoint: HttpEndpoint::from_api(http_endpoint),
             hop_limit,
             state: if state == Some("pending") { OptionsState::Pending } else { OptionsState::Applied },
+            unresolved: Unresolved::NONE,
+        }
+    }
+
+    /// Returns these options, and those of `below` where these leave an option unset.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        let Unresolved { http_tokens, http_endpoint, hop_limit } = self.unresolved;
+        // What is unresolved here hides what is below.
+        let (tokens, endpoint, hops) = (http_tokens.is_some(), http_endpoint.is_some(), hop_limit.is_some());
+        let sets_tokens = tokens || self.http_tokens != HttpTokens::Unset;
+        let sets_endpoint = endpoint || self.http_endpoint != HttpEndpoint::Unset;
+        let sets_hops = hops || self.hop_limit.is_some();
+        Self {
+            http_tokens: if sets_tokens { self.http_tokens } else { below.http_tokens },
+            http_endpoint: if sets_endpoint { self.http_endpoint } else { below.http_endpoint },
+            hop_limit: if sets_hops { self.hop_limit } else { below.hop_limit },
+            state: self.state,
+            unresolved: Unresolved {
+                http_tokens: if sets_tokens { http_tokens } else { below.unresolved.http_tokens },
+                http_endpoint: if sets_endpoint { http_endpoint } else { below.unresolved.http_endpoint },
+                hop_limit: if sets_hops { hop_limit } else { below.unresolved.hop_limit },
+            },
         }
     }
 }
 
 impl MetadataOptions<'_> {
+    /// Returns whether something else than these options decides on tokens.
+    #[must_use]
+    pub fn leaves_tokens_unset(&self) -> bool {
+        self.http_tokens == HttpTokens::Unset && self.unresolved.http_tokens.is_none()
+    }
+
     /// Options of which none is set.
     pub const UNSET: MetadataOptions<'static> = MetadataOptions {
         http_tokens: HttpTokens::Unset,
         http_endpoint: HttpEndpoint::Unset,
         hop_limit: None,
         state: OptionsState::Applied,
+        unresolved: Unresolved::NONE,
     };
 
     /// Returns options that borrow nothing.
     #[must_use]
     pub fn into_owned(self) -> MetadataOptions<'static> {
-        let Self { http_tokens, http_endpoint, hop_limit, state } = self;
-        MetadataOptions { http_tokens: http_tokens.into_owned(), http_endpoint, hop_limit, state }
+        let Self { http_tokens, http_endpoint, hop_limit, state, unresolved } = self;
+        let (http_tokens, unresolved) = (http_tokens.into_owned(), unresolved.into_owned());
+        MetadataOptions { http_tokens, http_endpoint, hop_limit, state, unresolved }
     }
 }
 

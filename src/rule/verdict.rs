@@ -12,13 +12,14 @@ use time::Date;
 use super::annotation;
 use super::annotation::Subject;
 use super::exemption::Exemption;
-use super::launch::{AccountDefaults, Effective, EffectiveOptions, Image, SetBy};
+use super::launch::{AccountDefaults, Effective, EffectiveOptions, Image, LaunchSettings, SetBy};
 use super::launch_source::{LaunchOrigin, LaunchSource, SourceSettings};
 use super::policy::Policy;
 use super::reason::Reason;
 use super::resource::{
     Gap, HttpEndpoint, HttpTokens, Lifecycle, MetadataOptions, OptionsState, Resource, ResourceType,
 };
+use super::unresolved::Unresolved;
 
 /// The result for one resource, as reported to AWS Config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +119,12 @@ impl Summary {
 /// Judges one resource. `today` is the date in UTC, on which exemptions depend.
 #[must_use]
 pub fn evaluate(resource: &Resource<'_>, policy: &Policy, today: Date) -> Verdict {
+    if let Some(defaults) = &resource.account_defaults
+        && resource.is_declared()
+        && resource.resource_type == ResourceType::ACCOUNT
+    {
+        return evaluate_declared_defaults(resource, defaults);
+    }
     let exemption = Exemption::of(resource, policy, today);
     let (reason, sentence) = decide(resource, policy, &exemption);
     let mut annotation = sentence.into_owned();
@@ -149,25 +156,64 @@ pub fn evaluate_account_defaults(defaults: &AccountDefaults<'_>) -> Verdict {
     Verdict::new(reason, annotation, None)
 }
 
+fn evaluate_declared_defaults(resource: &Resource<'_>, defaults: &AccountDefaults<'_>) -> Verdict {
+    let options = resource.metadata_options.as_ref();
+    match options.and_then(|options| options.unresolved.http_tokens.as_deref()) {
+        Some(what) => {
+            let sentence = annotation::unresolved("HttpTokens", what, &Subject::Instance);
+            Verdict::new(Reason::Unresolved, sentence.into_owned(), None)
+        }
+        None => evaluate_account_defaults(defaults),
+    }
+}
+
 /// The verdict table: the first line that applies wins.
 fn decide(resource: &Resource<'_>, policy: &Policy, exemption: &Exemption) -> (Reason, Cow<'static, str>) {
-    if resource.lifecycle != Lifecycle::Exists || !policy.judges(&resource.resource_type) {
+    if !resource.lifecycle.has_configuration() || !policy.judges(&resource.resource_type) {
         return (lifecycle_reason(&resource.lifecycle), annotation::not_applicable(resource));
     }
     if let Exemption::Until(last) = exemption {
         return (Reason::Exempt, annotation::exempt(*last));
     }
     let (defaults, sources) = (resource.account_defaults.as_ref(), &resource.launch_sources);
-    let subject = match resource.resource_type {
-        ResourceType::AutoScalingGroup => {
+    let subject = match (&resource.resource_type, resource.is_declared()) {
+        (ResourceType::AutoScalingGroup, _) => {
             return decide_group(sources, defaults, |settings| settings.decide(policy));
         }
-        ResourceType::LaunchTemplate => Subject::Template,
-        ResourceType::LaunchConfiguration => Subject::Configuration,
-        ResourceType::Instance | ResourceType::Other(_) => Subject::Instance,
+        (ResourceType::Instance, true) => {
+            let LaunchSettings { options, image } = declared_settings(resource);
+            let subject = Subject::DeclaredInstance;
+            return Settings { subject, options: options.as_ref(), image: &image, defaults }.decide(policy);
+        }
+        (ResourceType::LaunchTemplate, true) if !keeps_default(resource) => Subject::DeclaredTemplate,
+        (ResourceType::LaunchTemplate, _) => Subject::Template,
+        (ResourceType::LaunchConfiguration, false) => Subject::Configuration,
+        (ResourceType::LaunchConfiguration, true) => Subject::DeclaredConfiguration,
+        (ResourceType::Instance | ResourceType::Other(_), _) => Subject::Instance,
     };
     let options = resource.metadata_options.as_ref();
     Settings { subject, options, image: &resource.image, defaults }.decide(policy)
+}
+
+/// Returns whether the default version of a launch template is an earlier one than what is declared.
+fn keeps_default(template: &Resource<'_>) -> bool {
+    template.version_numbers.is_some_and(|numbers| numbers.default != numbers.latest)
+}
+
+/// Returns what an instance that is only declared will be launched with: its own settings, over those of the launch
+/// template that it names.
+fn declared_settings<'a>(resource: &Resource<'a>) -> LaunchSettings<'a> {
+    let (options, image) = (resource.metadata_options.clone(), resource.image.clone());
+    let own = LaunchSettings { options, image };
+    let Some(source) = resource.launch_sources.first() else { return own };
+    own.over(match &source.settings {
+        SourceSettings::Known(settings) => settings.clone(),
+        SourceSettings::Unknown | SourceSettings::NotFound => {
+            let unresolved = Unresolved::all(&annotation::absent_source(&source.origin));
+            let options = Some(MetadataOptions { unresolved, ..MetadataOptions::UNSET });
+            LaunchSettings { options, image: Image::Unknown }
+        }
+    })
 }
 
 /// An Auto Scaling group is as open as the most open of what it launches instances from. What no longer exists launches
@@ -189,7 +235,7 @@ pub(super) fn decide_group(
     let worst_first = |reason: Reason| match (reason, reason.compliance()) {
         (Reason::HopLimit | Reason::LaunchMayBeRefused, _) => 1,
         (_, Compliance::NonCompliant) => 0,
-        (Reason::SourceUnknown, _) => 2,
+        (Reason::SourceUnknown | Reason::Unresolved, _) => 2,
         (_, Compliance::Compliant) => 3,
         (_, Compliance::NotApplicable) => 4,
     };
@@ -210,15 +256,19 @@ impl Settings<'_> {
     pub(super) fn effective(&self) -> EffectiveOptions {
         let effective = EffectiveOptions::of(self.options, self.defaults, self.image);
         let is_configuration = match &self.subject {
-            Subject::Configuration | Subject::Group(LaunchOrigin::LaunchConfiguration(_)) => true,
-            Subject::Instance | Subject::Template | Subject::Group(LaunchOrigin::TemplateVersion { .. }) => {
-                false
-            }
+            Subject::Configuration
+            | Subject::DeclaredConfiguration
+            | Subject::Group(LaunchOrigin::LaunchConfiguration(_)) => true,
+            Subject::Instance
+            | Subject::DeclaredInstance
+            | Subject::Template
+            | Subject::DeclaredTemplate
+            | Subject::Group(LaunchOrigin::TemplateVersion { .. } | LaunchOrigin::Unresolved(_)) => false,
         };
         // A launch configuration that sets any metadata option makes tokens optional unless it requires them
         // (https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceMetadataOptions.html).
         match self.options {
-            Some(options) if is_configuration && options.http_tokens == HttpTokens::Unset => {
+            Some(options) if is_configuration && options.leaves_tokens_unset() => {
                 EffectiveOptions { requires_tokens: Effective::Set(false, SetBy::Launch), ..effective }
             }
             _ => effective,
@@ -239,7 +289,11 @@ impl Settings<'_> {
                 _ => (OptionsState::Applied, Reason::TokensRequired),
             };
             return Self::hop_limit(subject, options.hop_limit, "required", policy)
+                .or_else(|| self.unresolved(policy))
                 .unwrap_or_else(|| (required, annotation::tokens_required(state, subject)));
+        }
+        if let Some(unresolved) = self.unresolved(policy) {
+            return unresolved;
         }
         let effective = match subject {
             Subject::Instance => None,
@@ -270,6 +324,24 @@ impl Settings<'_> {
         (tokens_reason(&options.http_tokens), sentence)
     }
 
+    /// Returns the verdict if an option that decides is known only at deployment.
+    fn unresolved(&self, policy: &Policy) -> Option<(Reason, Cow<'static, str>)> {
+        let options = self.options?;
+        let Unresolved { http_tokens, http_endpoint, hop_limit } = &options.unresolved;
+        let requires_tokens = options.http_tokens == HttpTokens::Required;
+        let (option, what) = if requires_tokens {
+            policy.max_hop_limit?;
+            ("HttpPutResponseHopLimit", hop_limit)
+        } else if http_tokens.is_some() {
+            ("HttpTokens", http_tokens)
+        } else {
+            // If it were disabled, tokens would not matter.
+            ("HttpEndpoint", if policy.disabled_endpoint_compliant { http_endpoint } else { &None })
+        };
+        let sentence = annotation::unresolved(option, what.as_deref()?, &self.subject);
+        Some((Reason::Unresolved, sentence))
+    }
+
     /// Returns the verdict on a hop limit that exceeds the maximum. `tokens` says that tokens are required.
     fn hop_limit(
         subject: &Subject<'_>,
@@ -286,7 +358,7 @@ impl Settings<'_> {
 /// Returns the reason for what is not evaluated; of an existing resource, it is its type.
 fn lifecycle_reason(lifecycle: &Lifecycle<'_>) -> Reason {
     match lifecycle {
-        Lifecycle::Exists => Reason::TypeNotEvaluated,
+        Lifecycle::Exists | Lifecycle::Declared => Reason::TypeNotEvaluated,
         Lifecycle::NotRecorded(status) if status.starts_with("ResourceDeleted") => Reason::Gone,
         Lifecycle::NotRecorded(_) => Reason::NotRecorded,
         Lifecycle::LeftScope => Reason::LeftScope,
@@ -310,7 +382,6 @@ mod tests {
     use time::macros::date;
 
     use super::*;
-    use crate::rule::launch::LaunchSettings;
     use crate::rule::policy::AccountDefaultsScope;
     use crate::rule::resource::Tag;
 
@@ -662,6 +733,7 @@ mod tests {
     fn any_lifecycle() -> impl Strategy<Value = Lifecycle<'static>> {
         prop_oneof![
             8 => Just(Lifecycle::Exists),
+            4 => Just(Lifecycle::Declared),
             1 => any_text().prop_map(Lifecycle::from_item_status),
             1 => any_text().prop_map(Lifecycle::from_instance_state),
             1 => Just(Lifecycle::LeftScope),
@@ -676,13 +748,24 @@ mod tests {
     }
 
     prop_compose! {
+        fn any_unresolved()(
+            http_tokens in proptest::option::weighted(0.1, any_text()),
+            http_endpoint in proptest::option::weighted(0.1, any_text()),
+            hop_limit in proptest::option::weighted(0.1, any_text()),
+        ) -> Unresolved<'static> {
+            Unresolved { http_tokens, http_endpoint, hop_limit }
+        }
+    }
+
+    prop_compose! {
         fn any_options()(
             tokens in proptest::option::of(any_text()),
             endpoint in prop_oneof![Just(None), Just(Some("enabled")), Just(Some("disabled")), Just(Some("?"))],
             hops in proptest::option::of(any::<i64>()),
             state in prop_oneof![Just(None), Just(Some("pending")), Just(Some("applied"))],
+            unresolved in any_unresolved(),
         ) -> MetadataOptions<'static> {
-            MetadataOptions::from_api(tokens, endpoint, hops, state)
+            MetadataOptions { unresolved, ..MetadataOptions::from_api(tokens, endpoint, hops, state) }
         }
     }
 
@@ -714,7 +797,7 @@ mod tests {
             ),
         ];
         let settings = prop_oneof![
-            4 => (proptest::option::of(any_options()), any_image())
+            4 => (proptest::option::of(any_options().boxed()), any_image())
                 .prop_map(|(options, image)| SourceSettings::Known(LaunchSettings { options, image })),
             1 => Just(SourceSettings::Unknown),
             1 => Just(SourceSettings::NotFound),
@@ -745,9 +828,9 @@ mod tests {
             resource_id in any_text(),
             lifecycle in any_lifecycle(),
             tags in proptest::collection::vec(any_tag(), 0..3),
-            metadata_options in proptest::option::of(any_options()),
+            metadata_options in proptest::option::of(any_options().boxed()),
             image in any_image(),
-            launch_sources in proptest::collection::vec(any_source(), 0..3),
+            launch_sources in proptest::collection::vec(any_source().boxed(), 0..3),
             account_defaults in proptest::option::of(any_defaults()),
             gap in prop_oneof![Just(None), Just(Some(Gap::NoMetadataOptions)), Just(Some(Gap::UnknownVersion))],
         ) -> Resource<'static> {
@@ -790,6 +873,10 @@ mod tests {
                     SourceSettings::Unknown => false,
                     SourceSettings::NotFound => true,
                 }) && !resource.launch_sources.is_empty(),
+                ResourceType::Instance if resource.is_declared() => {
+                    let LaunchSettings { options, image } = declared_settings(&resource);
+                    is_closed(options.as_ref(), &image, defaults)
+                }
                 ResourceType::Instance => is_closed(resource.metadata_options.as_ref(), &Image::Unknown, None),
                 _ => is_closed(resource.metadata_options.as_ref(), &resource.image, defaults),
             };
@@ -807,7 +894,7 @@ mod tests {
 
         #[test]
         fn a_resource_that_does_not_exist_is_never_judged(resource in any_resource(), policy in any_policy()) {
-            if resource.lifecycle != Lifecycle::Exists {
+            if !resource.lifecycle.has_configuration() {
                 prop_assert_eq!(evaluate(&resource, &policy, TODAY).compliance, Compliance::NotApplicable);
             }
         }

@@ -4,21 +4,34 @@
 //! - [`config`]: what AWS Config sends and records: events, configuration items.
 //! - [`ec2`]: what EC2 and EC2 Auto Scaling return (feature `live` or `lambda`).
 //! - [`aws_cli`]: what the AWS CLI prints.
+//! - [`cloudformation`]: CloudFormation templates, before they are deployed (feature `offline`).
 //! - [`cloudtrail`]: what CloudTrail records of calls that instances make (feature `offline`).
 //! - [`recorded_launches`]: what several records together say about launches.
+//! - `declared_launches`: what one template or plan says about launches.
+//! - [`terraform`]: Terraform plans and states (feature `offline`).
+//! - `arn`: the account and Region that an ARN names.
 //! - `auto_scaling`: what an Auto Scaling group launches, which both of the JSON sources contain.
 
+mod arn;
 mod auto_scaling;
 pub mod aws_cli;
 #[cfg(feature = "offline")]
+pub mod cloudformation;
+#[cfg(feature = "offline")]
 pub mod cloudtrail;
 pub mod config;
+#[cfg(feature = "offline")]
+mod declared_launches;
 #[cfg(feature = "aws")]
 pub mod ec2;
 mod fields;
 pub mod recorded_launches;
+#[cfg(feature = "offline")]
+pub mod terraform;
 
 use serde::Deserialize;
+
+use crate::rule::resource::Resource;
 
 /// Why a record could not be read as a resource.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +57,15 @@ pub enum SourceError {
         /// The error of the JSON parser.
         error: serde_json::Error,
     },
+}
+
+/// A resource that a template or plan declares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declared {
+    /// The resource. Its id is its name in the template or plan.
+    pub resource: Resource<'static>,
+    /// The line of the template on which its declaration begins, from 1, if it is known.
+    pub line: Option<usize>,
 }
 
 /// Reads `json` as a `T` that is an object. (By itself, serde also accepts an array for a struct.)

@@ -121,7 +121,7 @@ impl RecordedLaunches {
                 *image = known.clone();
             }
         }
-        resource.account_defaults = defaults;
+        resource.account_defaults = defaults.or(resource.account_defaults.take());
     }
 
     fn complete_origin(
@@ -144,6 +144,7 @@ impl RecordedLaunches {
             LaunchOrigin::LaunchConfiguration(name) => {
                 self.configurations.get(&(place.clone(), name.to_string()))
             }
+            LaunchOrigin::Unresolved(_) => None,
         }
     }
 

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::rule::launch::{AccountDefaults, Image, LaunchSettings};
 use crate::rule::resource::{Gap, Resource, ResourceType, VersionNumbers};
+use crate::sources::arn::Place;
 use crate::sources::auto_scaling::GroupFields;
 use crate::sources::fields::{Tags, Text, launch_template_data, metadata_options, operator};
 use crate::sources::{SourceError, read_object};
@@ -183,21 +184,6 @@ impl<'a> AutoScalingGroup<'a> {
             gap: Some(Gap::LaunchSourcesNotRead),
             ..Resource::existing(ResourceType::AutoScalingGroup, self.arn.reborrow(), None)
         })
-    }
-}
-
-/// The account and Region in an ARN.
-struct Place<'a> {
-    account_id: Option<Cow<'a, str>>,
-    region: Option<Cow<'a, str>>,
-}
-
-impl<'a> Place<'a> {
-    /// Reads `arn:PARTITION:SERVICE:REGION:ACCOUNT:…`.
-    fn of_arn(arn: &'a str) -> Self {
-        let mut parts = arn.split(':').skip(3).map(|part| (!part.is_empty()).then_some(Cow::from(part)));
-        let region = parts.next().flatten();
-        Self { account_id: parts.next().flatten(), region }
     }
 }
 

@@ -117,6 +117,7 @@ impl LaunchFacts {
                         names.insert(name.to_string());
                     }
                 }
+                LaunchOrigin::Unresolved(_) => {}
             }
         }
         self.look_up_versions(versions).await?;
@@ -144,6 +145,7 @@ impl LaunchFacts {
                     source.complete(settings.clone());
                 }
             }
+            LaunchOrigin::Unresolved(_) => {}
         }
     }
 

@@ -1,0 +1,417 @@
+//! Intrinsic functions and conditions, worked out as far as the template alone decides
+//! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html>).
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::node::{Node, Value};
+use super::parameters::TemplateParameters;
+
+/// The longest text that functions make, in bytes. No property that a verdict depends on is nearly as long.
+const MAX_TEXT: usize = 64 * 1024;
+/// The deepest nesting of conditions that refer to conditions.
+const MAX_CONDITIONS: usize = 50;
+
+/// What functions refer to.
+pub(super) struct Functions<'t> {
+    /// The section `Parameters`.
+    pub(super) parameters: Option<&'t Node>,
+    /// The values of parameters that the user passed.
+    pub(super) values: &'t TemplateParameters,
+    /// The section `Mappings`.
+    pub(super) mappings: Option<&'t Node>,
+    /// The section `Conditions`.
+    pub(super) conditions: Option<&'t Node>,
+    /// The section `Resources`.
+    pub(super) resources: &'t Node,
+    /// The conditions that were worked out; `None` while one is being worked out.
+    pub(super) judged: RefCell<HashMap<String, Option<Truth>>>,
+}
+
+/// What a value is, as far as it is known.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Resolved<'n> {
+    /// A value. Functions inside a list or object are not worked out yet.
+    Value(Cow<'n, Node>),
+    /// `AWS::NoValue`, or nothing.
+    Absent,
+    /// A resource of the template, by its logical id.
+    Resource(Cow<'n, str>),
+    /// An attribute of a resource of the template.
+    Attribute(Cow<'n, str>, Cow<'n, str>),
+    /// Only the deployment knows it. It depends on this.
+    Unresolved(String),
+}
+
+/// A text, as far as it is known.
+pub(super) enum Text {
+    Known(String),
+    Absent,
+    Unresolved(String),
+    /// A list or an object, on this line.
+    Other(usize),
+}
+
+/// The value of a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Truth {
+    Is(bool),
+    /// Only the deployment knows it. It depends on this.
+    Unresolved(String),
+}
+
+impl Resolved<'_> {
+    /// Returns the line of a value; 0 if it has none.
+    pub(super) fn line(&self) -> usize {
+        match self {
+            Self::Value(node) => node.line,
+            _ => 0,
+        }
+    }
+
+    /// Returns a value as a text.
+    pub(super) fn text(&self) -> Text {
+        match self {
+            Self::Value(node) => match node.text() {
+                Some(text) => Text::Known(text.to_owned()),
+                None => Text::Other(node.line),
+            },
+            Self::Absent => Text::Absent,
+            Self::Resource(id) => Text::Unresolved(id.to_string()),
+            Self::Attribute(id, attribute) => Text::Unresolved(format!("{id}.{attribute}")),
+            Self::Unresolved(what) => Text::Unresolved(what.clone()),
+        }
+    }
+
+    /// Returns the text, if it is known.
+    pub(super) fn known_text(&self) -> Option<String> {
+        match self.text() {
+            Text::Known(text) => Some(text),
+            Text::Absent | Text::Unresolved(_) | Text::Other(_) => None,
+        }
+    }
+
+    /// Returns the elements of a list; none of anything else.
+    pub(super) fn elements(&self) -> &[Node] {
+        match self {
+            Self::Value(node) => node.list().unwrap_or_default(),
+            _ => &[],
+        }
+    }
+}
+
+impl Functions<'_> {
+    /// Works out the function that a value is, if it is one.
+    pub(super) fn resolve<'n>(&'n self, node: &'n Node) -> Resolved<'n> {
+        match &node.value {
+            Value::Null => Resolved::Absent,
+            Value::Map(members) => match members.as_slice() {
+                [member] if member.key == "Ref" || member.key.starts_with("Fn::") => {
+                    self.call(&member.key, &member.node)
+                }
+                _ => literal(node),
+            },
+            Value::Scalar(_) | Value::List(_) => literal(node),
+        }
+    }
+
+    /// Returns the member `key` of an object.
+    pub(super) fn member<'n>(&'n self, object: &'n Resolved<'n>, key: &str) -> Resolved<'n> {
+        let node = match object {
+            Resolved::Value(node) => node,
+            Resolved::Absent => return Resolved::Absent,
+            Resolved::Unresolved(what) => return Resolved::Unresolved(what.clone()),
+            Resolved::Resource(id) | Resolved::Attribute(id, _) => {
+                return Resolved::Unresolved(id.to_string());
+            }
+        };
+        match node.member(key) {
+            Some(member) => self.resolve(member),
+            // A macro may add members.
+            None if node.member("Fn::Transform").is_some() => {
+                Resolved::Unresolved("Fn::Transform".to_owned())
+            }
+            None => Resolved::Absent,
+        }
+    }
+
+    /// Returns the text of a value if it is known, or else what it depends on.
+    fn known_text(&self, node: &Node) -> Result<String, String> {
+        match self.resolve(node).text() {
+            Text::Known(text) => Ok(text),
+            Text::Absent | Text::Other(_) => Ok(String::new()),
+            Text::Unresolved(what) => Err(what),
+        }
+    }
+
+    fn call<'n>(&'n self, function: &'n str, argument: &'n Node) -> Resolved<'n> {
+        let result = match function {
+            "Ref" => argument.text().map(|name| self.reference(name)),
+            "Fn::GetAtt" => get_att(argument),
+            "Fn::If" => self.choose(argument),
+            "Fn::FindInMap" => self.find_in_map(argument),
+            "Fn::Sub" => self.substitute(argument),
+            "Fn::Select" => self.select(argument),
+            "Fn::Join" => self.join(argument),
+            "Fn::Split" => self.split(argument),
+            _ => None,
+        };
+        result.unwrap_or_else(|| Resolved::Unresolved(function.to_owned()))
+    }
+
+    /// `Ref`, of a parameter, a pseudo parameter or a resource.
+    fn reference<'n>(&'n self, name: &'n str) -> Resolved<'n> {
+        if self.resources.member(name).is_some() {
+            return Resolved::Resource(name.into());
+        }
+        if name == "AWS::NoValue" {
+            return Resolved::Absent;
+        }
+        let Some(parameter) = self.parameters.and_then(|parameters| parameters.member(name)) else {
+            let value = self.values.get(name).filter(|_| name.starts_with("AWS::"));
+            return value.map_or_else(|| Resolved::Unresolved(name.to_owned()), |value| scalar(0, value));
+        };
+        let default = parameter.member("Default");
+        let value = self.values.get(name).or_else(|| default.and_then(Node::text));
+        let Some(value) = value else {
+            return Resolved::Unresolved(format!("the parameter {name}, which has no default"));
+        };
+        let kind = parameter.member("Type").and_then(Node::text).unwrap_or_default();
+        if kind.starts_with("AWS::SSM::Parameter::Value<") {
+            return Resolved::Unresolved(format!("the Systems Manager parameter {value}"));
+        }
+        if value.contains("{{resolve:") {
+            return Resolved::Unresolved(format!("the dynamic reference {value}"));
+        }
+        if kind == "CommaDelimitedList" || kind.starts_with("List<") {
+            return list(parameter.line, value.split(',').map(str::trim));
+        }
+        scalar(parameter.line, value)
+    }
+
+    /// `Fn::If`. If the condition is unknown, but makes no difference, the value is known.
+    fn choose<'n>(&'n self, argument: &'n Node) -> Option<Resolved<'n>> {
+        let [condition, yes, no] = argument.list()? else { return None };
+        Some(match self.condition(condition.text()?) {
+            Truth::Is(true) => self.resolve(yes),
+            Truth::Is(false) => self.resolve(no),
+            Truth::Unresolved(what) => {
+                let (yes, no) = (self.resolve(yes), self.resolve(no));
+                if same_text(&yes, &no) { yes } else { Resolved::Unresolved(what) }
+            }
+        })
+    }
+
+    fn find_in_map<'n>(&'n self, argument: &'n Node) -> Option<Resolved<'n>> {
+        let [map, top, second, rest @ ..] = argument.list()? else { return None };
+        let keys: Result<Vec<_>, _> =
+            [map, top, second].into_iter().map(|key| self.known_text(key)).collect();
+        let keys = match keys {
+            Ok(keys) => keys,
+            Err(what) => return Some(Resolved::Unresolved(what)),
+        };
+        let found = keys.iter().try_fold(self.mappings?, |node, key| node.member(key));
+        let default = || rest.first().and_then(|options| options.member("DefaultValue"));
+        // What is in a mapping is a value, and no function.
+        found.map(literal).or_else(|| default().map(|value| self.resolve(value)))
+    }
+
+    /// `Fn::Sub`, with or without variables of its own.
+    fn substitute<'n>(&'n self, argument: &'n Node) -> Option<Resolved<'n>> {
+        let (template, variables) = match argument.list() {
+            Some([template, variables]) => (template.text()?, Some(variables)),
+            _ => (argument.text()?, None),
+        };
+        // The whole is one reference.
+        if let Some(name) = template.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'))
+            && !name.contains(['$', '{', '}'])
+            && !name.starts_with('!')
+        {
+            return Some(self.variable(name.trim(), variables));
+        }
+        let mut values = HashMap::new();
+        let mut text = String::new();
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once("${") {
+            text.push_str(before);
+            let (name, after) = after.split_once('}')?;
+            rest = after;
+            if let Some(literal) = name.strip_prefix('!') {
+                text.extend(["${", literal, "}"]);
+                continue;
+            }
+            let name = name.trim();
+            let value = values.entry(name).or_insert_with(|| self.variable(name, variables).text());
+            match value {
+                Text::Known(value) => text.push_str(value),
+                Text::Absent | Text::Other(_) => {}
+                Text::Unresolved(what) => return Some(Resolved::Unresolved(what.clone())),
+            }
+            if text.len() > MAX_TEXT {
+                return None;
+            }
+        }
+        text.push_str(rest);
+        Some(if text.contains("{{resolve:") {
+            Resolved::Unresolved(format!("the dynamic reference {text}"))
+        } else {
+            scalar(argument.line, &text)
+        })
+    }
+
+    fn variable<'n>(&'n self, name: &'n str, variables: Option<&'n Node>) -> Resolved<'n> {
+        match variables.and_then(|variables| variables.member(name)) {
+            Some(value) => self.resolve(value),
+            None => match name.split_once('.') {
+                Some((id, attribute)) => Resolved::Attribute(id.into(), attribute.into()),
+                None => self.reference(name),
+            },
+        }
+    }
+
+    fn select<'n>(&'n self, argument: &'n Node) -> Option<Resolved<'n>> {
+        let [index, values] = argument.list()? else { return None };
+        let index: usize = match self.known_text(index) {
+            Ok(index) => index.parse().ok()?,
+            Err(what) => return Some(Resolved::Unresolved(what)),
+        };
+        match self.resolve(values) {
+            Resolved::Value(Cow::Borrowed(values)) => {
+                values.list()?.get(index).map(|value| self.resolve(value))
+            }
+            // The elements of a list that was made are texts.
+            Resolved::Value(Cow::Owned(values)) => {
+                values.list()?.get(index).cloned().map(|value| Resolved::Value(Cow::Owned(value)))
+            }
+            Resolved::Unresolved(what) => Some(Resolved::Unresolved(what)),
+            Resolved::Absent | Resolved::Resource(_) | Resolved::Attribute(..) => None,
+        }
+    }
+
+    fn join<'n>(&'n self, argument: &'n Node) -> Option<Resolved<'n>> {
+        let [separator, values] = argument.list()? else { return None };
+        let values = match self.resolve(values) {
+            Resolved::Value(values) => values,
+            Resolved::Unresolved(what) => return Some(Resolved::Unresolved(what)),
+            Resolved::Absent | Resolved::Resource(_) | Resolved::Attribute(..) => return None,
+        };
+        let mut text = String::new();
+        for (index, value) in values.list()?.iter().enumerate() {
+            if index > 0 {
+                text.push_str(separator.text()?);
+            }
+            match self.known_text(value) {
+                Ok(part) => text.push_str(&part),
+                Err(what) => return Some(Resolved::Unresolved(what)),
+            }
+            if text.len() > MAX_TEXT {
+                return None;
+            }
+        }
+        Some(scalar(argument.line, &text))
+    }
+
+    fn split<'n>(&'n self, argument: &'n Node) -> Option<Resolved<'n>> {
+        let [separator, text] = argument.list()? else { return None };
+        let separator = separator.text().filter(|separator| !separator.is_empty())?;
+        Some(match self.known_text(text) {
+            Ok(text) => list(argument.line, text.split(separator)),
+            Err(what) => Resolved::Unresolved(what),
+        })
+    }
+
+    /// Returns the value of a condition, by its name.
+    pub(super) fn condition(&self, name: &str) -> Truth {
+        match self.judged.borrow().get(name) {
+            Some(Some(truth)) => return truth.clone(),
+            Some(None) => return Truth::Unresolved(format!("the condition {name}, which depends on itself")),
+            None => {}
+        }
+        let depth = self.judged.borrow().values().filter(|truth| truth.is_none()).count();
+        if depth == MAX_CONDITIONS {
+            return Truth::Unresolved(format!("the condition {name}"));
+        }
+        self.judged.borrow_mut().insert(name.to_owned(), None);
+        let truth = match self.conditions.and_then(|conditions| conditions.member(name)) {
+            Some(node) => self.truth(node),
+            None => Truth::Unresolved(format!("the condition {name}, which the template does not have")),
+        };
+        self.judged.borrow_mut().insert(name.to_owned(), Some(truth.clone()));
+        truth
+    }
+
+    fn truth(&self, node: &Node) -> Truth {
+        let Some([member]) = node.members() else { return Truth::Unresolved("a condition".to_owned()) };
+        let operands = || member.node.list().unwrap_or_default().iter().map(|operand| self.truth(operand));
+        match (member.key.as_str(), &member.node) {
+            ("Condition", name) => self.condition(name.text().unwrap_or_default()),
+            ("Fn::Equals", operands) => match operands.list() {
+                Some([left, right]) => match (self.known_text(left), self.known_text(right)) {
+                    (Ok(left), Ok(right)) => Truth::Is(left == right),
+                    (Err(what), _) | (_, Err(what)) => Truth::Unresolved(what),
+                },
+                _ => Truth::Unresolved("Fn::Equals".to_owned()),
+            },
+            ("Fn::Not", _) => match operands().next() {
+                Some(Truth::Is(value)) => Truth::Is(!value),
+                Some(unresolved @ Truth::Unresolved(_)) => unresolved,
+                None => Truth::Unresolved("Fn::Not".to_owned()),
+            },
+            ("Fn::And", _) => decided_by(false, operands()),
+            ("Fn::Or", _) => decided_by(true, operands()),
+            (other, _) => Truth::Unresolved(other.to_owned()),
+        }
+    }
+}
+
+/// Returns the value of operands of which one that is `decisive` decides.
+fn decided_by(decisive: bool, operands: impl Iterator<Item = Truth>) -> Truth {
+    let mut result = Truth::Is(!decisive);
+    for operand in operands {
+        match operand {
+            Truth::Is(value) if value == decisive => return operand,
+            Truth::Is(_) => {}
+            Truth::Unresolved(_) => result = operand,
+        }
+    }
+    result
+}
+
+/// `Fn::GetAtt`, as `A.B` or as a list.
+fn get_att(argument: &Node) -> Option<Resolved<'_>> {
+    let (id, attribute) = match (argument.text(), argument.list()) {
+        (Some(text), _) => text.split_once('.')?,
+        (None, Some([id, attribute])) => (id.text()?, attribute.text()?),
+        _ => return None,
+    };
+    Some(Resolved::Attribute(id.into(), attribute.into()))
+}
+
+/// Returns whether two values are the same text, or both are absent.
+fn same_text(one: &Resolved<'_>, other: &Resolved<'_>) -> bool {
+    match (one, other) {
+        (Resolved::Value(one), Resolved::Value(other)) => one.text().is_some() && one.text() == other.text(),
+        (Resolved::Value(_), _) | (_, Resolved::Value(_)) => false,
+        (one, other) => one == other,
+    }
+}
+
+/// Returns a value as it is written.
+fn literal(node: &Node) -> Resolved<'_> {
+    match &node.value {
+        Value::Scalar(text) if text.contains("{{resolve:") => {
+            Resolved::Unresolved(format!("the dynamic reference {text}"))
+        }
+        _ => Resolved::Value(Cow::Borrowed(node)),
+    }
+}
+
+fn scalar(line: usize, text: &str) -> Resolved<'static> {
+    Resolved::Value(Cow::Owned(Node::scalar(line, text)))
+}
+
+fn list<'p>(line: usize, parts: impl Iterator<Item = &'p str>) -> Resolved<'static> {
+    let parts = parts.map(|part| Node::scalar(line, part)).collect();
+    Resolved::Value(Cow::Owned(Node { line, value: Value::List(parts) }))
+}

@@ -1,0 +1,105 @@
+//! CloudFormation templates, before they are deployed
+//! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html>).
+//!
+//! - `node`: a template as values with lines; `yaml` and `json` parse it.
+//! - [`parameters`]: the values of the template's parameters.
+//! - `functions`: intrinsic functions and conditions, worked out as far as the template alone decides.
+//! - `resources`: the resources that the rule evaluates; `launches`: what they are launched from.
+//!
+//! Verdicts are those of a first deployment, in which a launch template has one version.
+
+mod functions;
+mod json;
+mod launches;
+mod node;
+pub mod parameters;
+mod resources;
+mod yaml;
+
+use self::functions::Functions;
+use self::node::Node;
+use self::parameters::TemplateParameters;
+use super::Declared;
+
+/// The encoding of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// YAML
+    Yaml,
+    /// JSON
+    Json,
+}
+
+/// Why a template, or a resource in it, cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct TemplateError {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl TemplateError {
+    fn new(line: usize, message: impl Into<String>) -> Self {
+        Self { line, message: message.into() }
+    }
+
+    fn duplicate_key(line: usize, key: &str) -> Self {
+        Self::new(line, format!("the object has the key {key} already"))
+    }
+}
+
+/// Reads the resources of a template that the rule evaluates, in their order. A resource that cannot be read does not hide
+/// the others.
+///
+/// # Errors
+/// Returns an error if `text` is not YAML or JSON, or is not a template.
+pub fn read(
+    text: &str,
+    encoding: Encoding,
+    parameters: &TemplateParameters,
+) -> Result<Vec<Result<Declared, TemplateError>>, TemplateError> {
+    let root = match encoding {
+        Encoding::Yaml => yaml::parse(text)?,
+        Encoding::Json => json::parse(text)?,
+    };
+    let resources = section(&root, "Resources")?;
+    let resources =
+        resources.ok_or_else(|| TemplateError::new(root.line, "the template has no Resources"))?;
+    let functions = Functions {
+        parameters: section(&root, "Parameters")?,
+        values: parameters,
+        mappings: section(&root, "Mappings")?,
+        conditions: section(&root, "Conditions")?,
+        resources,
+        judged: std::cell::RefCell::default(),
+    };
+    Ok(resources::read(&functions))
+}
+
+/// Returns a section of the template, if it has it.
+fn section<'t>(root: &'t Node, name: &str) -> Result<Option<&'t Node>, TemplateError> {
+    match root.member(name) {
+        Some(section) if section.members().is_none() => {
+            Err(TemplateError::new(section.line, format!("{name}: expected an object")))
+        }
+        section => Ok(section),
+    }
+}
+
+/// Returns whether a text that is not JSON is a template: whether one of its top-level keys is a section that only templates
+/// have.
+#[must_use]
+pub fn is_yaml_template(text: &str) -> bool {
+    text.lines().any(|line| {
+        let line = line.trim_start_matches(['"', '\'']);
+        ["Resources", "AWSTemplateFormatVersion"].iter().any(|key| {
+            let rest = line.strip_prefix(key).map(|rest| rest.trim_start_matches(['"', '\'']).trim_start());
+            rest.is_some_and(|rest| rest.starts_with(':'))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests;

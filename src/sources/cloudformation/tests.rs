@@ -1,0 +1,407 @@
+use time::macros::date;
+
+use super::*;
+use crate::rule::policy::Policy;
+use crate::rule::verdict::evaluate;
+
+fn with_parameters(text: &str, parameters: &str) -> Vec<(String, String)> {
+    let parameters = TemplateParameters::from_json(parameters).expect("parameters");
+    let encoding = if text.starts_with('{') { Encoding::Json } else { Encoding::Yaml };
+    let found = read(text, encoding, &parameters).expect("a template");
+    let judged = found.into_iter().map(|declared| {
+        let Declared { resource, line } = declared.expect("a resource");
+        let verdict = evaluate(&resource, &Policy::default(), date!(2026 - 06 - 15));
+        let id = format!("{} {}", line.expect("a line"), resource.resource_id);
+        (id, format!("{} {}", verdict.compliance, verdict.annotation))
+    });
+    judged.collect()
+}
+
+/// Returns line and logical id, and the verdict, of each resource.
+fn verdicts(text: &str) -> Vec<(String, String)> {
+    with_parameters(text, "{}")
+}
+
+/// The verdict on a launch template with these metadata options, in a template with these sections.
+fn verdict_on(sections: &str, options: &str, parameters: &str) -> String {
+    let text = format!(
+        "{sections}\nResources:\n  Web:\n    Type: AWS::EC2::LaunchTemplate\n    Properties:\n      LaunchTemplateData:\n        \
+         MetadataOptions: {options}\n"
+    );
+    let found = with_parameters(&text, parameters);
+    let [(_, verdict)] = found.as_slice() else { panic!("{found:?}") };
+    verdict.clone()
+}
+
+const REQUIRED: &str = "COMPLIANT HttpTokens is required: only IMDSv2 is accepted.";
+
+#[test]
+fn each_type_is_read_with_what_it_launches() {
+    let text = "\
+Resources:
+  Closed:
+    Type: AWS::EC2::LaunchTemplate
+    Properties:
+      LaunchTemplateName: closed
+      LaunchTemplateData: {MetadataOptions: {HttpTokens: required}}
+  Open:
+    Type: AWS::EC2::LaunchTemplate
+    Properties: {LaunchTemplateData: {ImageId: ami-1}}
+  Old:
+    Type: AWS::AutoScaling::LaunchConfiguration
+    Properties: {MetadataOptions: {HttpTokens: optional}}
+  Own:
+    Type: AWS::EC2::Instance
+    Properties: {MetadataOptions: {HttpTokens: required}, LaunchTemplate: {LaunchTemplateId: !Ref Open}}
+  Launched:
+    Type: AWS::EC2::Instance
+    Properties:
+      LaunchTemplate: {LaunchTemplateId: !Ref Closed, Version: !GetAtt Closed.LatestVersionNumber}
+  Unset:
+    Type: AWS::EC2::Instance
+    Properties: {LaunchTemplate: {LaunchTemplateId: !Ref Open, Version: !GetAtt [Open, LatestVersionNumber]}}
+  Elsewhere:
+    Type: AWS::EC2::Instance
+    Properties: {LaunchTemplate: {LaunchTemplateName: other}}
+  ByName:
+    Type: AWS::AutoScaling::AutoScalingGroup
+    Properties: {LaunchTemplate: {LaunchTemplateName: closed, Version: '1'}}
+  Later:
+    Type: AWS::AutoScaling::AutoScalingGroup
+    Properties: {LaunchTemplate: {LaunchTemplateId: !Ref Closed, Version: '7'}}
+  Legacy:
+    Type: AWS::AutoScaling::AutoScalingGroup
+    Properties: {LaunchConfigurationName: !Ref Old}
+  Mixed:
+    Type: AWS::AutoScaling::AutoScalingGroup
+    Properties:
+      MixedInstancesPolicy:
+        LaunchTemplate:
+          LaunchTemplateSpecification: {LaunchTemplateId: !Ref Closed, Version: !GetAtt Closed.DefaultVersionNumber}
+          Overrides: [{InstanceType: m7i.large}, {LaunchTemplateSpecification: {LaunchTemplateId: !Ref Open}}]
+  Queue:
+    Type: AWS::SQS::Queue
+";
+    let expected = [
+        ("2 Closed", REQUIRED),
+        (
+            "7 Open",
+            "NON_COMPLIANT HttpTokens is not set: instances launched from this template may accept IMDSv1 requests. Set \
+             HttpTokens=required in its metadata options.",
+        ),
+        (
+            "10 Old",
+            "NON_COMPLIANT HttpTokens is optional: instances launched from this configuration accept IMDSv1 requests. Set \
+             HttpTokens=required in its metadata options.",
+        ),
+        ("13 Own", REQUIRED),
+        ("16 Launched", REQUIRED),
+        (
+            "20 Unset",
+            "NON_COMPLIANT HttpTokens is not set, so the instance may accept IMDSv1 requests. Set HttpTokens=required in \
+             its metadata options. Launched from Open version 1.",
+        ),
+        (
+            "23 Elsewhere",
+            "NOT_APPLICABLE HttpTokens is known only at deployment: it depends on launch template other version $Default, \
+             which the input does not contain.",
+        ),
+        (
+            "26 ByName",
+            "COMPLIANT Instances are launched from launch template Closed version 1, where HttpTokens is required.",
+        ),
+        (
+            "29 Later",
+            "NOT_APPLICABLE Instances are launched from launch template Closed version 7, which the input does not contain.",
+        ),
+        (
+            "32 Legacy",
+            "NON_COMPLIANT Instances are launched from launch configuration Old, where HttpTokens is optional: they accept \
+             IMDSv1 requests. Use a launch template that sets HttpTokens=required.",
+        ),
+        (
+            "35 Mixed",
+            "NON_COMPLIANT Instances are launched from launch template Open version 1 ($Default), where HttpTokens is not \
+             set: they may accept IMDSv1 requests. Use a version with HttpTokens=required.",
+        ),
+    ];
+    let expected = expected.map(|(id, verdict)| (id.to_owned(), verdict.to_owned()));
+    assert_eq!(verdicts(text), expected);
+}
+
+#[test]
+fn what_only_the_deployment_knows_is_not_applicable_and_says_why() {
+    let sections = "\
+Parameters:
+  Without: {Type: String}
+  Secret: {Type: 'AWS::SSM::Parameter::Value<String>', Default: /imds/tokens}
+Mappings:
+  Stages: {prod: {Tokens: '{{resolve:ssm:/imds/tokens}}'}}
+Conditions:
+  Self: !Condition Self
+  Unknown: !Equals [!Ref Without, prod]";
+    for (value, what) in [
+        ("!ImportValue tokens", "Fn::ImportValue"),
+        ("!Ref Without", "the parameter Without, which has no default"),
+        ("!Ref Secret", "the Systems Manager parameter /imds/tokens"),
+        ("'{{resolve:ssm:/imds/tokens}}'", "the dynamic reference {{resolve:ssm:/imds/tokens}}"),
+        ("!Sub '{{resolve:ssm:/${Web}}}'", "Web"),
+        ("!FindInMap [Stages, prod, Tokens]", "the dynamic reference {{resolve:ssm:/imds/tokens}}"),
+        ("!FindInMap [Stages, !Ref Without, Tokens]", "the parameter Without, which has no default"),
+        ("!FindInMap [Stages, test, Tokens]", "Fn::FindInMap"),
+        ("!If [Unknown, required, optional]", "the parameter Without, which has no default"),
+        ("!If [Missing, required, optional]", "the condition Missing, which the template does not have"),
+        ("!If [Self, required, optional]", "the condition Self, which depends on itself"),
+        ("!GetAtt Lookup.Tokens", "Lookup.Tokens"),
+        ("!Ref Typo", "Typo"),
+        ("!Ref AWS::Region", "AWS::Region"),
+        ("!Transform {Name: Tokens}", "Fn::Transform"),
+        ("!Select [5, [required]]", "Fn::Select"),
+    ] {
+        let verdict = verdict_on(sections, &format!("{{HttpTokens: {value}}}"), "{}");
+        let expected =
+            format!("NOT_APPLICABLE HttpTokens is known only at deployment: it depends on {what}.");
+        assert_eq!(verdict, expected, "{value}");
+    }
+    for options in
+        ["!If [Unknown, {HttpTokens: required}, !Ref AWS::NoValue]", "{'Fn::Transform': {Name: Options}}"]
+    {
+        assert!(verdict_on(sections, options, "{}").starts_with("NOT_APPLICABLE HttpTokens"), "{options}");
+    }
+}
+
+#[test]
+fn functions_are_worked_out_as_far_as_the_template_decides() {
+    let sections = "\
+Parameters:
+  Tokens: {Type: String, Default: required}
+  Without: {Type: String}
+  Choices: {Type: CommaDelimitedList, Default: 'optional, required'}
+Mappings:
+  Stages: {prod: {Tokens: required}, test: {Tokens: optional}}
+Conditions:
+  Yes: !Equals [!Ref Tokens, required]
+  No: !Not [!Condition Yes]
+  Both: !And [!Condition Yes, !Condition No]
+  Either: !Or [!Equals [!Ref Without, x], !Condition Yes]
+  Unknown: !Equals [!Ref Without, x]";
+    for value in [
+        "required",
+        "!Ref Tokens",
+        "!If [Yes, required, optional]",
+        "!If [No, optional, required]",
+        "!If [Both, optional, required]",
+        "!If [Either, required, optional]",
+        "!If [Unknown, required, !Ref Tokens]",
+        "!FindInMap [Stages, prod, Tokens]",
+        "!FindInMap [Stages, dev, Tokens, {DefaultValue: !Ref Tokens}]",
+        "!Sub '${Tokens}'",
+        "!Sub ['re${Rest}', {Rest: quired}]",
+        "!Join ['', [re, !Sub 'quired']]",
+        "!Select [1, !Ref Choices]",
+        "!Select [1, [optional, !Ref Tokens]]",
+        "!Select [1, !Split ['-', 'optional-required']]",
+        "{'Fn::If': [Yes, {Ref: Tokens}, optional]}",
+        "\n          Fn::Sub: ${Tokens}",
+    ] {
+        assert_eq!(
+            verdict_on(
+                sections,
+                &format!("{{HttpTokens: {value}}}").replace(
+                    "{HttpTokens: \n          Fn::Sub: ${Tokens}}",
+                    "\n          HttpTokens:\n            Fn::Sub: ${Tokens}"
+                ),
+                "{}"
+            ),
+            REQUIRED,
+            "{value}"
+        );
+    }
+    assert_eq!(
+        verdict_on(sections, "!If [Unknown, !Ref AWS::NoValue, !Ref AWS::NoValue]", "{}"),
+        verdict_on("", "", "{}")
+    );
+    assert_eq!(
+        verdict_on(sections, "{HttpTokens: !Sub '${!Tokens}'}", "{}"),
+        "NON_COMPLIANT HttpTokens is \"${Tokens}\" instead of \"required\". Set HttpTokens=required in its metadata options."
+    );
+}
+
+#[test]
+fn passed_parameters_take_precedence_over_defaults() {
+    let sections = "Parameters:\n  Tokens: {Type: String, Default: optional}\n  Without: {Type: String}";
+    for options in
+        ["{HttpTokens: !Ref Tokens}", "{HttpTokens: !Ref Without}", "{HttpTokens: !Ref AWS::Region}"]
+    {
+        let parameters = r#"{"Tokens": "required", "Without": "required", "AWS::Region": "required"}"#;
+        assert_eq!(verdict_on(sections, options, parameters), REQUIRED, "{options}");
+    }
+}
+
+#[test]
+fn an_option_that_is_unknown_decides_only_if_it_matters() {
+    let unknown = "!ImportValue x";
+    for (options, expected) in [
+        (
+            format!("{{HttpTokens: {unknown}, HttpEndpoint: disabled}}"),
+            "COMPLIANT The IMDS endpoint is disabled",
+        ),
+        (format!("{{HttpTokens: required, HttpEndpoint: {unknown}}}"), "COMPLIANT HttpTokens is required"),
+        (
+            format!("{{HttpTokens: required, HttpPutResponseHopLimit: {unknown}}}"),
+            "COMPLIANT HttpTokens is required",
+        ),
+        (
+            format!("{{HttpTokens: optional, HttpEndpoint: {unknown}}}"),
+            "NOT_APPLICABLE HttpEndpoint is known only at deployment: it depends on Fn::ImportValue.",
+        ),
+        (
+            format!("{{HttpTokens: optional, HttpPutResponseHopLimit: {unknown}}}"),
+            "NON_COMPLIANT HttpTokens is optional",
+        ),
+    ] {
+        let verdict = verdict_on("", &options, "{}");
+        assert!(verdict.starts_with(expected), "{options}: {verdict}");
+    }
+    let text = "Resources: {A: {Type: 'AWS::EC2::LaunchTemplate', Properties: {LaunchTemplateData: {MetadataOptions: {HttpTokens: required, HttpPutResponseHopLimit: !ImportValue x}}}}}";
+    let found = read(text, Encoding::Yaml, &TemplateParameters::default()).expect("a template");
+    let resource = found.into_iter().next().expect("a resource").expect("read").resource;
+    let policy = Policy { max_hop_limit: Some(1), ..Policy::default() };
+    let verdict = evaluate(&resource, &policy, date!(2026 - 06 - 15));
+    assert_eq!(
+        verdict.annotation,
+        "HttpPutResponseHopLimit is known only at deployment: it depends on Fn::ImportValue."
+    );
+}
+
+#[test]
+fn conditions_loops_and_tags_of_resources_count() {
+    let text = "\
+Parameters: {Stage: {Type: String, Default: test}, Without: {Type: String}}
+Conditions:
+  Prod: !Equals [!Ref Stage, prod]
+  Unknown: !Equals [!Ref Without, prod]
+Resources:
+  LeftOut:
+    Type: AWS::EC2::Instance
+    Condition: Prod
+  Maybe:
+    Type: AWS::EC2::Instance
+    Condition: Unknown
+    Properties: {Tags: [{Key: until, Value: 2099-01-01}, !If [Unknown, {Key: a, Value: b}, !Ref AWS::NoValue]]}
+  Fn::ForEach::Nodes:
+    - Name
+    - [a, b]
+    - Node${Name}:
+        Type: AWS::EC2::Instance
+        Properties: {MetadataOptions: {HttpTokens: required}}
+";
+    let found = read(text, Encoding::Yaml, &TemplateParameters::default()).expect("a template");
+    let found: Vec<_> = found.into_iter().map(|each| each.expect("a resource")).collect();
+    let ids: Vec<_> = found.iter().map(|each| (each.resource.resource_id.as_ref(), each.line)).collect();
+    assert_eq!(ids, [("Maybe", Some(9)), ("Node${Name}", Some(16))]);
+    let policy = Policy { exemption_tag_key: Some("until".to_owned()), ..Policy::default() };
+    let verdict = evaluate(&found[0].resource, &policy, date!(2026 - 06 - 15));
+    assert_eq!(verdict.annotation, "Exempt by tag through 2099-01-01 (UTC).");
+}
+
+#[test]
+fn json_and_yaml_lead_to_the_same() {
+    let json = r#"{
+  "Parameters": {"Tokens": {"Type": "String", "Default": "required"}},
+  "Resources": {
+    "Web": {"Type": "AWS::EC2::Instance", "Properties": {"MetadataOptions": {"HttpTokens": {"Ref": "Tokens"}, "HttpPutResponseHopLimit": 1}}},
+    "Job \ud83d\ude00": {
+      "Type": "AWS::EC2::Instance"
+    }
+  }
+}"#;
+    let found = verdicts(json);
+    assert_eq!(found[0], ("4 Web".to_owned(), REQUIRED.to_owned()));
+    assert_eq!(found[1].0, "5 Job 😀");
+}
+
+#[test]
+fn aliases_are_expanded_and_merged() {
+    let text = "\
+x-options: &options {HttpTokens: required}
+Resources:
+  A: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: *options}}
+  B: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: {<<: *options, HttpPutResponseHopLimit: 2}}}
+  C: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: {<<: [*options], HttpTokens: optional}}}
+";
+    let found: Vec<_> =
+        verdicts(text).into_iter().map(|(_, verdict)| verdict.split(' ').next().map(str::to_owned)).collect();
+    assert_eq!(found.into_iter().flatten().collect::<Vec<_>>(), ["COMPLIANT", "COMPLIANT", "NON_COMPLIANT"]);
+}
+
+#[test]
+fn what_is_no_template_is_an_error_with_its_line() {
+    let deep = format!("Resources:\n  A: {}", "[".repeat(100));
+    let deep_json = format!("{{\"Resources\": {{\"A\": {}1{}}}}}", "[".repeat(100), "]".repeat(100));
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..10 {
+        let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
+        bomb = format!("{bomb}a{level}: &a{level} [{aliases}]\n");
+    }
+    for (text, message) in [
+        ("Resources:\n  A: [", "line 3: not YAML: "),
+        ("Resources:\n  - a", "line 2: Resources: expected an object"),
+        ("Parameters: {}", "line 1: the template has no Resources"),
+        ("", "line 1: the template is empty"),
+        ("Resources: {}\nMappings: 7", "line 2: Mappings: expected an object"),
+        ("Resources:\n  A: 1\n  A: 2", "line 3: the object has the key A already"),
+        (
+            "Resources: {}\n---\nResources: {}",
+            "line 2: expected one YAML document, and a second one begins here",
+        ),
+        ("Resources: &a {A: *a}", "line 1: the alias names something that contains it"),
+        ("Resources:\n  ? [a]\n  : b", "line 2: expected a text as key"),
+        (&deep, "line 2: nested more than 64 levels deep"),
+        (&deep_json, "line 1: nested more than 64 levels deep"),
+        (&bomb, "more than 500000 values, with expanded aliases"),
+        ("{\"Resources\": {\"A\": 1,\n\"A\": 2}}", "line 2: the object has the key A already"),
+        ("{\"Resources\": }", "line 1: expected value"),
+    ] {
+        let encoding = if text.starts_with('{') { Encoding::Json } else { Encoding::Yaml };
+        let error = read(text, encoding, &TemplateParameters::default()).expect_err(message).to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn a_malformed_resource_does_not_hide_the_others() {
+    let text = "\
+Resources:
+  A: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: [1]}}
+  B: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: {HttpTokens: [required]}}}
+  C: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: {HttpPutResponseHopLimit: two}}}
+  D: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: {HttpTokens: required}}}
+";
+    let found = read(text, Encoding::Yaml, &TemplateParameters::default()).expect("a template");
+    let found: Vec<_> =
+        found.into_iter().map(|each| each.map(|each| each.resource.resource_id.into_owned())).collect();
+    let messages: Vec<_> =
+        found.iter().filter_map(|each| each.as_ref().err()).map(ToString::to_string).collect();
+    let expected = [
+        "line 2: A: MetadataOptions: expected an object",
+        "line 3: B: HttpTokens: expected a text",
+        "line 4: C: HttpPutResponseHopLimit is \"two\"; expected a number from 1 to 64",
+    ];
+    assert_eq!(messages, expected);
+    assert_eq!(found[3], Ok("D".to_owned()));
+}
+
+#[test]
+fn a_template_is_told_from_other_yaml() {
+    for (text, expected) in [
+        ("AWSTemplateFormatVersion: '2010-09-09'\n", true),
+        ("# a comment\n\"Resources\":\n", true),
+        ("Resources :\n  A: {}", true),
+        ("apiVersion: v1\nkind: Pod\nspec:\n  Resources: {}", false),
+        ("Resources_total: 7", false),
+        ("services:\n  web: {}", false),
+    ] {
+        assert_eq!(is_yaml_template(text), expected, "{text}");
+    }
+}

@@ -1,0 +1,217 @@
+//! Templates in YAML, with the short forms of functions
+//! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html>).
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+
+use super::TemplateError;
+use super::json::MAX_DEPTH;
+use super::node::{Member, Node, Value};
+
+/// The largest number of values after aliases were expanded, so that a few aliases of aliases cannot fill the memory. A
+/// template of 1 MB, the largest that CloudFormation accepts, has fewer.
+const MAX_VALUES: usize = 500_000;
+
+/// Parses a template.
+///
+/// # Errors
+/// Returns an error if `text` is not one YAML document, is nested too deeply, or has aliases that expand to too much.
+pub(super) fn parse(text: &str) -> Result<Node, TemplateError> {
+    let mut builder = Builder::default();
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| scan_error(&error))?;
+        builder.event(event, span)?;
+    }
+    builder.root.ok_or_else(|| TemplateError::new(1, "the template is empty"))
+}
+
+fn scan_error(error: &ScanError) -> TemplateError {
+    TemplateError::new(error.marker().line(), format!("not YAML: {}", error.info()))
+}
+
+/// Builds values from events.
+#[derive(Default)]
+struct Builder {
+    /// The lists and objects that are open, the outermost first.
+    open: Vec<Open>,
+    root: Option<Node>,
+    /// The values that aliases name, each with the number of values in it.
+    anchors: HashMap<usize, (Node, usize)>,
+    /// The number of values so far.
+    values: usize,
+}
+
+/// A list or object that has not ended.
+struct Open {
+    line: usize,
+    anchor: usize,
+    /// The function that a tag names.
+    function: Option<String>,
+    content: Content,
+    /// The number of values before it.
+    values_before: usize,
+}
+
+enum Content {
+    List(Vec<Node>),
+    /// The members so far, and the key whose value follows.
+    Map {
+        members: Vec<Member>,
+        keys: HashSet<String>,
+        key: Option<(String, usize)>,
+    },
+}
+
+impl Builder {
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), TemplateError> {
+        let line = span.start.line();
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let before = self.values;
+                self.count(1, line)?;
+                let is_null = style == ScalarStyle::Plain
+                    && tag.is_none()
+                    && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
+                let value = if is_null { Value::Null } else { Value::Scalar(text.into_owned()) };
+                self.complete(Node { line, value }, anchor, function(tag), before)
+            }
+            Event::SequenceStart(anchor, tag) => self.open(line, anchor, tag, Content::List(Vec::new())),
+            Event::MappingStart(anchor, tag) => {
+                let content = Content::Map { members: Vec::new(), keys: HashSet::new(), key: None };
+                self.open(line, anchor, tag, content)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::Alias(anchor) => {
+                let unknown = || TemplateError::new(line, "the alias names something that contains it");
+                let (node, values) = self.anchors.get(&anchor).ok_or_else(unknown)?;
+                let (node, values) = (Node { line, ..node.clone() }, *values);
+                self.count(values, line)?;
+                self.add(node)
+            }
+            Event::DocumentStart(_) if self.root.is_some() => {
+                Err(TemplateError::new(line, "expected one YAML document, and a second one begins here"))
+            }
+            Event::DocumentStart(_)
+            | Event::DocumentEnd
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::Nothing => Ok(()),
+        }
+    }
+
+    fn count(&mut self, values: usize, line: usize) -> Result<(), TemplateError> {
+        self.values = self.values.saturating_add(values);
+        if self.values > MAX_VALUES {
+            return Err(TemplateError::new(
+                line,
+                format!("more than {MAX_VALUES} values, with expanded aliases"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn open(
+        &mut self,
+        line: usize,
+        anchor: usize,
+        tag: Option<Cow<'_, Tag>>,
+        content: Content,
+    ) -> Result<(), TemplateError> {
+        if self.open.len() == MAX_DEPTH {
+            return Err(TemplateError::new(line, format!("nested more than {MAX_DEPTH} levels deep")));
+        }
+        let values_before = self.values;
+        self.count(1, line)?;
+        self.open.push(Open { line, anchor, function: function(tag), content, values_before });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), TemplateError> {
+        let Some(Open { line, anchor, function, content, values_before }) = self.open.pop() else {
+            return Ok(());
+        };
+        let value = match content {
+            Content::List(list) => Value::List(list),
+            Content::Map { members, keys, .. } => Value::Map(merged(members, keys)),
+        };
+        self.complete(Node { line, value }, anchor, function, values_before)
+    }
+
+    /// Receives a value when it is complete.
+    fn complete(
+        &mut self,
+        node: Node,
+        anchor: usize,
+        function: Option<String>,
+        values_before: usize,
+    ) -> Result<(), TemplateError> {
+        let node = match function {
+            Some(name) => Node::function(name, node),
+            None => node,
+        };
+        if anchor > 0 {
+            self.anchors.insert(anchor, (node.clone(), self.values - values_before));
+        }
+        self.add(node)
+    }
+
+    /// Adds a value to the list or object that is open.
+    fn add(&mut self, node: Node) -> Result<(), TemplateError> {
+        match self.open.last_mut().map(|open| &mut open.content) {
+            None => self.root = Some(node),
+            Some(Content::List(list)) => list.push(node),
+            Some(Content::Map { members, keys, key }) => match key.take() {
+                Some((name, line)) => members.push(Member { key: name, line, node }),
+                None => *key = Some((new_key(&node, keys)?, node.line)),
+            },
+        }
+        Ok(())
+    }
+}
+
+/// Returns the key that a value is, and remembers it.
+fn new_key(node: &Node, keys: &mut HashSet<String>) -> Result<String, TemplateError> {
+    let text = match &node.value {
+        Value::Scalar(text) => text,
+        Value::Null => "null",
+        _ => return Err(TemplateError::new(node.line, "expected a text as key")),
+    };
+    if !keys.insert(text.to_owned()) && text != MERGE {
+        return Err(TemplateError::duplicate_key(node.line, text));
+    }
+    Ok(text.to_owned())
+}
+
+/// The key whose value is merged into the object around it (<https://yaml.org/type/merge.html>). The AWS CLI does so when it
+/// packages a template.
+const MERGE: &str = "<<";
+
+/// Returns the members of an object, with those that are merged into it. `keys` are the keys of all.
+fn merged(members: Vec<Member>, mut keys: HashSet<String>) -> Vec<Member> {
+    if !keys.contains(MERGE) {
+        return members;
+    }
+    let (merges, mut members): (Vec<_>, Vec<_>) = members.into_iter().partition(|member| member.key == MERGE);
+    for merge in merges {
+        let objects = match merge.node.value {
+            Value::List(objects) => objects,
+            _ => vec![merge.node],
+        };
+        for object in objects {
+            let Value::Map(inherited) = object.value else { continue };
+            members.extend(inherited.into_iter().filter(|member| keys.insert(member.key.clone())));
+        }
+    }
+    members
+}
+
+/// Returns the long form of the function that a tag names: `!Ref` is `Ref`, and `!Sub` is `Fn::Sub`.
+fn function(tag: Option<Cow<'_, Tag>>) -> Option<String> {
+    let tag = tag.filter(|tag| tag.handle == "!")?;
+    Some(match tag.suffix.as_str() {
+        name @ ("Ref" | "Condition") => name.to_owned(),
+        name => format!("Fn::{name}"),
+    })
+}

@@ -1,0 +1,131 @@
+//! The parts of a plan or state that a verdict depends on.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use crate::sources::fields::Text;
+
+/// A plan, or a state.
+#[derive(Deserialize)]
+pub(super) struct Document<'a> {
+    /// What the resources of a plan will be.
+    #[serde(borrow)]
+    pub(super) planned_values: Option<Values<'a>>,
+    /// What the resources of a state are.
+    #[serde(borrow)]
+    pub(super) values: Option<Values<'a>>,
+    #[serde(borrow)]
+    pub(super) resource_changes: Option<Vec<ResourceChange<'a>>>,
+    #[serde(borrow)]
+    pub(super) configuration: Option<Configuration<'a>>,
+    /// What only a state file has.
+    pub(super) lineage: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Values<'a> {
+    #[serde(borrow)]
+    pub(super) root_module: Option<Module<'a>>,
+}
+
+/// A module with the values of its resources. `address` is absent of the root module.
+#[derive(Deserialize)]
+pub(super) struct Module<'a> {
+    #[serde(borrow)]
+    pub(super) address: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) resources: Option<Vec<ModuleResource<'a>>>,
+    #[serde(borrow)]
+    pub(super) child_modules: Option<Vec<Module<'a>>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ModuleResource<'a> {
+    #[serde(borrow)]
+    pub(super) address: Text<'a>,
+    #[serde(borrow)]
+    pub(super) mode: Option<Text<'a>>,
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(super) name: Text<'a>,
+    /// The key of `count` or `for_each`.
+    #[serde(borrow)]
+    pub(super) index: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) values: Option<&'a RawValue>,
+}
+
+/// What a plan does with a resource.
+#[derive(Deserialize)]
+pub(super) struct ResourceChange<'a> {
+    #[serde(borrow)]
+    pub(super) address: Text<'a>,
+    #[serde(borrow)]
+    pub(super) change: Option<Change<'a>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+pub(super) struct Change<'a> {
+    #[serde(borrow)]
+    pub(super) actions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) before: Option<&'a RawValue>,
+    /// In the place of each value that is known only after the plan is applied, `true`.
+    #[serde(borrow)]
+    pub(super) after_unknown: Option<&'a RawValue>,
+}
+
+impl Change<'_> {
+    /// Returns whether the resource exists, and is changed in place.
+    pub(super) fn is_update(&self) -> bool {
+        let actions: Vec<String> =
+            self.actions.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default();
+        actions == ["update"]
+    }
+}
+
+/// What the code says.
+#[derive(Deserialize)]
+pub(super) struct Configuration<'a> {
+    #[serde(borrow)]
+    pub(super) root_module: Option<ConfiguredModule<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ConfiguredModule<'a> {
+    #[serde(borrow)]
+    pub(super) resources: Vec<ConfiguredResource<'a>>,
+    #[serde(borrow)]
+    pub(super) module_calls: HashMap<String, ModuleCall<'a>>,
+    #[serde(borrow)]
+    pub(super) outputs: HashMap<String, Output<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ConfiguredResource<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(super) name: Text<'a>,
+    #[serde(borrow)]
+    pub(super) expressions: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ModuleCall<'a> {
+    #[serde(borrow)]
+    pub(super) expressions: Option<HashMap<String, &'a RawValue>>,
+    #[serde(borrow)]
+    pub(super) module: Option<ConfiguredModule<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Output<'a> {
+    #[serde(borrow)]
+    pub(super) expression: Option<&'a RawValue>,
+}

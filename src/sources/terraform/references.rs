@@ -1,0 +1,182 @@
+//! The resource that an expression of the configuration refers to, directly or through modules.
+//!
+//! A plan does not know the ids of the launch templates that it creates. Which of them a group or an instance uses, only
+//! the expressions in the configuration say.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::document::{Configuration, ConfiguredModule, ConfiguredResource, ModuleCall};
+
+/// The names of the calls that lead to a module, from the root module, without keys of `count` or `for_each`.
+pub(super) type ModulePath = Vec<String>;
+
+/// A reference to a resource, with the key of `count` or `for_each` as it is written, if there is one.
+pub(super) type Reference = (ConfiguredName, Option<String>);
+
+/// A resource of the configuration, which may stand for many.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ConfiguredName {
+    pub(super) module: ModulePath,
+    pub(super) kind: String,
+    pub(super) name: String,
+}
+
+/// The references in a configuration.
+pub(super) struct References<'c, 'a> {
+    pub(super) root: Option<&'c ConfiguredModule<'a>>,
+}
+
+impl<'c, 'a> References<'c, 'a> {
+    pub(super) fn new(configuration: Option<&'c Configuration<'a>>) -> Self {
+        Self { root: configuration.and_then(|configuration| configuration.root_module.as_ref()) }
+    }
+
+    /// Returns the expressions of a resource.
+    pub(super) fn expressions(&self, name: &ConfiguredName) -> Value {
+        let is_it = |resource: &&ConfiguredResource<'_>| {
+            resource.kind.0 == name.kind.as_str() && resource.name.0 == name.name.as_str()
+        };
+        let resource = self.module(&name.module).and_then(|module| module.resources.iter().find(is_it));
+        parsed(resource.and_then(|resource| resource.expressions))
+    }
+
+    fn module(&self, path: &[String]) -> Option<&'c ConfiguredModule<'a>> {
+        path.iter().try_fold(self.root?, |module, name| module.module_calls.get(name)?.module.as_ref())
+    }
+
+    /// Returns the resources of one of `kinds` that an expression in a module refers to.
+    pub(super) fn resources(&self, module: &[String], expression: &Value, kinds: &[&str]) -> Vec<Reference> {
+        let mut search = Search { references: self, kinds, seen: HashSet::new(), found: Vec::new() };
+        search.expression(module, expression);
+        // Terraform also lists what an exact reference is a part of.
+        let found = &search.found;
+        let is_exact = |(name, key): &&Reference| {
+            key.is_some() || !found.iter().any(|(other, key)| other == name && key.is_some())
+        };
+        found.iter().filter(is_exact).cloned().collect()
+    }
+}
+
+struct Search<'s, 'c, 'a> {
+    references: &'s References<'c, 'a>,
+    kinds: &'s [&'s str],
+    /// What was followed, so that each is followed once.
+    seen: HashSet<(ModulePath, String)>,
+    found: Vec<Reference>,
+}
+
+impl Search<'_, '_, '_> {
+    fn expression(&mut self, module: &[String], expression: &Value) {
+        // References are followed in a loop, so that a chain of them cannot exhaust the stack.
+        let mut next: Vec<(ModulePath, String)> = targets(module, expression);
+        while let Some((module, reference)) = next.pop() {
+            if self.seen.insert((module.clone(), reference.clone())) {
+                next.extend(self.follow(module, &reference));
+            }
+        }
+    }
+
+    /// Follows one reference. Returns those that it leads to.
+    fn follow(&mut self, mut module: ModulePath, reference: &str) -> Vec<(ModulePath, String)> {
+        let parts = parts(reference);
+        let expression = match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["module", call, output, ..] => {
+                module.push((*call).to_owned());
+                let output = self.references.module(&module).and_then(|module| module.outputs.get(*output));
+                parsed(output.and_then(|output| output.expression))
+            }
+            ["var", name, ..] => {
+                let Some(call) = module.pop() else { return Vec::new() };
+                let call: Option<&ModuleCall<'_>> =
+                    self.references.module(&module).and_then(|module| module.module_calls.get(&call));
+                let argument = call.and_then(|call| call.expressions.as_ref()?.get(*name).copied());
+                parsed(argument)
+            }
+            [kind, name, ..] if self.kinds.contains(kind) => {
+                let key = key_of(reference, kind, name);
+                let found =
+                    (ConfiguredName { module, kind: (*kind).to_owned(), name: (*name).to_owned() }, key);
+                if !self.found.contains(&found) {
+                    self.found.push(found);
+                }
+                return Vec::new();
+            }
+            _ => return Vec::new(),
+        };
+        targets(&module, &expression)
+    }
+}
+
+fn targets(module: &[String], expression: &Value) -> Vec<(ModulePath, String)> {
+    references(expression).map(|reference| (module.to_vec(), reference.to_owned())).collect()
+}
+
+/// Returns what an expression refers to, the most exact names first.
+pub(super) fn references(expression: &Value) -> impl Iterator<Item = &str> {
+    expression.get("references").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Returns the names in a reference or an address, without keys: of `module.a["x.y"].id`, they are `module`, `a` and `id`.
+pub(super) fn parts(reference: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for c in reference.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if in_string => escaped = true,
+            '"' if depth > 0 => in_string = !in_string,
+            _ if in_string => {}
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            '.' if depth == 0 => parts.push(String::new()),
+            c if depth == 0 => parts.last_mut().into_iter().for_each(|part| part.push(c)),
+            _ => {}
+        }
+    }
+    parts
+}
+
+/// Returns the key in a reference to a resource: of `aws_launch_template.web["a"].id`, it is `"a"`.
+fn key_of(reference: &str, kind: &str, name: &str) -> Option<String> {
+    let rest = reference.strip_prefix(kind)?.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('[')?;
+    let (key, _) = rest.split_once("].").or_else(|| rest.rsplit_once(']'))?;
+    Some(key.to_owned())
+}
+
+/// Returns the path of a module, from its address.
+pub(super) fn module_path(address: &str) -> ModulePath {
+    // The address alternates between the word `module` and the name of a call.
+    parts(address).into_iter().skip(1).step_by(2).collect()
+}
+
+/// Returns JSON as a value; null, if there is none.
+pub(super) fn parsed(json: Option<&RawValue>) -> Value {
+    json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_not_part_of_a_name() {
+        for (text, expected) in [
+            ("aws_launch_template.web", vec!["aws_launch_template", "web"]),
+            (
+                "module.a[\"x.y\\\"]\"].aws_launch_template.web[0].id",
+                vec!["module", "a", "aws_launch_template", "web", "id"],
+            ),
+            ("", vec![""]),
+            ("a]]b", vec!["ab"]),
+        ] {
+            assert_eq!(parts(text), expected, "{text}");
+        }
+        assert_eq!(key_of("aws_x.web[\"a.b\"].id", "aws_x", "web").as_deref(), Some("\"a.b\""));
+        assert_eq!(key_of("aws_x.web[0]", "aws_x", "web").as_deref(), Some("0"));
+        assert_eq!(key_of("aws_x.web.id", "aws_x", "web"), None);
+        assert_eq!(module_path("module.a[0].module.b[\"module.c\"]"), ["a", "b"]);
+    }
+}

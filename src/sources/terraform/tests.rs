@@ -1,0 +1,372 @@
+use serde_json::{Value, json};
+use time::macros::date;
+
+use super::*;
+use crate::rule::policy::Policy;
+use crate::rule::verdict::evaluate;
+
+/// Returns the address of each resource, and the verdict on it.
+fn verdicts(document: &Value) -> Vec<(String, String)> {
+    let found = read(&document.to_string()).expect("a plan");
+    let judged = found.into_iter().map(|declared| {
+        let resource = declared.expect("a resource").resource;
+        let verdict = evaluate(&resource, &Policy::default(), date!(2026 - 06 - 15));
+        (resource.resource_id.into_owned(), format!("{} {}", verdict.compliance, verdict.annotation))
+    });
+    judged.collect()
+}
+
+fn assert_verdicts(document: &Value, expected: &[(&str, &str)]) {
+    let found = verdicts(document);
+    let found: Vec<_> = found.iter().map(|(address, verdict)| (address.as_str(), verdict.as_str())).collect();
+    assert_eq!(found, expected);
+}
+
+fn resource(address: &str, values: &Value) -> Value {
+    let parts = references::parts(address);
+    let [.., kind, name] = parts.as_slice() else { panic!("{address}") };
+    let index = address.strip_suffix(']').and_then(|rest| rest.rsplit_once('['));
+    let index: Value = index.map_or(Value::Null, |(_, key)| serde_json::from_str(key).expect("a key"));
+    json!({"address": address, "mode": "managed", "type": kind, "name": name, "index": index, "values": values})
+}
+
+fn options(tokens: &str) -> Value {
+    json!([{"http_endpoint": "enabled", "http_put_response_hop_limit": 1, "http_tokens": tokens}])
+}
+
+/// A plan that creates resources of the root module. Each has its values, what is unknown, and the expressions.
+fn plan(resources: &[(&str, Value, Value, Value)]) -> Value {
+    let values: Vec<_> = resources.iter().map(|(address, values, ..)| resource(address, values)).collect();
+    let changes: Vec<_> = resources
+        .iter()
+        .map(|(address, _, unknown, _)| {
+            json!({"address": address, "change": {"actions": ["create"], "before": null, "after_unknown": unknown}})
+        })
+        .collect();
+    let configured: Vec<_> = resources
+        .iter()
+        .map(|(address, _, _, expressions)| {
+            let parts = references::parts(address);
+            json!({"address": parts.join("."), "mode": "managed", "type": parts[0], "name": parts[1],
+                "expressions": expressions})
+        })
+        .collect();
+    json!({
+        "format_version": "1.2",
+        "planned_values": {"root_module": {"resources": values}},
+        "resource_changes": changes,
+        "configuration": {"root_module": {"resources": configured}},
+    })
+}
+
+fn refers(name: &str) -> Value {
+    let short = references::parts(name)[..2].join(".");
+    json!({"references": [name, short]})
+}
+
+const REQUIRED: &str = "COMPLIANT HttpTokens is required: only IMDSv2 is accepted.";
+const TEMPLATE_UNSET: &str = "NON_COMPLIANT HttpTokens is not set: instances launched from this template may accept IMDSv1 \
+    requests. Set HttpTokens=required in its metadata options.";
+
+#[test]
+#[allow(clippy::too_many_lines)] // a table
+fn each_type_of_a_new_plan_is_judged_by_what_it_launches() {
+    let template = |name: &str, version: Value| json!({"id": refers(name), "version": version});
+    let unknown_template = json!({"launch_template": [{"id": true, "name": true}]});
+    let document = plan(&[
+        (
+            "aws_launch_template.closed",
+            json!({"metadata_options": options("required")}),
+            json!({"id": true}),
+            json!({}),
+        ),
+        ("aws_launch_template.open", json!({}), json!({"metadata_options": true}), json!({})),
+        (
+            "aws_launch_configuration.old",
+            json!({"metadata_options": options("optional")}),
+            json!({"name": true}),
+            json!({}),
+        ),
+        ("aws_instance.unset", json!({}), json!({"metadata_options": true}), json!({})),
+        ("aws_instance.own", json!({"metadata_options": options("required")}), json!({}), json!({})),
+        (
+            "aws_instance.launched",
+            json!({"launch_template": [{"version": "$Latest"}]}),
+            json!({"launch_template": [{"id": true}], "metadata_options": true}),
+            json!({"launch_template": [template("aws_launch_template.closed.id", json!({}))]}),
+        ),
+        (
+            "aws_spot_instance_request.spot",
+            json!({"metadata_options": options("optional")}),
+            json!({}),
+            json!({}),
+        ),
+        (
+            "aws_autoscaling_group.web",
+            json!({"launch_template": [{"id": null, "version": null}]}),
+            json!({"launch_template": [{"id": true, "version": true}]}),
+            json!({"launch_template":
+                [template("aws_launch_template.closed.id", refers("aws_launch_template.closed.latest_version"))]}),
+        ),
+        (
+            "aws_autoscaling_group.legacy",
+            json!({}),
+            json!({"launch_configuration": true}),
+            json!({"launch_configuration": refers("aws_launch_configuration.old.name")}),
+        ),
+        (
+            "aws_autoscaling_group.mixed",
+            json!({"mixed_instances_policy": [{"launch_template": [{
+                "launch_template_specification": [{}],
+                "override": [{"instance_type": "m7i.large"}, {"launch_template_specification": [{}]}]}]}]}),
+            json!({"mixed_instances_policy": [{"launch_template": [{
+                "launch_template_specification": [{"launch_template_id": true}],
+                "override": [{}, {"launch_template_specification": [{"launch_template_id": true}]}]}]}]}),
+            json!({"mixed_instances_policy": [{"launch_template": [{
+                "launch_template_specification": [{"launch_template_id": refers("aws_launch_template.closed.id")}],
+                "override": [{}, {"launch_template_specification":
+                    [{"launch_template_id": refers("aws_launch_template.open.id")}]}]}]}]}),
+        ),
+        (
+            "aws_ec2_instance_metadata_defaults.this",
+            json!({"http_tokens": "optional", "http_put_response_hop_limit": -1}),
+            json!({}),
+            json!({}),
+        ),
+        ("aws_sqs_queue.jobs", json!({"name": "jobs"}), unknown_template, json!({})),
+    ]);
+    assert_verdicts(
+        &document,
+        &[
+            ("aws_launch_template.closed", REQUIRED),
+            ("aws_launch_template.open", TEMPLATE_UNSET),
+            (
+                "aws_launch_configuration.old",
+                "NON_COMPLIANT HttpTokens is optional: instances launched from this configuration accept IMDSv1 requests. \
+                 Set HttpTokens=required in its metadata options.",
+            ),
+            (
+                "aws_instance.unset",
+                "NON_COMPLIANT HttpTokens is not set, so the instance may accept IMDSv1 requests. Set HttpTokens=required \
+                 in its metadata options.",
+            ),
+            ("aws_instance.own", REQUIRED),
+            ("aws_instance.launched", REQUIRED),
+            (
+                "aws_spot_instance_request.spot",
+                "NON_COMPLIANT HttpTokens is optional: the instance will accept IMDSv1 requests. Set HttpTokens=required in \
+                 its metadata options.",
+            ),
+            (
+                "aws_autoscaling_group.web",
+                "COMPLIANT Instances are launched from launch template aws_launch_template.closed version 1 ($Latest), where \
+                 HttpTokens is required.",
+            ),
+            (
+                "aws_autoscaling_group.legacy",
+                "NON_COMPLIANT Instances are launched from launch configuration aws_launch_configuration.old, where \
+                 HttpTokens is optional: they accept IMDSv1 requests. Use a launch template that sets HttpTokens=required.",
+            ),
+            (
+                "aws_autoscaling_group.mixed",
+                "NON_COMPLIANT Instances are launched from launch template aws_launch_template.open version 1 ($Default), \
+                 where HttpTokens is not set: they may accept IMDSv1 requests. Use a version with HttpTokens=required.",
+            ),
+            (
+                "aws_ec2_instance_metadata_defaults.this",
+                "NON_COMPLIANT New instances may accept IMDSv1 requests: the account-level default of HttpTokens is optional \
+                 in this Region. Set it to required where it is declared.",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn an_option_that_only_the_apply_knows_is_not_applicable() {
+    let unknown = json!({"metadata_options": [{"http_tokens": true}]});
+    let block = json!({"metadata_options": [{"http_endpoint": "enabled"}]});
+    let expressions =
+        json!({"metadata_options": [{"http_tokens": refers("aws_ssm_parameter.tokens.value")}]});
+    let document = plan(&[
+        ("aws_instance.a", block.clone(), unknown.clone(), expressions.clone()),
+        ("aws_instance.b", block, unknown.clone(), json!({"metadata_options": [{}]})),
+        (
+            "aws_ec2_instance_metadata_defaults.c",
+            json!({}),
+            json!({"http_tokens": true}),
+            json!({"http_tokens": refers("var.tokens")}),
+        ),
+    ]);
+    assert_verdicts(
+        &document,
+        &[
+            (
+                "aws_instance.a",
+                "NOT_APPLICABLE HttpTokens is known only at deployment: it depends on aws_ssm_parameter.tokens.value.",
+            ),
+            (
+                "aws_instance.b",
+                "NON_COMPLIANT HttpTokens is not set, so the instance may accept IMDSv1 requests. Set HttpTokens=required \
+                 in its metadata options.",
+            ),
+            (
+                "aws_ec2_instance_metadata_defaults.c",
+                "NOT_APPLICABLE HttpTokens is known only at deployment: it depends on var.tokens.",
+            ),
+        ],
+    );
+}
+
+/// A module that has launch templates, and one that has groups, which get the id as a variable.
+#[test]
+fn references_are_followed_through_modules() {
+    let template =
+        |address: &str, tokens: &str| resource(address, &json!({"metadata_options": options(tokens)}));
+    let group = |address: &str| resource(address, &json!({"launch_template": [{"version": "$Default"}]}));
+    let group_address = "module.groups[\"a.b\"].module.inner.aws_autoscaling_group.this[0]";
+    let change = |address: &str| json!({"address": address, "change": {"actions": ["create"], "after_unknown": {"launch_template": [{"id": true}]}}});
+    let expressions = |reference: &str| json!({"launch_template": [{"id": {"references": [reference]}}]});
+    let configured =
+        |kind: &str, expressions: Value| json!({"type": kind, "name": "this", "expressions": expressions});
+    let document = |output: &Value| {
+        json!({
+            "planned_values": {"root_module": {"child_modules": [
+                {"address": "module.templates", "resources": [
+                    template("module.templates.aws_launch_template.this[0]", "required"),
+                    template("module.templates.aws_launch_template.this[1]", "optional")]},
+                {"address": "module.groups[\"a.b\"]", "child_modules": [
+                    {"address": "module.groups[\"a.b\"].module.inner", "resources": [group(group_address)]}]},
+            ]}},
+            "resource_changes": [change(group_address)],
+            "configuration": {"root_module": {"module_calls": {
+                "templates": {"module": {
+                    "outputs": {"id": {"expression": output}},
+                    "resources": [configured("aws_launch_template", json!({}))]}},
+                "groups": {
+                    "expressions": {"template": {"references": ["module.templates.id", "module.templates"]}},
+                    "module": {"module_calls": {"inner": {
+                        "expressions": {"id": {"references": ["var.template"]}},
+                        "module": {"resources": [configured("aws_autoscaling_group", expressions("var.id"))]}}}}},
+            }}},
+        })
+    };
+    for (reference, compliance, index) in [
+        ("aws_launch_template.this[0]", "COMPLIANT", 0),
+        ("aws_launch_template.this[1]", "NON_COMPLIANT", 1),
+        // The group has the key 0, too.
+        ("aws_launch_template.this", "COMPLIANT", 0),
+    ] {
+        let references = [&format!("{reference}.id"), reference, "aws_launch_template.this"];
+        let found = verdicts(&document(&json!({"references": references})));
+        assert_eq!(found[2].0, group_address);
+        let expected = format!(
+            "{compliance} Instances are launched from launch template module.templates.aws_launch_template.this[{index}] version 1"
+        );
+        assert!(found[2].1.starts_with(&expected), "{reference}: {found:?}");
+    }
+    // Nothing, and a circle.
+    for output in
+        [json!({}), json!({"references": ["var.elsewhere"]}), json!({"references": ["module.templates.id"]})]
+    {
+        let found = verdicts(&document(&output));
+        assert_eq!(
+            found[2].1,
+            "NOT_APPLICABLE Instances are launched from a launch template that depends on var.id, which is known only at \
+             deployment."
+        );
+    }
+}
+
+/// The template exists with version 1, and the plan changes its tokens.
+fn changed_template(after: &Value, group_version: &str) -> Value {
+    let mut values = json!({"id": "lt-1", "default_version": 1, "metadata_options": options("required")});
+    values.as_object_mut().expect("an object").extend(after.as_object().expect("an object").clone());
+    let before = json!({"id": "lt-1", "default_version": 1, "latest_version": 1, "metadata_options": options("optional")});
+    let group = json!({"launch_template": [{"id": "lt-1", "version": group_version}]});
+    json!({
+        "planned_values": {"root_module": {"resources": [
+            resource("aws_launch_template.web", &values), resource("aws_autoscaling_group.web", &group)]}},
+        "resource_changes": [
+            {"address": "aws_launch_template.web", "change": {"actions": ["update"], "before": before, "after_unknown": {"latest_version": true}}},
+            {"address": "aws_autoscaling_group.web", "change": {"actions": ["no-op"], "before": group, "after_unknown": {}}},
+        ],
+    })
+}
+
+#[test]
+fn a_changed_template_has_a_new_version_that_may_not_be_the_default() {
+    let compliances = |after: Value, version: &str| {
+        let found = verdicts(&changed_template(&after, version));
+        found
+            .into_iter()
+            .map(|(_, verdict)| verdict.split(' ').next().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let (open, closed) = ("NON_COMPLIANT", "COMPLIANT");
+    for (after, version, expected) in [
+        (json!({}), "$Default", [open, open]),
+        (json!({}), "$Latest", [open, closed]),
+        (json!({}), "1", [open, open]),
+        (json!({}), "2", [open, closed]),
+        (json!({}), "3", [open, "NOT_APPLICABLE"]),
+        (json!({"update_default_version": true}), "$Default", [closed, closed]),
+        (json!({"default_version": 7}), "$Default", ["NOT_APPLICABLE", "NOT_APPLICABLE"]),
+        (json!({"latest_version": 1}), "$Default", [closed, closed]),
+    ] {
+        assert_eq!(compliances(after.clone(), version), expected, "{after} {version}");
+    }
+    assert_verdicts(
+        &changed_template(&json!({}), "$Default"),
+        &[
+            (
+                "aws_launch_template.web",
+                "NON_COMPLIANT HttpTokens is optional: instances launched from this template accept IMDSv1 requests. Make a \
+                 version with HttpTokens=required the default version.",
+            ),
+            (
+                "aws_autoscaling_group.web",
+                "NON_COMPLIANT Instances are launched from launch template aws_launch_template.web version 1 ($Default), \
+                 where HttpTokens is optional: they accept IMDSv1 requests. Use a version with HttpTokens=required.",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_state_has_ids_accounts_and_regions() {
+    let arn = "arn:aws:ec2:eu-west-1:123456789012:instance/i-1";
+    let instance = json!({"arn": arn, "tags": {"a": "b"}, "tags_all": {"a": "b", "team": "web"}, "metadata_options": options("optional")});
+    let data = json!({"address": "data.aws_instance.x", "mode": "data", "type": "aws_instance", "name": "x", "values": {}});
+    let document = json!({"format_version": "1.0", "values": {"root_module": {"resources": [resource("aws_instance.web", &instance), data]}}});
+    let found = read(&document.to_string()).expect("a state");
+    let [Ok(declared)] = found.as_slice() else { panic!("{found:?}") };
+    let resource = &declared.resource;
+    assert_eq!(
+        (resource.account_id.as_deref(), resource.region.as_deref()),
+        (Some("123456789012"), Some("eu-west-1"))
+    );
+    assert_eq!(resource.tag("team"), Some("web"));
+    let empty = json!({"format_version": "1.0", "values": {}});
+    assert!(read(&empty.to_string()).expect("a state").is_empty());
+}
+
+#[test]
+fn what_is_no_plan_is_explained() {
+    for (document, message) in [
+        (
+            json!({"version": 4, "terraform_version": "1.9.5", "lineage": "x", "resources": []}),
+            "this is a Terraform state file",
+        ),
+        (json!({"format_version": "1.2", "errored": true}), "neither a Terraform plan nor a state"),
+        (json!({"planned_values": 7}), "plan.planned_values: invalid type"),
+    ] {
+        let error = read(&document.to_string()).expect_err(message).to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    let broken = json!({"values": {"root_module": {"resources": [
+        resource("aws_instance.a", &json!({"metadata_options": [{"http_tokens": 7}]})), resource("aws_instance.b", &json!({}))]}}});
+    let found = read(&broken.to_string()).expect("a state");
+    let error = found[0].as_ref().expect_err("malformed").to_string();
+    assert!(error.starts_with("aws_instance.a.metadata_options[0].http_tokens: invalid type"), "{error}");
+    assert!(found[1].is_ok());
+}
