@@ -584,10 +584,10 @@ mod tests {
             ),
             (source_unknown(&VERSION), format!("{from}which the input does not contain.")),
             (
-                source_gone(&LaunchOrigin::LaunchConfiguration("x".repeat(50).into())),
+                source_gone(&LaunchOrigin::LaunchConfiguration("x".repeat(70).into())),
                 format!(
                     "This group launches nothing: launch configuration {}… does not exist.",
-                    "x".repeat(40)
+                    "x".repeat(60)
                 ),
             ),
         ] {

@@ -200,8 +200,9 @@ fn a_gate_that_judged_nothing() {
     let empty = format!("{}/an-empty-folder", env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(&empty).unwrap();
     let assert = evaluate(&[&empty]).assert().code(2);
-    let expected =
-        format!("error: {empty} contains no .json, .jsonl or .ndjson file (each may end in .gz)\n");
+    let expected = format!(
+        "error: {empty} contains no file that is read: expected .json, .jsonl, .ndjson, .template, .yaml, .yml (each may end in .gz)\n"
+    );
     assert_eq!(stderr(&assert), expected);
     let none = evaluate(&["--format", "json", "--tag", "team=none", "examples/"]).assert().code(2);
     let expected = "error: no resource in the input is selected: pass --allow-empty if that is expected\n";

@@ -38,7 +38,7 @@ fn input_that_is_not_a_record_is_an_error() {
     assert!(stderr(&missing).contains("cannot read no/such/file.json: No such file"), "{}", stderr(&missing));
     let without = evaluate(&["src/bin"]).assert().code(2);
     assert!(
-        stderr(&without).contains("src/bin contains no .json, .jsonl or .ndjson file"),
+        stderr(&without).contains("src/bin contains no file that is read: expected .json, .jsonl"),
         "{}",
         stderr(&without)
     );

@@ -37,7 +37,7 @@ fn csv_has_a_header_line() {
     let nothing = evaluate(&["--format", "csv", "--allow-empty"]).stdin("[]").assert().code(0);
     assert_eq!(
         stdout(&nothing),
-        "resourceType,resourceId,accountId,region,compliance,annotation,reason,name,owner,launchedBy,launchTemplate,since,managedBy\n"
+        "resourceType,resourceId,accountId,region,compliance,annotation,reason,name,owner,launchedBy,launchTemplate,since,managedBy,file,line\n"
     );
 }
 
@@ -49,9 +49,9 @@ fn csv_quotes_fields_that_contain_quotes_or_commas() {
     let assert = evaluate(&["--format", "csv"]).stdin(item.to_string()).assert().code(0);
     assert_eq!(
         stdout(&assert),
-        "resourceType,resourceId,accountId,region,compliance,annotation,reason,name,owner,launchedBy,launchTemplate,since,managedBy\n\
+        "resourceType,resourceId,accountId,region,compliance,annotation,reason,name,owner,launchedBy,launchTemplate,since,managedBy,file,line\n\
          AWS::EC2::Instance,i-1,,,NOT_APPLICABLE,\
-         \"AWS Config reports the status \"\"Odd, \"\"very\"\"\"\".\",not recorded,,,,,,\n"
+         \"AWS Config reports the status \"\"Odd, \"\"very\"\"\"\".\",not recorded,,,,,,,,\n"
     );
 }
 

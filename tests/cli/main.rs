@@ -12,6 +12,7 @@ mod aggregator;
 mod callers;
 mod cloud;
 mod completions;
+mod declared;
 mod errors;
 mod formats;
 mod harness;

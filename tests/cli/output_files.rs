@@ -27,7 +27,7 @@ fn output_is_written_to_a_file() {
     let path = directory.join("findings.csv");
     let assert = evaluate(&["--format", "csv", "--output"]).arg(&path).arg("examples").assert().code(1);
     assert_eq!(stdout(&assert), "");
-    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 24);
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 44);
     assert_eq!(names(&directory), ["findings.csv"]);
     let invalid = evaluate(&["--output", "/no/such/directory/file", "examples"]).assert().code(2);
     assert_eq!(
@@ -114,7 +114,7 @@ fn a_message_says_what_was_written() {
     let target = target.to_str().unwrap();
     let arguments = ["--exit-zero", "--format", "csv", "--output", target, "examples/"];
     let assert = evaluate(&arguments).assert().code(0);
-    let expected = format!("{target}: 23 resources: 11 non-compliant, 7 compliant, 5 not applicable\n");
+    let expected = format!("{target}: 43 resources: 20 non-compliant, 16 compliant, 7 not applicable\n");
     assert_eq!((stdout(&assert), stderr(&assert)), (String::new(), expected));
     let quiet = evaluate(&arguments).args(["--quiet"]).assert().code(0);
     assert_eq!((stdout(&quiet), stderr(&quiet)), (String::new(), String::new()));

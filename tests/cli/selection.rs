@@ -68,7 +68,7 @@ fn what_is_not_shown_is_counted_nevertheless() {
 #[test]
 fn an_owner_and_a_name_are_shown() {
     let assert = evaluate(&["--format", "csv", "--exit-zero", "--owner-tag", "team"]).stdin(input()).assert();
-    assert!(stdout(&assert).contains(",tokens optional,i-1-name,web,,,,\n"), "{}", stdout(&assert));
+    assert!(stdout(&assert).contains(",tokens optional,i-1-name,web,,,,,,\n"), "{}", stdout(&assert));
 }
 
 #[test]

@@ -80,6 +80,12 @@ fn count_record(
         | RecordKind::LaunchConfiguration
         | RecordKind::AutoScalingGroup
         | RecordKind::Image
+        | RecordKind::QueryResult
+        | RecordKind::AggregateItem
+        | RecordKind::UnprocessedKey
+        | RecordKind::Template
+        | RecordKind::StackTemplate
+        | RecordKind::Terraform
         | RecordKind::AccountDefaults => return Err(Problem::Other),
     }
     Ok(())

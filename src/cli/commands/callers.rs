@@ -82,7 +82,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Completion> {
         write(target, source.query(args.group_by).as_bytes()).context("cannot write the output")?;
         return Ok(Completion::Clean);
     }
-    let inputs = files::expand(&args.paths)?;
+    let inputs = files::expand(&args.paths, files::RECORDS)?;
     let paths: Vec<&Path> = inputs.iter().map(Input::path).collect();
     text::check_stdin(&paths)?;
     check_target(target, &paths)?;

@@ -6,6 +6,7 @@ use super::{Pieces, TODAY, check};
 use crate::cli::commands::evaluate::records::{self, Recorded};
 use crate::cli::input::split;
 use crate::rule::verdict::{Compliance, evaluate};
+use crate::sources::cloudformation::parameters::TemplateParameters;
 
 /// The longest record that is read.
 const MAX_RECORD: usize = 1 << 20;
@@ -27,10 +28,15 @@ fn judged(input: impl Read) -> Judged {
             unreadable += 1;
             return Ok(());
         };
-        let recorded = records::read(&record, &mut |recorded| {
-            if let Recorded::Resource { resource, policy } | Recorded::LaunchSource { resource, policy, .. } =
-                recorded
-            {
+        let recorded = records::read(&record, &TemplateParameters::default(), &mut |recorded| {
+            let judged = match recorded {
+                Recorded::Resource { resource, policy } | Recorded::LaunchSource { resource, policy, .. } => {
+                    Some((resource, policy))
+                }
+                Recorded::Declared { resource, .. } => Some((resource, None)),
+                _ => None,
+            };
+            if let Some((resource, policy)) = judged {
                 let verdict = evaluate(&resource, &policy.unwrap_or_default(), TODAY);
                 check(&verdict);
                 let name = resource.resource_type.name().to_owned();

@@ -48,6 +48,18 @@ pub(crate) enum RecordKind {
     CloudTrailRecord,
     /// An event in the response of `LookupEvents`, which contains a record of CloudTrail as a string.
     LookedUpEvent,
+    /// A result of an advanced query of AWS Config: a string that contains a configuration item.
+    QueryResult,
+    /// The response of `GetAggregateResourceConfig`, which contains a configuration item.
+    AggregateItem,
+    /// A resource that AWS Config did not return with the others of a batch.
+    UnprocessedKey,
+    /// A CloudFormation template.
+    Template,
+    /// The response of `GetTemplate`, which contains a CloudFormation template.
+    StackTemplate,
+    /// A Terraform plan or state.
+    Terraform,
     /// A digest of CloudTrail, which lies beside its log files and contains no records.
     CloudTrailDigest,
     /// An object without any known key.
@@ -72,9 +84,20 @@ impl RecordKind {
             "eventVersion" | "userIdentity" => Some(Self::CloudTrailRecord),
             "CloudTrailEvent" => Some(Self::LookedUpEvent),
             "digestStartTime" => Some(Self::CloudTrailDigest),
+            "ConfigurationItem" => Some(Self::AggregateItem),
+            "AWSTemplateFormatVersion" | "Resources" => Some(Self::Template),
+            "TemplateBody" => Some(Self::StackTemplate),
+            "terraform_version" | "planned_values" => Some(Self::Terraform),
             _ => None,
         }
     }
+}
+
+/// Returns whether a key near the start of an input is one that decides what the input is.
+pub(super) fn has_known_key(start: &[u8]) -> bool {
+    // What is between quotes, or between two texts that are.
+    let mut quoted = start.split(|byte| *byte == b'"').filter_map(|text| std::str::from_utf8(text).ok());
+    quoted.any(|key| RecordKind::of_key(key).is_some() || KnownList::of_key(key).is_some())
 }
 
 /// Returns whether an element of `Records` is a record of CloudTrail, which usually begins with the first of these keys.
@@ -87,8 +110,11 @@ fn is_cloudtrail(json: &str) -> bool {
 /// A list inside a document, whose elements are all of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KnownList {
-    /// `configurationItems`: snapshot and history files, and the history API.
+    /// `configurationItems`: snapshot and history files, and the history API; `baseConfigurationItems` and
+    /// `BaseConfigurationItems`: items without relationships, of several resources.
     ConfigurationItems,
+    /// `Results`: the response to an advanced query. Reports of other programs have lists of this name, too.
+    QueryResults,
     /// `Reservations`: the response of `DescribeInstances`.
     Reservations,
     /// `Records`: a log file of CloudTrail. Notifications of other services have lists of this name, too.
@@ -101,7 +127,13 @@ impl KnownList {
     /// Returns the list that the member `key` of a document contains, if it is a known one.
     pub(super) fn of_key(key: &str) -> Option<Self> {
         match key {
-            "configurationItems" => Some(Self::ConfigurationItems),
+            "configurationItems" | "baseConfigurationItems" | "BaseConfigurationItems" => {
+                Some(Self::ConfigurationItems)
+            }
+            "unprocessedResourceKeys" | "UnprocessedResourceIdentifiers" => {
+                Some(Self::Of(RecordKind::UnprocessedKey))
+            }
+            "Results" => Some(Self::QueryResults),
             "Reservations" => Some(Self::Reservations),
             "LaunchTemplates" => Some(Self::Of(RecordKind::LaunchTemplate)),
             "LaunchTemplateVersions" => Some(Self::Of(RecordKind::TemplateVersion)),
@@ -127,6 +159,11 @@ impl KnownList {
                 };
                 InputRecord::Other(kind, json.get())
             }),
+            Self::QueryResults => parse(bytes).map(|json: &RawValue| {
+                let is_text = json.get().starts_with('"');
+                let kind = if is_text { RecordKind::QueryResult } else { RecordKind::Unknown };
+                InputRecord::Other(kind, json.get())
+            }),
             Self::Of(kind) => parse(bytes).map(|json: &RawValue| InputRecord::Other(kind, json.get())),
         };
         match parsed {
@@ -147,7 +184,7 @@ impl KnownList {
         let error = match self {
             Self::ConfigurationItems => ConfigurationItem::from_json("item", json).err(),
             Self::Reservations => Reservation::from_json(json).err(),
-            Self::CloudTrailRecords | Self::Of(_) => None,
+            Self::CloudTrailRecords | Self::QueryResults | Self::Of(_) => None,
         };
         Parsed::Invalid(error.map_or(message, |error| error.to_string()))
     }

@@ -1,5 +1,6 @@
 //! Files, directories and standard input, decompressed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -13,8 +14,13 @@ use super::read_ahead::ReadAhead;
 use super::split::Position;
 use crate::cli::terminal::messages;
 
-/// The extensions of the files that are read in a directory.
-const EXTENSIONS: [&str; 3] = [".json", ".jsonl", ".ndjson"];
+/// The extensions of the files in a directory that a command reads.
+pub(crate) type Extensions = &'static [&'static str];
+/// Records, in JSON.
+pub(crate) const RECORDS: Extensions = &[".json", ".jsonl", ".ndjson"];
+/// Records and templates.
+pub(crate) const RECORDS_AND_TEMPLATES: Extensions =
+    &[".json", ".jsonl", ".ndjson", ".template", ".yaml", ".yml"];
 /// The first bytes of every gzip stream (RFC 1952).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -37,7 +43,11 @@ impl Decompression {
 /// A source of records.
 #[derive(Debug)]
 pub(crate) enum Input {
+    /// A file that an argument names.
     File(PathBuf),
+    /// A file in a directory that an argument names. It may be of another kind.
+    InDirectory(PathBuf),
+    /// Standard input.
     Stdin,
 }
 
@@ -45,9 +55,22 @@ impl Input {
     /// Returns the path of the input.
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Self::File(path) => path,
+            Self::File(path) | Self::InDirectory(path) => path,
             Self::Stdin => Path::new("/dev/stdin"),
         }
+    }
+
+    /// Returns the name of the file; `None` is standard input.
+    pub(crate) fn file_name(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::File(path) | Self::InDirectory(path) => Some(path.to_string_lossy()),
+            Self::Stdin => None,
+        }
+    }
+
+    /// Returns whether no argument names the input itself, but a directory that it is in.
+    pub(crate) fn is_in_directory(&self) -> bool {
+        matches!(self, Self::InDirectory(_))
     }
 
     /// Prints that a record, or the whole input, could not be read.
@@ -63,7 +86,7 @@ impl Input {
     /// Opens the input for reading, decompressed.
     pub(crate) fn open(&self, decompression: Decompression) -> io::Result<Box<dyn Read>> {
         match self {
-            Self::File(path) => decompressed(File::open(path)?, decompression),
+            Self::File(path) | Self::InDirectory(path) => decompressed(File::open(path)?, decompression),
             Self::Stdin => decompressed(io::stdin(), decompression),
         }
     }
@@ -72,17 +95,17 @@ impl Input {
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => path.display().fmt(f),
+            Self::File(path) | Self::InDirectory(path) => path.display().fmt(f),
             Self::Stdin => f.write_str("standard input"),
         }
     }
 }
 
-/// Returns the inputs that the arguments name. A directory stands for the JSON files in it, in order.
+/// Returns the inputs that the arguments name. A directory stands for the files in it with these extensions, in order.
 ///
 /// # Errors
-/// Returns an error if a path does not exist or cannot be listed, or if a directory contains no JSON file.
-pub(crate) fn expand(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
+/// Returns an error if a path does not exist or cannot be listed, or if a directory contains no such file.
+pub(crate) fn expand(paths: &[PathBuf], extensions: Extensions) -> anyhow::Result<Vec<Input>> {
     if paths.is_empty() {
         ensure!(!io::stdin().is_terminal(), "no input: pass a file, a directory, or - for standard input");
         return Ok(vec![Input::Stdin]);
@@ -92,7 +115,7 @@ pub(crate) fn expand(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
         if path.as_os_str() == "-" {
             inputs.push(Input::Stdin);
         } else if path.metadata().with_context(|| format!("cannot read {}", path.display()))?.is_dir() {
-            inputs.extend(files_in(path)?);
+            inputs.extend(files_in(path, extensions)?);
         } else {
             inputs.push(Input::File(path.clone()));
         }
@@ -100,24 +123,33 @@ pub(crate) fn expand(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
     Ok(inputs)
 }
 
-fn files_in(directory: &Path) -> anyhow::Result<Vec<Input>> {
+fn files_in(directory: &Path, extensions: Extensions) -> anyhow::Result<Vec<Input>> {
     let mut files = Vec::new();
     for entry in WalkDir::new(directory).follow_links(true).sort_by_file_name() {
         let entry = entry.with_context(|| format!("cannot list {}", directory.display()))?;
-        if entry.file_type().is_file() && is_json(entry.path()) {
-            files.push(Input::File(entry.into_path()));
+        if entry.file_type().is_file() && has_extension(entry.path(), extensions) {
+            files.push(Input::InDirectory(entry.into_path()));
         }
     }
     if files.is_empty() {
-        bail!("{} contains no .json, .jsonl or .ndjson file (each may end in .gz)", directory.display());
+        let extensions = extensions.join(", ");
+        bail!(
+            "{} contains no file that is read: expected {extensions} (each may end in .gz)",
+            directory.display()
+        );
     }
     Ok(files)
 }
 
-fn is_json(path: &Path) -> bool {
+/// Returns whether the name of a file says that it is JSON.
+pub(crate) fn is_json(path: &Path) -> bool {
+    has_extension(path, RECORDS)
+}
+
+fn has_extension(path: &Path, extensions: Extensions) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
-    EXTENSIONS.iter().any(|extension| name.ends_with(extension))
+    extensions.iter().any(|extension| name.ends_with(extension))
 }
 
 /// Detects compression by the first bytes: standard input has no file name.

@@ -5,13 +5,16 @@
 //! - `window`: the part of an input that is in memory.
 //! - `split`: the records of an input, in order.
 //! - `scan`: the members of a JSON object, without building it.
-//! - `detect`: what a record is, by its keys.
+//! - `document`: whether an input is JSON, or text that is read as a whole.
+//! - `detect`: what a record is, by its keys; `guess`: what looks like something else.
 //! - `workers`: work on several inputs concurrently.
 //! - `text`: small text files, such as lists of ids.
 //! - `scan_output`: the JSON output of a scan, read again.
 
 pub(crate) mod detect;
+pub(crate) mod document;
 pub(crate) mod files;
+pub(crate) mod guess;
 mod read_ahead;
 mod scan;
 pub(crate) mod scan_output;

@@ -84,6 +84,9 @@ impl<R: Read> Splitter<'_, R> {
                 (Open::Values, Some(b'[')) => self.enter(Open::Values, 1)?,
                 (Open::Values, Some(b'{')) => self.object()?,
                 (Open::Known(list), Some(b'{')) => self.element(list)?,
+                (Open::Known(KnownList::QueryResults), Some(b'"')) => {
+                    self.element(KnownList::QueryResults)?;
+                }
                 (_, Some(_)) => self.unreadable("expected a JSON object or array")?,
             }
         }

@@ -40,7 +40,8 @@ pub(crate) fn check_stdin(inputs: &[&Path]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn decode(bytes: &[u8]) -> Option<String> {
+/// Returns bytes as text; `None` if they are not text.
+pub(super) fn decode(bytes: &[u8]) -> Option<String> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Option<Vec<_>> = bytes.chunks(2).map(|pair| Some(unit(pair.try_into().ok()?))).collect();
         String::from_utf16(&units?).ok()

@@ -31,6 +31,10 @@ const LAST: [Column; 7] = [
     ("since", |finding| text(finding.since)),
     ("managedBy", |finding| text(finding.managed_by.as_deref())),
 ];
+const FILES: [Column; 2] = [
+    ("file", |finding| text(finding.file.as_deref())),
+    ("line", |finding| finding.line.map(|line| line.to_string()).unwrap_or_default().into()),
+];
 const CALLERS: [Column; 1] = [("imdsv1Callers", |finding| {
     finding.imdsv1_callers.as_ref().map(InstanceCallers::listed).unwrap_or_default().into()
 })];
@@ -49,10 +53,11 @@ pub(crate) struct Csv<W: Write> {
 impl<W: Write> Csv<W> {
     /// Returns a table with the columns for what is known.
     pub(crate) fn new(writer: W, basis: Basis<'_>) -> Self {
-        let Basis { usage_days, with_callers, with_account_names, .. } = basis;
+        let Basis { usage_days, with_callers, with_account_names, with_files, .. } = basis;
         let mut columns = FIRST.to_vec();
         columns.extend(USAGE.iter().filter(|_| usage_days.is_some()));
         columns.extend(LAST);
+        columns.extend(FILES.iter().filter(|_| with_files));
         columns.extend(CALLERS.iter().filter(|_| with_callers));
         columns.extend(ACCOUNT.iter().filter(|_| with_account_names));
         Self { writer: csv::Writer::from_writer(writer), columns, has_header: false }

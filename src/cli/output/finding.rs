@@ -67,6 +67,15 @@ pub(crate) struct Finding<'a> {
     /// The AWS CLI command that makes the resource compliant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) command: Option<Cow<'a, str>>,
+    /// The file of the template or plan that declares the resource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<Cow<'a, str>>,
+    /// The line on which its declaration begins, from 1, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) line: Option<usize>,
+    /// The file that the resource was read from, if it is one.
+    #[serde(skip)]
+    pub(crate) input: Option<Cow<'a, str>>,
     /// The length of the annotation without what launched the instance, in bytes.
     #[serde(skip)]
     pub(super) meaning: usize,
@@ -101,6 +110,9 @@ impl<'a> Finding<'a> {
             launch_template: TemplateVersion::of(resource),
             since: None,
             command: cli_command(resource, verdict, context.policy).map(Cow::from),
+            file: None,
+            line: None,
+            input: None,
             usage: None,
             meaning: verdict.meaning().len(),
             is_judged_type: !matches!(resource.resource_type, ResourceType::Other(_))
@@ -140,6 +152,12 @@ impl<'a> Finding<'a> {
         }
     }
 
+    /// Adds where the resource was read, and where it is declared if it is.
+    pub(crate) fn add_place(&mut self, input: Option<Cow<'a, str>>, line: Option<usize>, is_declared: bool) {
+        self.file = input.clone().filter(|_| is_declared);
+        (self.input, self.line) = (input, line);
+    }
+
     /// Adds who makes IMDSv1 calls on an instance that accepts them.
     pub(crate) fn add_callers(&mut self, known: Option<&KnownCallers>) {
         let accepts_imdsv1 = self.compliance == Compliance::NonCompliant && self.reason != Reason::HopLimit;
@@ -177,6 +195,9 @@ impl<'a> Finding<'a> {
             launched_by: self.launched_by.map(LaunchedBy::into_owned),
             launch_template: self.launch_template.map(TemplateVersion::into_owned),
             command: self.command.map(own),
+            file: self.file.map(own),
+            line: self.line,
+            input: self.input.map(own),
             account_name: self.account_name,
             compliance: self.compliance,
             imdsv1_use: self.imdsv1_use,
@@ -189,6 +210,12 @@ impl<'a> Finding<'a> {
             usage: self.usage,
             meaning: self.meaning,
         }
+    }
+
+    /// Returns the file and line of the template or plan that declares the resource.
+    pub(crate) fn declared_in(&self) -> Option<String> {
+        let file = self.file.as_deref().or(self.line.map(|_| "-"))?;
+        Some(self.line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}")))
     }
 
     /// Returns the account and Region, if both are known.

@@ -168,6 +168,8 @@ pub(crate) struct Basis<'a> {
     pub(crate) with_callers: bool,
     /// Whether the names of accounts are known.
     pub(crate) with_account_names: bool,
+    /// Whether resources may be declared in templates or plans.
+    pub(crate) with_files: bool,
 }
 
 /// Opens the output that the options name. A file is not changed before [`Output::finish`]; a directory must be

@@ -50,8 +50,16 @@ impl TemplateError {
     }
 }
 
-/// Reads the resources of a template that the rule evaluates, in their order. A resource that cannot be read does not hide
-/// the others.
+/// What was read of a template.
+#[derive(Debug)]
+pub struct Template {
+    /// The resources that the rule evaluates, in their order. One that cannot be read does not hide the others.
+    pub resources: Vec<Result<Declared, TemplateError>>,
+    /// The names of the template's parameters.
+    pub parameters: Vec<String>,
+}
+
+/// Reads a template.
 ///
 /// # Errors
 /// Returns an error if `text` is not YAML or JSON, or is not a template.
@@ -59,7 +67,7 @@ pub fn read(
     text: &str,
     encoding: Encoding,
     parameters: &TemplateParameters,
-) -> Result<Vec<Result<Declared, TemplateError>>, TemplateError> {
+) -> Result<Template, TemplateError> {
     let root = match encoding {
         Encoding::Yaml => yaml::parse(text)?,
         Encoding::Json => json::parse(text)?,
@@ -75,7 +83,9 @@ pub fn read(
         resources,
         judged: std::cell::RefCell::default(),
     };
-    Ok(resources::read(&functions))
+    let names = functions.parameters.and_then(Node::members).unwrap_or_default();
+    let parameters = names.iter().map(|member| member.key.clone()).collect();
+    Ok(Template { resources: resources::read(&functions), parameters })
 }
 
 /// Returns a section of the template, if it has it.

@@ -7,7 +7,7 @@ use crate::rule::verdict::evaluate;
 fn with_parameters(text: &str, parameters: &str) -> Vec<(String, String)> {
     let parameters = TemplateParameters::from_json(parameters).expect("parameters");
     let encoding = if text.starts_with('{') { Encoding::Json } else { Encoding::Yaml };
-    let found = read(text, encoding, &parameters).expect("a template");
+    let found = read(text, encoding, &parameters).expect("a template").resources;
     let judged = found.into_iter().map(|declared| {
         let Declared { resource, line } = declared.expect("a resource");
         let verdict = evaluate(&resource, &Policy::default(), date!(2026 - 06 - 15));
@@ -264,7 +264,7 @@ fn an_option_that_is_unknown_decides_only_if_it_matters() {
         assert!(verdict.starts_with(expected), "{options}: {verdict}");
     }
     let text = "Resources: {A: {Type: 'AWS::EC2::LaunchTemplate', Properties: {LaunchTemplateData: {MetadataOptions: {HttpTokens: required, HttpPutResponseHopLimit: !ImportValue x}}}}}";
-    let found = read(text, Encoding::Yaml, &TemplateParameters::default()).expect("a template");
+    let found = read(text, Encoding::Yaml, &TemplateParameters::default()).expect("a template").resources;
     let resource = found.into_iter().next().expect("a resource").expect("read").resource;
     let policy = Policy { max_hop_limit: Some(1), ..Policy::default() };
     let verdict = evaluate(&resource, &policy, date!(2026 - 06 - 15));
@@ -296,7 +296,7 @@ Resources:
         Type: AWS::EC2::Instance
         Properties: {MetadataOptions: {HttpTokens: required}}
 ";
-    let found = read(text, Encoding::Yaml, &TemplateParameters::default()).expect("a template");
+    let found = read(text, Encoding::Yaml, &TemplateParameters::default()).expect("a template").resources;
     let found: Vec<_> = found.into_iter().map(|each| each.expect("a resource")).collect();
     let ids: Vec<_> = found.iter().map(|each| (each.resource.resource_id.as_ref(), each.line)).collect();
     assert_eq!(ids, [("Maybe", Some(9)), ("Node${Name}", Some(16))]);
@@ -378,7 +378,7 @@ Resources:
   C: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: {HttpPutResponseHopLimit: two}}}
   D: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: {HttpTokens: required}}}
 ";
-    let found = read(text, Encoding::Yaml, &TemplateParameters::default()).expect("a template");
+    let found = read(text, Encoding::Yaml, &TemplateParameters::default()).expect("a template").resources;
     let found: Vec<_> =
         found.into_iter().map(|each| each.map(|each| each.resource.resource_id.into_owned())).collect();
     let messages: Vec<_> =

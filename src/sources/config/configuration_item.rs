@@ -84,6 +84,23 @@ impl<'a> ConfigurationItem<'a> {
         read_object(path, json)
     }
 
+    /// Reads a result of an advanced query of AWS Config: an item with the fields that the query selects. Resources in results
+    /// exist (<https://docs.aws.amazon.com/config/latest/developerguide/querying-AWS-resources.html>).
+    ///
+    /// # Errors
+    /// Returns an error that names the field, if `json` is not a result, or lacks a field that a verdict depends on.
+    pub fn from_query_result(json: &'a str) -> Result<Self, SourceError> {
+        let mut item = Self::from_json("result", json)?;
+        let status = item.configuration_item_status.take();
+        item.configuration_item_status = status.or(Some(Text(Cow::Borrowed("OK"))));
+        let resource_type = ResourceType::from_name(present(item.resource_type.as_ref(), "resourceType")?);
+        let is_judged = !matches!(resource_type, ResourceType::Other(_));
+        if is_judged && matches!(item.configuration, Embedded::Absent) {
+            return Err(SourceError::Missing("configuration"));
+        }
+        Ok(item)
+    }
+
     /// Takes the fields of an item that was read by other means.
     #[must_use]
     pub fn from_fields(fields: ItemFields<'a>) -> Self {

@@ -3,20 +3,28 @@
 use std::borrow::Cow;
 use std::io;
 
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
+use super::declarations;
 use crate::cli::input::detect::{InputRecord, RecordKind};
+use crate::cli::input::guess;
+use crate::cli::input::split::Position;
 use crate::rule::launch::Image;
 use crate::rule::policy::Policy;
 use crate::rule::resource::{Resource, ResourceType, VersionNumbers};
-use crate::sources::SourceError;
 use crate::sources::aws_cli::instances::{Instance, Reservation};
 use crate::sources::aws_cli::launches::{
     self, AutoScalingGroup, LaunchConfiguration, LaunchTemplate, RecordedDefaults, TemplateVersion,
 };
+use crate::sources::cloudformation::parameters::TemplateParameters;
+use crate::sources::cloudformation::{Encoding, TemplateError};
 use crate::sources::config::configuration_item::ConfigurationItem;
 use crate::sources::config::event::{ConfigEvent, EventError, Trigger};
+use crate::sources::terraform::TerraformError;
+use crate::sources::{SourceError, read as read_value, read_object};
 
 /// What a record contributes.
 #[allow(clippy::large_enum_variant)] // most are of the largest variant
@@ -42,8 +50,14 @@ pub(crate) enum Recorded<'a> {
     Image(Image<'a>),
     /// Account-level defaults.
     AccountDefaults(RecordedDefaults<'a>),
+    /// A resource that a template or plan declares, and its line in the record.
+    Declared { resource: Resource<'a>, line: Option<usize> },
+    /// A template, plan or state was read: the names of its parameters.
+    Document { parameters: Vec<String> },
     /// A record of CloudTrail, which another command reads.
     CloudTrail,
+    /// A part of the record that cannot be read.
+    Unreadable(String),
 }
 
 /// Receives what a record contributes.
@@ -66,13 +80,8 @@ impl<E: Into<RecordError>> From<E> for Failure {
 /// Why a record has no verdict.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordError {
-    #[error(
-        "unknown record: expected an AWS Config event, a configuration item, a snapshot or history file, or the \
-         output of `aws ec2 describe-instances`, `describe-launch-templates`, `describe-launch-template-versions`, `describe-images` or \
-         `get-instance-metadata-defaults`, or of `aws autoscaling describe-auto-scaling-groups` or \
-         `describe-launch-configurations`"
-    )]
-    Unknown,
+    #[error("unknown record: {0}expected {EXPECTED}")]
+    Unknown(String),
     #[error(
         "an oversized notification does not contain the configuration item: evaluate the output of `aws \
          configservice get-resource-config-history --resource-type {resource_type} --resource-id {resource_id}` \
@@ -84,25 +93,50 @@ pub(crate) enum RecordError {
          describe-instances` instead"
     )]
     Scheduled,
+    #[error(
+        "{0} in a query result: select at least resourceType, resourceId and configuration, and accountId, awsRegion and \
+         tags for complete findings"
+    )]
+    QueryResult(SourceError),
+    #[error("AWS Config did not return {0}: request it again, or check that it is recorded and not deleted")]
+    Unprocessed(String),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error(transparent)]
+    Terraform(#[from] TerraformError),
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
     Event(#[from] EventError),
 }
 
-/// Passes what `record` contributes to `visit`.
+/// What is read.
+pub(crate) const EXPECTED: &str = "an AWS Config event, a configuration item, a snapshot or history file, the output of an AWS \
+    CLI command that describes instances or what launches them, a CloudFormation template, or the output of `terraform show \
+    -json`";
+
+/// Passes what `record` contributes to `visit`. `parameters` are those of templates.
 ///
 /// # Errors
 /// Returns an error if the record cannot be read, or if `visit` fails.
-pub(crate) fn read(record: &InputRecord<'_>, visit: &mut Visit<'_>) -> Result<(), Failure> {
+pub(crate) fn read(
+    record: &InputRecord<'_>,
+    parameters: &TemplateParameters,
+    visit: &mut Visit<'_>,
+) -> Result<(), Failure> {
     match record {
         InputRecord::Item(record) => item(record, false, None, visit),
         InputRecord::Reservation(record) => reservation(record, visit),
-        InputRecord::Other(kind, json) => other(*kind, json, visit),
+        InputRecord::Other(kind, json) => other(*kind, json, parameters, visit),
     }
 }
 
-fn other(kind: RecordKind, json: &str, visit: &mut Visit<'_>) -> Result<(), Failure> {
+fn other(
+    kind: RecordKind,
+    json: &str,
+    parameters: &TemplateParameters,
+    visit: &mut Visit<'_>,
+) -> Result<(), Failure> {
     let mut pass = |recorded: Recorded<'_>| visit(recorded).map_err(Failure::Receiver);
     match kind {
         RecordKind::Event => event(json, visit),
@@ -138,7 +172,17 @@ fn other(kind: RecordKind, json: &str, visit: &mut Visit<'_>) -> Result<(), Fail
         RecordKind::AccountDefaults => pass(Recorded::AccountDefaults(RecordedDefaults::from_json(json)?)),
         RecordKind::CloudTrailRecord | RecordKind::LookedUpEvent => pass(Recorded::CloudTrail),
         RecordKind::CloudTrailDigest => Ok(()),
-        RecordKind::Unknown => Err(RecordError::Unknown.into()),
+        RecordKind::QueryResult => query_result(json, visit),
+        RecordKind::AggregateItem => {
+            let AggregateItem { item: json } = read_object("response", json)?;
+            item(&ConfigurationItem::from_json("ConfigurationItem", json.get())?, false, None, visit)
+        }
+        RecordKind::UnprocessedKey => Err(RecordError::Unprocessed(unprocessed(json)).into()),
+        RecordKind::Template if !declarations::is_template(json) => Err(RecordError::unknown(json).into()),
+        RecordKind::Template => declarations::template(json, Encoding::Json, parameters, visit),
+        RecordKind::StackTemplate => declarations::stack_template(json, parameters, visit),
+        RecordKind::Terraform => declarations::plan(json, visit),
+        RecordKind::Unknown => Err(RecordError::unknown(json).into()),
     }
 }
 
@@ -193,7 +237,37 @@ fn trigger(
     }
 }
 
+/// A result of an advanced query is a string that contains an item.
+fn query_result(json: &str, visit: &mut Visit<'_>) -> Result<(), Failure> {
+    let json: String = read_value("result", json)?;
+    let result = ConfigurationItem::from_query_result(&json).map_err(RecordError::QueryResult)?;
+    item(&result, false, None, visit)
+}
+
+/// The response of `GetAggregateResourceConfig`
+/// (<https://docs.aws.amazon.com/cli/latest/reference/configservice/get-aggregate-resource-config.html>).
+#[derive(Deserialize)]
+struct AggregateItem<'a> {
+    #[serde(borrow, rename = "ConfigurationItem")]
+    item: &'a RawValue,
+}
+
+/// Names a resource that AWS Config did not return.
+fn unprocessed(json: &str) -> String {
+    let key: Value = serde_json::from_str(json).unwrap_or_default();
+    let text = |names: [&str; 2]| names.iter().find_map(|name| key.get(name)?.as_str());
+    match (text(["resourceType", "ResourceType"]), text(["resourceId", "ResourceId"])) {
+        (Some(resource_type), Some(id)) => format!("{resource_type} {id}"),
+        _ => "a resource of the batch".to_owned(),
+    }
+}
+
 impl RecordError {
+    fn unknown(json: &str) -> Self {
+        let like = guess::looks_like(json);
+        Self::Unknown(like.map_or_else(String::new, |like| format!("this looks like {like}; ")))
+    }
+
     fn oversized(resource: &Resource<'_>) -> Self {
         Self::Oversized {
             resource_type: resource.resource_type.name().to_owned(),
@@ -203,6 +277,14 @@ impl RecordError {
 }
 
 impl Recorded<'_> {
+    /// Returns what a record at `position` contributes. Only in the first one, lines are those of the input.
+    pub(crate) fn at(self, position: Position) -> Self {
+        match self {
+            Self::Declared { resource, .. } if position.record > 1 => Self::Declared { resource, line: None },
+            recorded => recorded,
+        }
+    }
+
     /// Returns the same without borrowing from the input.
     pub(crate) fn into_owned(self) -> Recorded<'static> {
         match self {
@@ -220,7 +302,10 @@ impl Recorded<'_> {
             }
             Self::Image(image) => Recorded::Image(image.into_owned()),
             Self::AccountDefaults(defaults) => Recorded::AccountDefaults(defaults.into_owned()),
+            Self::Declared { resource, line } => Recorded::Declared { resource: resource.into_owned(), line },
+            Self::Document { parameters } => Recorded::Document { parameters },
             Self::CloudTrail => Recorded::CloudTrail,
+            Self::Unreadable(problem) => Recorded::Unreadable(problem),
         }
     }
 }

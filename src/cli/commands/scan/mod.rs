@@ -168,6 +168,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<Completion> {
         usage_days: args.usage_days,
         with_callers: callers.is_some(),
         with_account_names: args.selection.is_organization(),
+        with_files: false,
     };
     let scan = Arc::new(RegionScan {
         policy: policy.clone(),

@@ -72,6 +72,7 @@ fn columns(section: &[Row], all: &[Row], wide: bool) -> Vec<Column> {
         column("SINCE", 1, ColumnKind::Whole, &|row| row.since.clone()),
         column("IMDSV1", 1, ColumnKind::Whole, &|row| row.imdsv1_use.short()),
         column("CALLED BY", 2, ColumnKind::Cut, &|row| row.callers.clone()),
+        column("DECLARED IN", 1, ColumnKind::Whole, &|row| row.declared.clone()),
         column("OWNER", 3, ColumnKind::Cut, &|row| row.owner.clone()),
         column("LAUNCHED BY", 5, ColumnKind::Cut, &|row| row.source.clone()),
     ];

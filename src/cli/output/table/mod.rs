@@ -90,6 +90,8 @@ struct Row {
     owner: String,
     source: String,
     since: String,
+    /// The file and line of the template or plan that declares the resource.
+    declared: String,
     /// The number of resources that the row stands for.
     count: u64,
 }
@@ -207,6 +209,7 @@ impl<W: Write> Output for Table<W> {
             owner: text(finding.owner.as_deref()),
             source: source(finding),
             since: text(finding.since),
+            declared: text(finding.declared_in().as_deref()),
             count: 1,
         };
         if finding.is_judged_type {
@@ -291,6 +294,7 @@ mod tests {
             owner: "team".to_owned(),
             source: String::new(),
             since: String::new(),
+            declared: String::new(),
             count: 1,
         }
     }

@@ -19,6 +19,7 @@ pub(super) fn render(rows: &[Row]) -> String {
         column("IMDSV1", 0, &|row| row.imdsv1_use.phrase.clone()),
         column("OWNER", 0, &|row| row.owner.clone()),
         column("LAUNCHED BY", 0, &|row| row.source.clone()),
+        column("DECLARED IN", 0, &|row| row.declared.clone()),
         column("FINDING", 0, &|row| row.annotation()),
     ];
     let text = render_columns(&fit(columns, usize::MAX), usize::MAX, Style::Plain, &[]);
