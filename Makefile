@@ -8,6 +8,7 @@ CARGO_MACHETE_VERSION := 0.9.2
 CARGO_MUTANTS_VERSION := 27.1.0
 UV_VERSION := 0.13.9
 VENV := .venv
+PEERS := target/peers
 NATIVE := $(patsubst aarch64,arm64,$(shell uname -m))
 # x86_64 or arm64. For another architecture than this machine's, install the Rust target and a linker.
 ARCH := $(NATIVE)
@@ -27,22 +28,24 @@ RUFF_OPTIONS := --config tests/python/pyproject.toml
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
-test: $(VENV)/installed browser ## Run all tests
+test: $(VENV)/installed $(PEERS)/installed browser ## Run all tests
 	cargo test --locked
-	for suite in runbooks live session report sql templates docs; do $(VENV)/bin/pytest tests/python/$$suite || exit; done
+	for suite in formats peers runbooks live session report sql templates docs; do $(VENV)/bin/pytest tests/python/$$suite || exit; done
 
 model: ## Run 20,000 random histories of `remediate` and `restore` against a model of AWS
 	PROPTEST_CASES=5000 cargo test --locked --lib cli::model::no_history -- --nocapture
 
 # What `make fuzz` runs, and for how many seconds each.
-FUZZ_TARGETS := cloudtrail event item journal recorded rule_parameters tag_date
+FUZZ_TARGETS := cloudtrail event item journal plan recorded rule_parameters tag_date template
 FUZZ_SECONDS := 900
 # Examples of the input of each target.
 cloudtrail_EXAMPLES := examples/cloudtrail
 event_EXAMPLES := tests/fixtures examples
 item_EXAMPLES := tests/fixtures examples
 journal_EXAMPLES := tests/fixtures
+plan_EXAMPLES := examples
 recorded_EXAMPLES := tests/fixtures examples
+template_EXAMPLES := examples cloudformation
 
 fuzz: $(addprefix fuzz-,$(FUZZ_TARGETS)) ## Feed each parser with bytes that reach new code (15 minutes each, nightly Rust)
 
@@ -104,12 +107,17 @@ PIP_OPTIONS := --quiet --disable-pip-version-check --require-hashes
 locks: ## Write the lock files after a change of a requirements.txt
 	python3 -m venv target/uv
 	target/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	for folder in . benchmarks benchmarks/prowler; do target/uv/bin/uv pip compile --quiet --generate-hashes --universal --no-header \
+	for folder in . benchmarks benchmarks/prowler tests/python/peers; do target/uv/bin/uv pip compile --quiet --generate-hashes --universal --no-header \
 		--no-annotate $$folder/requirements.txt --output-file $$folder/requirements.lock || exit; done
 
 $(VENV)/installed: requirements.lock
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install $(PIP_OPTIONS) --requirement requirements.lock
+	touch $@
+
+$(PEERS)/installed: tests/python/peers/requirements.lock
+	python3 -m venv $(PEERS)
+	$(PEERS)/bin/pip install $(PIP_OPTIONS) --requirement tests/python/peers/requirements.lock
 	touch $@
 
 # The tests of the HTML report open it in a browser and print it.

@@ -1,6 +1,7 @@
 //! What the rule decides, and nothing else: no SDK, no I/O, no clock.
 //!
 //! - [`policy`]: the rule parameters, parsed.
+//! - [`controls`]: the controls of Security Hub that ask for the same, and their requirements.
 //! - [`resource`]: what a verdict depends on, whatever it was read from.
 //! - [`instance`]: an instance, as a decision on enforcement sees it.
 //! - [`verdict`]: [`verdict::evaluate`], the one function that judges a resource.
@@ -18,6 +19,7 @@
 //! - [`enforcement`]: [`enforcement::decide`], the one function that decides whether to enforce IMDSv2.
 
 mod annotation;
+pub mod controls;
 pub mod enforcement;
 mod exemption;
 pub mod if_enforced;

@@ -39,7 +39,7 @@ fn output(format: &str) -> String {
 
 #[test]
 fn no_column_of_any_format_does_what_the_input_says() {
-    for format in ["table", "json", "csv", "html"] {
+    for format in ["table", "json", "csv", "html", "sarif", "junit", "ocsf", "github"] {
         let output = output(format);
         assert!(output.contains("cmd|"), "{format}");
         assert!(!output.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\u{e0041}']), "{format}: {output}");

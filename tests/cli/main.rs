@@ -26,3 +26,4 @@ mod scan;
 mod selection;
 #[cfg(unix)]
 mod signals;
+mod tools;

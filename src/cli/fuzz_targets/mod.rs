@@ -3,7 +3,7 @@
 //!
 //! - `cloudtrail`: log files of CloudTrail.
 //! - `events`: events and configuration items of AWS Config.
-//! - `recorded`: files of recorded resources.
+//! - `recorded`: files of recorded resources; `declared`: templates and plans.
 //! - `parameters`: rule parameters, and the dates of exemption tags.
 //! - `journal`: journals of changes.
 
@@ -11,6 +11,7 @@
 #![allow(clippy::missing_panics_doc)]
 
 mod cloudtrail;
+mod declared;
 mod events;
 mod journal;
 mod parameters;
@@ -22,6 +23,7 @@ use time::Date;
 use time::macros::date;
 
 pub use self::cloudtrail::cloudtrail;
+pub use self::declared::{plan, template};
 pub use self::events::{event, item};
 pub use self::journal::journal;
 pub use self::parameters::{rule_parameters, tag_date};

@@ -14,14 +14,12 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::batch_directory::BatchDirectory;
+use super::checks::{Check, GUIDE, REMEDIATION};
 use super::{Conclusion, Finding, Output};
 use crate::rule::resource::Location;
 use crate::rule::verdict::Compliance;
 
 const BATCH_SIZE: usize = 100;
-/// The page on how to fix a finding.
-const GUIDE: &str =
-    "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html";
 
 pub(super) struct Asff {
     target: Target,
@@ -56,16 +54,15 @@ impl Asff {
 
 impl Output for Asff {
     fn finding(&mut self, finding: &Finding<'_>) -> io::Result<()> {
-        if !finding.is_judged_type {
-            return Ok(());
-        }
+        let Some((_, check)) = Check::of(&finding.resource_type) else { return Ok(()) };
         let Some(location) = finding.location() else {
             return Err(io::Error::other(format!(
-                "ASFF requires the account and Region of {}, but its record does not contain them",
-                finding.resource_id
+                "ASFF requires the account and Region of {}, but its record does not contain them{}",
+                finding.resource_id,
+                if finding.file.is_some() { ": use --format ocsf for what is not deployed yet" } else { "" }
             )));
         };
-        let asff_finding = asff_finding(finding, &location.account_id, &location.region, &self.now);
+        let asff_finding = asff_finding(finding, check, &location, &self.now);
         let batch = self.batches.entry(location.clone()).or_default();
         batch.push(asff_finding);
         if batch.len() < BATCH_SIZE {
@@ -96,7 +93,8 @@ fn timestamp(time: OffsetDateTime) -> String {
     time.format(format).unwrap_or_default()
 }
 
-fn asff_finding(finding: &Finding<'_>, account: &str, region: &str, now: &str) -> Value {
+fn asff_finding(finding: &Finding<'_>, check: &Check, location: &Location, now: &str) -> Value {
+    let Location { account_id: account, region } = location;
     let partition = partition(region);
     let resource = AsffResource::of(finding, partition, account, region);
     let (status, workflow, severity, record) = match finding.compliance {
@@ -105,10 +103,18 @@ fn asff_finding(finding: &Finding<'_>, account: &str, region: &str, now: &str) -
         Compliance::NotApplicable => ("NOT_AVAILABLE", "RESOLVED", "INFORMATIONAL", "ARCHIVED"),
     };
     let types = ["Software and Configuration Checks/AWS Security Best Practices"];
+    let compliance = match check.control() {
+        None => json!({"Status": status}),
+        Some(control) => {
+            // At most 32: https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_Compliance.html
+            let requirements: Vec<_> = control.requirement_names().collect();
+            json!({"Status": status, "RelatedRequirements": requirements})
+        }
+    };
     json!({
         "SchemaVersion": "2018-10-08",
         // The same in every scan, so that a scan updates the findings of the previous one.
-        "Id": format!("imdsv2/{account}/{region}/{}", finding.resource_id),
+        "Id": finding.stable_id(),
         "ProductArn": format!("arn:{partition}:securityhub:{region}:{account}:product/{account}/default"),
         "GeneratorId": "imdsv2",
         "AwsAccountId": account,
@@ -120,13 +126,13 @@ fn asff_finding(finding: &Finding<'_>, account: &str, region: &str, now: &str) -
         // Security Hub updates severity and types from here, so that the changes of customers persist:
         // https://docs.aws.amazon.com/securityhub/latest/userguide/finding-update-batchimportfindings.html
         "FindingProviderFields": {"Severity": {"Label": severity}, "Types": types},
-        "Title": resource.title,
+        "Title": check.title,
         "Description": finding.annotation,
-        "Remediation": {"Recommendation": {"Text": "Require IMDSv2 (HttpTokens=required).", "Url": GUIDE}},
+        "Remediation": {"Recommendation": {"Text": REMEDIATION, "Url": GUIDE}},
         "Resources": [{
             "Type": resource.asff_type, "Id": resource.arn, "Partition": partition, "Region": region,
         }],
-        "Compliance": {"Status": status},
+        "Compliance": compliance,
         "Workflow": {"Status": workflow},
         "RecordState": record,
     })
@@ -136,7 +142,6 @@ fn asff_finding(finding: &Finding<'_>, account: &str, region: &str, now: &str) -
 struct AsffResource {
     asff_type: &'static str,
     arn: String,
-    title: &'static str,
 }
 
 impl AsffResource {
@@ -144,31 +149,17 @@ impl AsffResource {
         let id = finding.resource_id.as_ref();
         let ec2 = |kind| format!("arn:{partition}:ec2:{region}:{account}:{kind}/{id}");
         match finding.resource_type.as_ref() {
-            "AWS::EC2::Instance" => Self {
-                asff_type: "AwsEc2Instance",
-                arn: ec2("instance"),
-                title: "EC2 instances should require IMDSv2",
-            },
-            "AWS::EC2::LaunchTemplate" => Self {
-                asff_type: "AwsEc2LaunchTemplate",
-                arn: ec2("launch-template"),
-                title: "EC2 launch templates should require IMDSv2",
-            },
-            "AWS::AutoScaling::LaunchConfiguration" => Self {
-                asff_type: "AwsAutoScalingLaunchConfiguration",
-                arn: id.to_owned(),
-                title: "Launch configurations should require IMDSv2",
-            },
-            "AWS::AutoScaling::AutoScalingGroup" => Self {
-                asff_type: "AwsAutoScalingAutoScalingGroup",
-                arn: id.to_owned(),
-                title: "Auto Scaling groups should launch instances that require IMDSv2",
-            },
-            _ => Self {
-                asff_type: "AwsAccount",
-                arn: format!("AWS::::Account:{account}"),
-                title: "New EC2 instances should require IMDSv2 by default",
-            },
+            "AWS::EC2::Instance" => Self { asff_type: "AwsEc2Instance", arn: ec2("instance") },
+            "AWS::EC2::LaunchTemplate" => {
+                Self { asff_type: "AwsEc2LaunchTemplate", arn: ec2("launch-template") }
+            }
+            "AWS::AutoScaling::LaunchConfiguration" => {
+                Self { asff_type: "AwsAutoScalingLaunchConfiguration", arn: id.to_owned() }
+            }
+            "AWS::AutoScaling::AutoScalingGroup" => {
+                Self { asff_type: "AwsAutoScalingAutoScalingGroup", arn: id.to_owned() }
+            }
+            _ => Self { asff_type: "AwsAccount", arn: format!("AWS::::Account:{account}") },
         }
     }
 }

@@ -212,6 +212,14 @@ impl<'a> Finding<'a> {
         }
     }
 
+    /// Returns an id that is the same in every run: it begins with the account and Region of a resource, or with the file that
+    /// declares it.
+    pub(crate) fn stable_id(&self) -> String {
+        let part = |text: Option<&str>| text.map(|text| format!("/{text}")).unwrap_or_default();
+        let (account, region) = (part(self.account_id.as_deref()), part(self.region.as_deref()));
+        format!("imdsv2{account}{region}{}/{}", part(self.file.as_deref()), self.resource_id)
+    }
+
     /// Returns the file and line of the template or plan that declares the resource.
     pub(crate) fn declared_in(&self) -> Option<String> {
         let file = self.file.as_deref().or(self.line.map(|_| "-"))?;

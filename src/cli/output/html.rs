@@ -10,6 +10,7 @@ use super::json::JsonList;
 use super::sources::{Source, Sources};
 use super::{Basis, Conclusion, Finding, Output};
 use crate::cli::comparison::ComparisonSummary;
+use crate::rule::controls::{CONTROLS, Control};
 use crate::rule::verdict::Summary;
 
 const PAGE: &str = include_str!("report.html");
@@ -50,6 +51,7 @@ impl<W: Write> Html<W> {
         let Basis { policy, usage_days, .. } = basis;
         let head = serde_json::json!({
             "generated": now, "parameters": policy.rule_parameters(), "usageDays": usage_days,
+            "requirements": requirements(),
         });
         let json = JsonList::new(ScriptEscaped(writer), &head, "evaluations")?;
         Ok(Self { json, sources: Sources::default(), others: 0 })
@@ -81,6 +83,15 @@ impl<W: Write> Output for Html<W> {
         write!(writer, "</script>{after}")?;
         writer.flush()
     }
+}
+
+/// Returns the requirements that each control of Security Hub answers, by its id and the type of its resources.
+fn requirements() -> Vec<serde_json::Value> {
+    let control = |control: &Control| {
+        let names: Vec<_> = control.requirement_names().collect();
+        serde_json::json!({"control": control.id, "resourceType": control.resource_type, "requirements": names})
+    };
+    CONTROLS.iter().map(control).collect()
 }
 
 /// Returns the page before and after the data.

@@ -5,7 +5,8 @@
 //! - `finding`: a resource with its verdict.
 //! - `sources`: what launches instances, with the instances that it launched.
 //! - `terminated`: an instance that no longer exists, and made IMDSv1 calls.
-//! - `table`, `json`, `csv`, `html`, `asff`, `commands`: findings; `shown` leaves out some of them.
+//! - `table`, `json`, `csv`, `html`, `asff`, `ocsf`, `sarif`, `junit`, `github`, `commands`: findings; `shown` leaves out some
+//!   of them, and `checks` has what these formats say of each type.
 //! - `changes`: the results of changes.
 //! - `callers`: who uses IMDSv1.
 
@@ -14,12 +15,17 @@ mod batch_directory;
 pub(crate) mod callers;
 #[cfg(feature = "live")]
 pub(crate) mod changes;
+mod checks;
 mod commands;
 mod csv;
 mod destination;
 mod finding;
+mod github;
 mod html;
 mod json;
+mod junit;
+mod ocsf;
+mod sarif;
 mod shown;
 mod sources;
 pub(crate) mod table;
@@ -60,6 +66,14 @@ pub(crate) enum Format {
     Html,
     /// Findings for Security Hub, in batches that are input of `BatchImportFindings`
     Asff,
+    /// Compliance findings of OCSF, one JSON object on each line, for Security Lake
+    Ocsf,
+    /// SARIF, for code scanning: the non-compliant resources
+    Sarif,
+    /// A test report in XML: a test case for each resource
+    Junit,
+    /// Annotations for GitHub Actions, and a summary of the step
+    Github,
     /// A shell script of AWS CLI commands; it does nothing until its first line is removed
     Commands,
 }
@@ -79,6 +93,10 @@ pub(crate) struct OutputOptions {
     /// Print no summaries and hints on standard error
     #[arg(long)]
     pub(crate) quiet: bool,
+
+    /// The file to which --format github appends a summary in Markdown
+    #[arg(long, value_name = "FILE", env = "GITHUB_STEP_SUMMARY")]
+    step_summary: Option<PathBuf>,
 
     #[command(flatten)]
     table: TableOptions,
@@ -197,6 +215,10 @@ fn open_format(options: &OutputOptions, basis: Basis<'_>) -> anyhow::Result<Box<
         Format::Table => Box::new(table::Table::new(writer, is_terminal, options.table)),
         Format::Json => Box::new(json::JsonList::new(writer, &json!({}), "evaluations")?),
         Format::Asff => Box::new(Asff::new(Target::Lines(writer))),
+        Format::Ocsf => Box::new(ocsf::Ocsf::new(writer)),
+        Format::Sarif => Box::new(sarif::Sarif::begin(writer).context("cannot write the output")?),
+        Format::Junit => Box::new(junit::JUnit::new(writer)),
+        Format::Github => Box::new(github::GitHub::new(writer, options.step_summary.clone())),
         Format::Csv => Box::new(csv::Csv::new(writer, basis)),
         Format::Commands => Box::new(commands::Commands::new(writer, with_usage)),
         Format::Html => Box::new(html::Html::begin(writer, basis).context("cannot write the output")?),
