@@ -23,7 +23,7 @@ FUNCTION := --profile function --no-default-features --features lambda --bin boo
 PYTHON := tests/python benchmarks packaging
 RUFF_OPTIONS := --config tests/python/pyproject.toml
 
-.PHONY: help test model fuzz soak mutants browser browser-install lint fmt clippy features doc deny advisories templates python workflows render package zip licences sbom locks deploy deploy-function deploy-rule bucket bench bench-callers bench-cold-start bench-organization bench-scan bench-scheduled clean
+.PHONY: help test model fuzz soak mutants browser browser-install lint fmt clippy features doc deny advisories templates python workflows render package zip licences sbom locks deploy deploy-function deploy-rule bucket bench bench-callers bench-cold-start bench-organization bench-scan bench-scheduled bench-templates clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -205,6 +205,10 @@ bench-organization: target/bench/venv/installed target/bench/prowler/installed #
 bench-scheduled: target/bench/venv/installed ## Measure scheduled runs, compared with a rule in Python
 	$(BUILD) $(FUNCTION)
 	target/bench/venv/bin/python benchmarks/scheduled_run.py
+
+bench-templates: $(VENV)/installed $(PEERS)/installed ## Measure `imdsv2 evaluate` on 2,000 templates, compared with checkov
+	$(RELEASE) --no-default-features --features offline --bin imdsv2
+	$(VENV)/bin/python benchmarks/templates.py
 
 bench-scan: target/bench/venv/installed ## Measure `imdsv2 scan`, compared with the AWS CLI and boto3
 	$(RELEASE) --bin imdsv2
