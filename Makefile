@@ -15,6 +15,9 @@ ARCH := $(NATIVE)
 TARGET := $(patsubst arm64,aarch64,$(ARCH))-unknown-linux-gnu
 BUILT := target/$(if $(filter $(ARCH),$(NATIVE)),,$(TARGET)/)function
 ZIP := dist/bootstrap-$(ARCH).zip
+STATIC_TARGET := $(patsubst arm64,aarch64,$(ARCH))-unknown-linux-musl
+# Named as `uname -m` names the architecture.
+STATIC := dist/imdsv2-$(patsubst arm64,aarch64,$(ARCH)).tar.gz
 # The binary does not contain paths of this machine, so that builds are reproducible.
 BUILD := RUSTFLAGS='--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/src' \
 	cargo build --locked
@@ -23,14 +26,14 @@ FUNCTION := --profile function --no-default-features --features lambda --bin boo
 PYTHON := tests/python benchmarks packaging
 RUFF_OPTIONS := --config tests/python/pyproject.toml
 
-.PHONY: help test model fuzz soak mutants browser browser-install lint fmt clippy features doc deny advisories templates python workflows render package zip licences sbom locks deploy deploy-function deploy-rule bucket bench bench-callers bench-cold-start bench-organization bench-scan bench-scheduled bench-templates clean
+.PHONY: checksums download static help test model fuzz soak mutants browser browser-install lint fmt clippy features doc deny advisories templates python workflows render package zip licences sbom locks deploy deploy-function deploy-rule bucket bench bench-callers bench-cold-start bench-organization bench-scan bench-scheduled bench-templates clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
 test: $(VENV)/installed $(PEERS)/installed browser ## Run all tests
 	cargo test --locked
-	for suite in formats peers runbooks live session report sql templates docs; do $(VENV)/bin/pytest tests/python/$$suite || exit; done
+	for suite in formats peers release runbooks live session report sql templates docs; do $(VENV)/bin/pytest tests/python/$$suite || exit; done
 
 model: ## Run 20,000 random histories of `remediate` and `restore` against a model of AWS
 	PROPTEST_CASES=5000 cargo test --locked --lib cli::model::no_history -- --nocapture
@@ -96,6 +99,11 @@ python: $(VENV)/installed
 
 workflows: $(VENV)/installed
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(VENV)/bin/actionlint -shellcheck $(VENV)/bin/shellcheck
+	$(VENV)/bin/zizmor --offline --quiet .github/workflows action.yml
+	$(VENV)/bin/shellcheck packaging/*.sh src/cli/output/import.sh .ci/run
+	$(VENV)/bin/hadolint Dockerfile
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
 
 render: $(VENV)/installed ## Copy the runbooks into the templates
@@ -133,7 +141,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 package: zip licences sbom ## Create dist/: the function, templates, checksums, licences and a bill of materials
 	cp cloudformation/*.yaml dist/
-	cd dist && sha256sum --binary *.zip *.yaml LICENCES.txt bootstrap.cdx.json > SHA256SUMS
+	$(MAKE) --no-print-directory checksums
 	@echo
 	@echo 'dist/ is complete. To deploy it, name a bucket in the Region of the rule:'
 	@echo '  make deploy BUCKET=...'
@@ -141,6 +149,15 @@ package: zip licences sbom ## Create dist/: the function, templates, checksums, 
 zip:
 	$(BUILD) $(FUNCTION)
 	python3 packaging/lambda_zip.py $(BUILT)/bootstrap $(ZIP)
+
+# Of everything in dist/ but itself, whatever was built.
+checksums:
+	cd dist && rm -f SHA256SUMS && sha256sum --binary -- * > ../target/SHA256SUMS && mv ../target/SHA256SUMS .
+
+static: ## Create dist/imdsv2-ARCH.tar.gz: the command line, as one binary that needs no library (musl-tools, 10 minutes)
+	rustup target add $(STATIC_TARGET)
+	CC_$(subst -,_,$(STATIC_TARGET))=musl-gcc $(BUILD) --release --bin imdsv2 --target $(STATIC_TARGET)
+	python3 packaging/static_archive.py target/$(STATIC_TARGET)/release/imdsv2 $(STATIC)
 
 licences:
 	$(call cargo-tool,about,$(CARGO_ABOUT_VERSION),--features cli)
@@ -152,7 +169,8 @@ sbom:
 	$(call cargo-tool,cyclonedx,$(CARGO_CYCLONEDX_VERSION))
 	mkdir -p dist
 	cargo cyclonedx --quiet --format json --no-default-features --features lambda --target $(TARGET) --override-filename bootstrap.cdx
-	mv bootstrap.cdx.json dist/
+	cargo cyclonedx --quiet --format json --no-default-features --features live --target $(TARGET) --override-filename imdsv2.cdx
+	mv bootstrap.cdx.json imdsv2.cdx.json dist/
 
 # Installs a cargo subcommand unless it is installed in this version.
 define cargo-tool
@@ -166,6 +184,13 @@ FUNCTION_PARAMETERS :=
 PARAMETERS :=
 CODE_KEY = imdsv2-config-rule/bootstrap-$(ARCH)-$(firstword $(shell sha256sum $(ZIP))).zip
 DEPLOY := aws cloudformation deploy --capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset
+
+# The release that is deployed without building anything.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+REPOSITORY = $(patsubst %.git,%,$(shell git remote get-url origin))
+
+download: ## Download the function and the templates of a release into dist/. Set VERSION and REPOSITORY, or take this one's
+	packaging/download.sh $(REPOSITORY)/releases/download/v$(VERSION) dist $(notdir $(ZIP)) $(notdir $(wildcard cloudformation/*.yaml))
 
 deploy: deploy-function deploy-rule ## Deploy the function and the rules. Set BUCKET, and optionally PARAMETERS
 
