@@ -17,6 +17,7 @@ from support.repository import ROOT
 
 NEEDS_ACCOUNT = "# Needs an AWS account."
 BUILDS = "# Builds the project."
+DOWNLOADS = "# Downloads a release."
 ELLIPSIS = "..."
 # With this variable set, the tests write the pages instead of comparing them.
 REWRITE = "REWRITE_DOCS"

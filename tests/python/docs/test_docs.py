@@ -6,7 +6,7 @@ import re
 import pytest
 
 from docs.markdown import ALL, MANUAL, anchors, blocks, code, headings, links, name, prose, section
-from docs.sessions import BUILDS, NEEDS_ACCOUNT
+from docs.sessions import BUILDS, DOWNLOADS, NEEDS_ACCOUNT
 from support.repository import ROOT
 
 README = ROOT / "README.md"
@@ -102,9 +102,9 @@ def test_each_block_says_what_it_needs(page):
     """A command is run by a test (console), or says why not (sh)."""
     for block in blocks(page):
         where = f"line {block.line}"
-        assert block.language in ("console", "sh", "json", "text", ""), where
+        assert block.language in ("console", "hcl", "json", "sh", "text", "typescript", "yaml", ""), where
         if block.language == "sh":
-            assert block.lines[0] in (NEEDS_ACCOUNT, BUILDS), where
+            assert block.lines[0] in (NEEDS_ACCOUNT, BUILDS, DOWNLOADS), where
         if block.language == "json":
             json.loads(block.text)
         if block.language == "":
