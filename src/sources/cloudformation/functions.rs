@@ -1,17 +1,16 @@
-//! Intrinsic functions and conditions, worked out as far as the template alone decides
+//! Intrinsic functions, worked out as far as the template alone decides
 //! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html>).
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use super::conditions::Truth;
 use super::node::{Node, Value};
 use super::parameters::TemplateParameters;
 
 /// The longest text that functions make, in bytes. No property that a verdict depends on is nearly as long.
 const MAX_TEXT: usize = 64 * 1024;
-/// The deepest nesting of conditions that refer to conditions.
-const MAX_CONDITIONS: usize = 50;
 
 /// What functions refer to.
 pub(super) struct Functions<'t> {
@@ -51,14 +50,6 @@ pub(super) enum Text {
     Unresolved(String),
     /// A list or an object, on this line.
     Other(usize),
-}
-
-/// The value of a condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Truth {
-    Is(bool),
-    /// Only the deployment knows it. It depends on this.
-    Unresolved(String),
 }
 
 impl Resolved<'_> {
@@ -137,7 +128,7 @@ impl Functions<'_> {
     }
 
     /// Returns the text of a value if it is known, or else what it depends on.
-    fn known_text(&self, node: &Node) -> Result<String, String> {
+    pub(super) fn text_of(&self, node: &Node) -> Result<String, String> {
         match self.resolve(node).text() {
             Text::Known(text) => Ok(text),
             Text::Absent | Text::Other(_) => Ok(String::new()),
@@ -205,8 +196,7 @@ impl Functions<'_> {
 
     fn find_in_map<'n>(&'n self, argument: &'n Node) -> Option<Resolved<'n>> {
         let [map, top, second, rest @ ..] = argument.list()? else { return None };
-        let keys: Result<Vec<_>, _> =
-            [map, top, second].into_iter().map(|key| self.known_text(key)).collect();
+        let keys: Result<Vec<_>, _> = [map, top, second].into_iter().map(|key| self.text_of(key)).collect();
         let keys = match keys {
             Ok(keys) => keys,
             Err(what) => return Some(Resolved::Unresolved(what)),
@@ -272,7 +262,7 @@ impl Functions<'_> {
 
     fn select<'n>(&'n self, argument: &'n Node) -> Option<Resolved<'n>> {
         let [index, values] = argument.list()? else { return None };
-        let index: usize = match self.known_text(index) {
+        let index: usize = match self.text_of(index) {
             Ok(index) => index.parse().ok()?,
             Err(what) => return Some(Resolved::Unresolved(what)),
         };
@@ -301,7 +291,7 @@ impl Functions<'_> {
             if index > 0 {
                 text.push_str(separator.text()?);
             }
-            match self.known_text(value) {
+            match self.text_of(value) {
                 Ok(part) => text.push_str(&part),
                 Err(what) => return Some(Resolved::Unresolved(what)),
             }
@@ -315,67 +305,11 @@ impl Functions<'_> {
     fn split<'n>(&'n self, argument: &'n Node) -> Option<Resolved<'n>> {
         let [separator, text] = argument.list()? else { return None };
         let separator = separator.text().filter(|separator| !separator.is_empty())?;
-        Some(match self.known_text(text) {
+        Some(match self.text_of(text) {
             Ok(text) => list(argument.line, text.split(separator)),
             Err(what) => Resolved::Unresolved(what),
         })
     }
-
-    /// Returns the value of a condition, by its name.
-    pub(super) fn condition(&self, name: &str) -> Truth {
-        match self.judged.borrow().get(name) {
-            Some(Some(truth)) => return truth.clone(),
-            Some(None) => return Truth::Unresolved(format!("the condition {name}, which depends on itself")),
-            None => {}
-        }
-        let depth = self.judged.borrow().values().filter(|truth| truth.is_none()).count();
-        if depth == MAX_CONDITIONS {
-            return Truth::Unresolved(format!("the condition {name}"));
-        }
-        self.judged.borrow_mut().insert(name.to_owned(), None);
-        let truth = match self.conditions.and_then(|conditions| conditions.member(name)) {
-            Some(node) => self.truth(node),
-            None => Truth::Unresolved(format!("the condition {name}, which the template does not have")),
-        };
-        self.judged.borrow_mut().insert(name.to_owned(), Some(truth.clone()));
-        truth
-    }
-
-    fn truth(&self, node: &Node) -> Truth {
-        let Some([member]) = node.members() else { return Truth::Unresolved("a condition".to_owned()) };
-        let operands = || member.node.list().unwrap_or_default().iter().map(|operand| self.truth(operand));
-        match (member.key.as_str(), &member.node) {
-            ("Condition", name) => self.condition(name.text().unwrap_or_default()),
-            ("Fn::Equals", operands) => match operands.list() {
-                Some([left, right]) => match (self.known_text(left), self.known_text(right)) {
-                    (Ok(left), Ok(right)) => Truth::Is(left == right),
-                    (Err(what), _) | (_, Err(what)) => Truth::Unresolved(what),
-                },
-                _ => Truth::Unresolved("Fn::Equals".to_owned()),
-            },
-            ("Fn::Not", _) => match operands().next() {
-                Some(Truth::Is(value)) => Truth::Is(!value),
-                Some(unresolved @ Truth::Unresolved(_)) => unresolved,
-                None => Truth::Unresolved("Fn::Not".to_owned()),
-            },
-            ("Fn::And", _) => decided_by(false, operands()),
-            ("Fn::Or", _) => decided_by(true, operands()),
-            (other, _) => Truth::Unresolved(other.to_owned()),
-        }
-    }
-}
-
-/// Returns the value of operands of which one that is `decisive` decides.
-fn decided_by(decisive: bool, operands: impl Iterator<Item = Truth>) -> Truth {
-    let mut result = Truth::Is(!decisive);
-    for operand in operands {
-        match operand {
-            Truth::Is(value) if value == decisive => return operand,
-            Truth::Is(_) => {}
-            Truth::Unresolved(_) => result = operand,
-        }
-    }
-    result
 }
 
 /// `Fn::GetAtt`, as `A.B` or as a list.

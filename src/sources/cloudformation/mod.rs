@@ -3,11 +3,12 @@
 //!
 //! - `node`: a template as values with lines; `yaml` and `json` parse it.
 //! - [`parameters`]: the values of the template's parameters.
-//! - `functions`: intrinsic functions and conditions, worked out as far as the template alone decides.
+//! - `functions`: intrinsic functions, worked out as far as the template alone decides; `conditions`: conditions.
 //! - `resources`: the resources that the rule evaluates; `launches`: what they are launched from.
 //!
 //! Verdicts are those of a first deployment, in which a launch template has one version.
 
+mod conditions;
 mod functions;
 mod json;
 mod launches;

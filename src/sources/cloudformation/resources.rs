@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::TemplateError;
-use super::functions::{Functions, Resolved, Text, Truth};
+use super::conditions::Truth;
+use super::functions::{Functions, Resolved, Text};
 use super::launches;
 use super::node::{Member, Node};
 use crate::rule::launch::Image;

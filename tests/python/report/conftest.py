@@ -16,6 +16,7 @@ EVALUATED = (
     "AWS::EC2::LaunchTemplate",
     "AWS::AutoScaling::LaunchConfiguration",
     "AWS::AutoScaling::AutoScalingGroup",
+    "AWS::::Account",
 )
 DATA = '<script type="application/json" id="data">'
 SUMMARY = {"COMPLIANT": "compliant", "NON_COMPLIANT": "nonCompliant", "NOT_APPLICABLE": "notApplicable"}

@@ -6,6 +6,7 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from report.page import evaluation
+from support.repository import EXAMPLES
 
 WIDTHS = (420, 1280)
 SCHEMES = ("light", "dark")
@@ -238,3 +239,13 @@ def test_command_can_be_copied(scanned):
     )
     assert copied == page.evaluations[0]["command"]
     assert page.one(".fix button").text == "Copied"
+
+
+def test_requirements_and_where_a_resource_is_declared_are_stated(report):
+    page = report(EXAMPLES / "template.yaml", EXAMPLES / "describe-instances.json")
+    requirements = page.texts("#requirements li")
+    assert len(requirements) == 3
+    assert requirements[0].startswith("AWS::EC2::Instance (EC2.8): CIS AWS Foundations Benchmark v5")
+    declared = page.column("Declared in")
+    assert sorted(filter(None, declared))[0].endswith("template.yaml:26")
+    assert "" in declared

@@ -1,0 +1,74 @@
+//! Conditions, worked out as far as the template alone decides
+//! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-conditions.html>).
+
+use super::functions::Functions;
+use super::node::Node;
+
+/// The deepest nesting of conditions that refer to conditions.
+const MAX_CONDITIONS: usize = 50;
+
+/// The value of a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Truth {
+    Is(bool),
+    /// Only the deployment knows it. It depends on this.
+    Unresolved(String),
+}
+
+impl Functions<'_> {
+    /// Returns the value of a condition, by its name.
+    pub(super) fn condition(&self, name: &str) -> Truth {
+        match self.judged.borrow().get(name) {
+            Some(Some(truth)) => return truth.clone(),
+            Some(None) => return Truth::Unresolved(format!("the condition {name}, which depends on itself")),
+            None => {}
+        }
+        let depth = self.judged.borrow().values().filter(|truth| truth.is_none()).count();
+        if depth == MAX_CONDITIONS {
+            return Truth::Unresolved(format!("the condition {name}"));
+        }
+        self.judged.borrow_mut().insert(name.to_owned(), None);
+        let truth = match self.conditions.and_then(|conditions| conditions.member(name)) {
+            Some(node) => self.truth(node),
+            None => Truth::Unresolved(format!("the condition {name}, which the template does not have")),
+        };
+        self.judged.borrow_mut().insert(name.to_owned(), Some(truth.clone()));
+        truth
+    }
+
+    fn truth(&self, node: &Node) -> Truth {
+        let Some([member]) = node.members() else { return Truth::Unresolved("a condition".to_owned()) };
+        let operands = || member.node.list().unwrap_or_default().iter().map(|operand| self.truth(operand));
+        match (member.key.as_str(), &member.node) {
+            ("Condition", name) => self.condition(name.text().unwrap_or_default()),
+            ("Fn::Equals", operands) => match operands.list() {
+                Some([left, right]) => match (self.text_of(left), self.text_of(right)) {
+                    (Ok(left), Ok(right)) => Truth::Is(left == right),
+                    (Err(what), _) | (_, Err(what)) => Truth::Unresolved(what),
+                },
+                _ => Truth::Unresolved("Fn::Equals".to_owned()),
+            },
+            ("Fn::Not", _) => match operands().next() {
+                Some(Truth::Is(value)) => Truth::Is(!value),
+                Some(unresolved @ Truth::Unresolved(_)) => unresolved,
+                None => Truth::Unresolved("Fn::Not".to_owned()),
+            },
+            ("Fn::And", _) => decided_by(false, operands()),
+            ("Fn::Or", _) => decided_by(true, operands()),
+            (other, _) => Truth::Unresolved(other.to_owned()),
+        }
+    }
+}
+
+/// Returns the value of operands of which one that is `decisive` decides.
+fn decided_by(decisive: bool, operands: impl Iterator<Item = Truth>) -> Truth {
+    let mut result = Truth::Is(!decisive);
+    for operand in operands {
+        match operand {
+            Truth::Is(value) if value == decisive => return operand,
+            Truth::Is(_) => {}
+            Truth::Unresolved(_) => result = operand,
+        }
+    }
+    result
+}
