@@ -152,7 +152,7 @@ zip:
 
 # Of everything in dist/ but itself, whatever was built.
 checksums:
-	cd dist && rm -f SHA256SUMS && sha256sum --binary -- * > ../target/SHA256SUMS && mv ../target/SHA256SUMS .
+	cd dist && rm -f SHA256SUMS && sums=$$(sha256sum --binary -- *) && echo "$$sums" > SHA256SUMS
 
 static: ## Create dist/imdsv2-ARCH.tar.gz: the command line, as one binary that needs no library (musl-tools, 10 minutes)
 	rustup target add $(STATIC_TARGET)

@@ -1,5 +1,5 @@
 //! Where resources come from. Each file reads one shape of input, and returns a
-//! [`Resource`](crate::rule::resource::Resource).
+//! [`Resource`].
 //!
 //! - [`config`]: what AWS Config sends and records: events, configuration items.
 //! - [`ec2`]: what EC2 and EC2 Auto Scaling return (feature `live` or `lambda`).

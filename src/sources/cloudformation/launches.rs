@@ -31,7 +31,7 @@ fn configuration(name: &Resolved<'_>) -> Result<Option<LaunchOrigin<'static>>, (
         Text::Known(name) => Ok(Some(LaunchOrigin::LaunchConfiguration(name.into()))),
         Text::Unresolved(what) => Ok(Some(LaunchOrigin::Unresolved(what.into()))),
         Text::Absent => Ok(None),
-        Text::Other(line) => Err((line, "LaunchConfigurationName: expected a text")),
+        Text::Other(line) => Err((line, "LaunchConfigurationName: expected a string")),
     }
 }
 

@@ -157,7 +157,7 @@ impl ResourceReader<'_> {
             Text::Known(text) => return Ok(Some(text)),
             Text::Absent => {}
             Text::Unresolved(what) => *depends_on = Some(what.into()),
-            Text::Other(line) => return Err(self.error(line, &format!("{key}: expected a text"))),
+            Text::Other(line) => return Err(self.error(line, &format!("{key}: expected a string"))),
         }
         Ok(None)
     }

@@ -344,7 +344,7 @@ fn what_is_no_template_is_an_error_with_its_line() {
             "line 2: expected one YAML document, and a second one begins here",
         ),
         ("Resources: &a {A: *a}", "line 1: the alias names something that contains it"),
-        ("Resources:\n  ? [a]\n  : b", "line 2: expected a text as key"),
+        ("Resources:\n  ? [a]\n  : b", "line 2: expected a string as key"),
         (&deep, "line 2: nested more than 64 levels deep"),
         (&deep_json, "line 1: nested more than 64 levels deep"),
         (&bomb, "more than 500000 values, with expanded aliases"),
@@ -373,7 +373,7 @@ Resources:
         found.iter().filter_map(|each| each.as_ref().err()).map(ToString::to_string).collect();
     let expected = [
         "line 2: A: MetadataOptions: expected an object",
-        "line 3: B: HttpTokens: expected a text",
+        "line 3: B: HttpTokens: expected a string",
         "line 4: C: HttpPutResponseHopLimit is \"two\"; expected a number from 1 to 64",
     ];
     assert_eq!(messages, expected);

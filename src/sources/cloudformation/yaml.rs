@@ -176,7 +176,7 @@ fn new_key(node: &Node, keys: &mut HashSet<String>) -> Result<String, TemplateEr
     let text = match &node.value {
         Value::Scalar(text) => text,
         Value::Null => "null",
-        _ => return Err(TemplateError::new(node.line, "expected a text as key")),
+        _ => return Err(TemplateError::new(node.line, "expected a string as key")),
     };
     if !keys.insert(text.to_owned()) && text != MERGE {
         return Err(TemplateError::duplicate_key(node.line, text));

@@ -333,6 +333,15 @@ fn a_changed_template_has_a_new_version_that_may_not_be_the_default() {
 }
 
 #[test]
+fn empty_values_are_not_set() {
+    let empty = json!([{"http_endpoint": "", "http_put_response_hop_limit": 0, "http_tokens": ""}]);
+    let open = json!({"id": "lt-1", "latest_version": 1, "default_version": 1, "metadata_options": empty});
+    let document =
+        json!({"values": {"root_module": {"resources": [resource("aws_launch_template.web", &open)]}}});
+    assert_verdicts(&document, &[("aws_launch_template.web", TEMPLATE_UNSET)]);
+}
+
+#[test]
 fn a_state_has_ids_accounts_and_regions() {
     let arn = "arn:aws:ec2:eu-west-1:123456789012:instance/i-1";
     let instance = json!({"arn": arn, "tags": {"a": "b"}, "tags_all": {"a": "b", "team": "web"}, "metadata_options": options("optional")});

@@ -155,7 +155,10 @@ pub(super) fn metadata_options(
 pub(super) fn options(block: &OptionsBlock<'_>, part: Part<'_>) -> MetadataOptions<'static> {
     let depends_on =
         |key: &str, is_known: bool| part.get(key).depends_on().filter(|_| !is_known).map(Cow::Owned);
-    let text = |text: &Option<Text<'_>>| text.as_ref().map(|text| text.0.to_string());
+    // The provider writes empty strings and zeros for what is not set.
+    let text = |text: &Option<Text<'_>>| {
+        text.as_ref().map(|text| text.0.to_string()).filter(|text| !text.is_empty())
+    };
     let (tokens, endpoint) = (text(&block.http_tokens), text(&block.http_endpoint));
     let limit = block.http_put_response_hop_limit;
     // What means "no default" in `aws_ec2_instance_metadata_defaults`.
