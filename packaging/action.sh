@@ -16,13 +16,14 @@ install() {
 # Writes the log for code scanning, and then prints the annotations: the second exit status is the action's.
 evaluate() {
     local options=() paths=() status=0
-    mapfile -t paths <<< "$EVALUATED_PATHS"
+    # A block of lines ends with an empty one.
+    mapfile -t paths < <(grep . <<< "$EVALUATED_PATHS")
     if [ -n "$PARAMETERS" ]; then options+=(--parameters "$PARAMETERS"); fi
     if [ -n "$TEMPLATE_PARAMETERS" ]; then options+=(--template-parameters "$TEMPLATE_PARAMETERS"); fi
-    if [ "$FAIL" != true ]; then options+=(--exit-zero); fi
     "$TARGET/imdsv2" evaluate --quiet --allow-empty "${options[@]}" --exit-zero --format sarif \
-        --output "$SARIF" "${paths[@]}" 2> /dev/null || true
-    "$TARGET/imdsv2" evaluate --allow-empty "${options[@]}" --format github "${paths[@]}" || status=$?
+        --output "$SARIF" -- "${paths[@]}" 2> /dev/null || true
+    if [ "$FAIL" != true ]; then options+=(--exit-zero); fi
+    "$TARGET/imdsv2" evaluate --allow-empty "${options[@]}" --format github -- "${paths[@]}" || status=$?
     # A result is uploaded only if there is one.
     if [ -s "$SARIF" ]; then echo "sarif=$SARIF" >> "$GITHUB_OUTPUT"; fi
     exit "$status"

@@ -1,6 +1,6 @@
 //! What the resources of one template or plan say about launches, under the names that they have there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Declared;
 use super::recorded_launches::RecordedLaunches;
@@ -14,6 +14,8 @@ pub(super) struct DeclaredLaunches {
     /// The ids of launch templates and launch configurations in the document, by the names that they have in AWS; `None` if
     /// several have the name.
     ids: HashMap<String, Option<String>>,
+    /// The ids of the resources of the document that launch instances.
+    declared: HashSet<String>,
 }
 
 impl DeclaredLaunches {
@@ -25,6 +27,7 @@ impl DeclaredLaunches {
                 self.remember_numbers(&resource.resource_id, VersionNumbers { default: 1, latest: 1 });
             }
             ResourceType::LaunchConfiguration => {
+                self.declared.insert(resource.resource_id.to_string());
                 let name = Some(resource.resource_id.clone());
                 self.launches.remember(&Resource { name, ..resource.clone() }, None);
             }
@@ -42,6 +45,7 @@ impl DeclaredLaunches {
 
     /// Remembers a version of a launch template.
     pub(super) fn remember_version(&mut self, template: &Resource<'_>, number: i64) {
+        self.declared.insert(template.resource_id.to_string());
         self.launches.remember_version(template, number, false);
     }
 
@@ -58,6 +62,10 @@ impl DeclaredLaunches {
                 LaunchOrigin::LaunchConfiguration(name) => name,
                 LaunchOrigin::Unresolved(_) => continue,
             };
+            // A reference to a resource of the document is no name in AWS.
+            if self.declared.contains(name.as_ref()) {
+                continue;
+            }
             if let Some(Some(id)) = self.ids.get(name.as_ref()) {
                 *name = id.clone().into();
             }

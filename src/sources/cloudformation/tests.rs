@@ -393,3 +393,23 @@ fn a_template_is_told_from_other_yaml() {
         assert_eq!(is_yaml_template(text), expected, "{text}");
     }
 }
+
+#[test]
+fn truth_values_are_compared_as_cloudformation_passes_them_on() {
+    let sections = "\
+Parameters: {AllowV1: {Type: String, Default: True}}
+Conditions: {Open: !Equals [!Ref AllowV1, 'true']}";
+    let verdict = verdict_on(sections, "{HttpTokens: !If [Open, optional, required]}", "{}");
+    assert!(verdict.starts_with("NON_COMPLIANT"), "{verdict}");
+}
+
+#[test]
+fn a_reference_is_not_the_name_of_another_template() {
+    let text = "\
+Resources:
+  A: {Type: 'AWS::EC2::LaunchTemplate', Properties: {LaunchTemplateData: {MetadataOptions: {HttpTokens: optional}}}}
+  B: {Type: 'AWS::EC2::LaunchTemplate', Properties: {LaunchTemplateName: A, LaunchTemplateData: {MetadataOptions: {HttpTokens: required}}}}
+  Group: {Type: 'AWS::AutoScaling::AutoScalingGroup', Properties: {LaunchTemplate: {LaunchTemplateId: !Ref A}}}
+";
+    assert!(verdicts(text)[2].1.starts_with("NON_COMPLIANT"), "{:?}", verdicts(text));
+}

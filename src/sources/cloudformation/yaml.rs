@@ -31,6 +31,15 @@ fn scan_error(error: &ScanError) -> TemplateError {
     TemplateError::new(error.marker().line(), format!("not YAML: {}", error.info()))
 }
 
+/// Returns a truth value as CloudFormation passes it on: `True` is the text `true`.
+fn boolean(text: &str) -> Option<&'static str> {
+    match text {
+        "true" | "True" | "TRUE" => Some("true"),
+        "false" | "False" | "FALSE" => Some("false"),
+        _ => None,
+    }
+}
+
 /// Builds values from events.
 #[derive(Default)]
 struct Builder {
@@ -74,7 +83,12 @@ impl Builder {
                 let is_null = style == ScalarStyle::Plain
                     && tag.is_none()
                     && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
-                let value = if is_null { Value::Null } else { Value::Scalar(text.into_owned()) };
+                let is_plain = style == ScalarStyle::Plain && tag.is_none();
+                let value = match boolean(&text).filter(|_| is_plain) {
+                    Some(boolean) => Value::Scalar(boolean.to_owned()),
+                    None if is_null => Value::Null,
+                    None => Value::Scalar(text.into_owned()),
+                };
                 self.complete(Node { line, value }, anchor, function(tag), before)
             }
             Event::SequenceStart(anchor, tag) => self.open(line, anchor, tag, Content::List(Vec::new())),

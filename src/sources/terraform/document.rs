@@ -21,6 +21,10 @@ pub(super) struct Document<'a> {
     pub(super) resource_changes: Option<Vec<ResourceChange<'a>>>,
     #[serde(borrow)]
     pub(super) configuration: Option<Configuration<'a>>,
+    /// Whether the plan failed before it was complete.
+    pub(super) errored: Option<bool>,
+    /// Whether the plan has all changes; some may be deferred.
+    pub(super) complete: Option<bool>,
     /// What only a state file has.
     pub(super) lineage: Option<IgnoredAny>,
 }
@@ -64,6 +68,8 @@ pub(super) struct ModuleResource<'a> {
 pub(super) struct ResourceChange<'a> {
     #[serde(borrow)]
     pub(super) address: Text<'a>,
+    /// What is left of an earlier replacement, and is deleted. It has the address of what replaced it.
+    pub(super) deposed: Option<IgnoredAny>,
     #[serde(borrow)]
     pub(super) change: Option<Change<'a>>,
 }

@@ -59,6 +59,10 @@ impl<'d, 'a> Sources<'d, 'a> {
     ) -> Vec<LaunchSource<'static>> {
         let base = policy.launch_template_specification.as_ref();
         let base = self.template(planned, base, part.get(SPECIFICATION));
+        if part.get("override").is_unknown() {
+            let unknown = LaunchOrigin::Unresolved("the overrides of the policy".into());
+            return LaunchSource::of_policy(base.as_ref(), [(Some(unknown), None)]);
+        }
         let overrides = policy.overrides.iter().flatten().enumerate().map(|(index, each)| {
             let part = part.get("override").get(index).get(SPECIFICATION);
             let origin = self.template(planned, each.launch_template_specification.as_ref(), part);
@@ -97,7 +101,10 @@ impl<'d, 'a> Sources<'d, 'a> {
             Cow::Owned(text.0.to_string())
         } else {
             let parts = NAMES.map(|key| part.get(key));
-            let what = parts.iter().find_map(|part| part.depends_on())?;
+            // A dynamic block has no expressions.
+            let is_unknown = parts.iter().any(|part| part.is_unknown());
+            let unknown = || is_unknown.then(|| "a value of the plan".to_owned());
+            let what = parts.iter().find_map(|part| part.depends_on()).or_else(unknown)?;
             match parts.iter().find_map(|part| self.referred(planned, part.expressions, TEMPLATE)) {
                 Some(address) => address,
                 None => return Some(LaunchOrigin::Unresolved(what.into())),
@@ -124,6 +131,10 @@ impl<'d, 'a> Sources<'d, 'a> {
     ) -> Option<Cow<'static, str>> {
         let index = |planned: &Planned<'_, '_>| planned.resource.index.map(|key| key.get().to_owned());
         let references = self.references.resources(&planned.module, expression, &[kind]);
+        // A condition may choose between several resources.
+        if references.iter().any(|(name, _)| references.first().is_some_and(|(first, _)| name != first)) {
+            return None;
+        }
         let named = references.iter().flat_map(|(name, key)| {
             let instances = self.instances.get(name).into_iter().flatten();
             instances.filter(move |instance| key.is_none() || index(instance) == *key)

@@ -47,7 +47,13 @@ pub fn read(json: &str) -> Result<Vec<Result<Declared, SourceError>>, TerraformE
         let is_state_file = document.lineage.is_some();
         return Err(if is_state_file { TerraformError::StateFile } else { TerraformError::NoValues });
     }
-    Ok(resources::read(&document))
+    let mut resources = resources::read(&document);
+    if document.errored == Some(true) || document.complete == Some(false) {
+        let error =
+            serde::de::Error::custom("it is incomplete, and may create more resources than it contains");
+        resources.push(Err(SourceError::Shape { field: "plan".to_owned(), error }));
+    }
+    Ok(resources)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub(super) fn read(document: &Document<'_>) -> Vec<Result<Declared, SourceError>
     if let Some(root) = values.and_then(|values| values.root_module.as_ref()) {
         collect(root, &mut planned);
     }
-    let changes = document.resource_changes.iter().flatten();
+    let changes = document.resource_changes.iter().flatten().filter(|each| each.deposed.is_none());
     let changes = changes.filter_map(|each| Some((each.address.0.as_ref(), each.change?))).collect();
     let mut reader = Reader {
         sources: Sources::new(document.configuration.as_ref(), &planned),

@@ -379,3 +379,37 @@ fn what_is_no_plan_is_explained() {
     assert!(error.starts_with("aws_instance.a.metadata_options[0].http_tokens: invalid type"), "{error}");
     assert!(found[1].is_ok());
 }
+
+/// Each of these could hide an open launch template.
+#[test]
+fn what_a_plan_leaves_open_is_not_compliant() {
+    let template = |tokens: &str| json!({"metadata_options": options(tokens)});
+    let group = |expression: Value| {
+        plan(&[
+            ("aws_launch_template.open", template("optional"), json!({"id": true}), json!({})),
+            ("aws_launch_template.closed", template("required"), json!({"id": true}), json!({})),
+            (
+                "aws_autoscaling_group.web",
+                json!({"launch_template": [{"version": "$Default"}]}),
+                json!({"launch_template": [{"id": true}]}),
+                json!({"launch_template": [{"id": expression}]}),
+            ),
+        ])
+    };
+    // A conditional, and a dynamic block.
+    let either = json!({"references": ["aws_launch_template.open.id", "aws_launch_template.closed.id"]});
+    for expression in [either, json!({})] {
+        let found = verdicts(&group(expression));
+        assert!(found[2].1.starts_with("NOT_APPLICABLE"), "{found:?}");
+    }
+    let mut document = changed_template(&json!({}), "$Default");
+    let deposed = json!({"address": "aws_launch_template.web", "deposed": "1234abcd", "change": {"actions": ["delete"]}});
+    document["resource_changes"].as_array_mut().expect("a list").push(deposed);
+    assert!(verdicts(&document)[0].1.starts_with("NON_COMPLIANT"));
+    for (field, value) in [("errored", true), ("complete", false)] {
+        document[field] = json!(value);
+        let found = read(&document.to_string()).expect("a plan");
+        let error = found.last().expect("an error").as_ref().expect_err("incomplete").to_string();
+        assert!(error.starts_with("plan: it is incomplete"), "{error}");
+    }
+}

@@ -126,7 +126,8 @@ def test_the_action_annotates_and_writes_a_log_for_code_scanning(action, tmp_pat
 
 
 def test_the_action_may_pass_with_findings_and_takes_paths_and_parameters(action, tmp_path):
-    assert "::error" in action("evaluate", FAIL="false")
+    assert "::error" in action("evaluate", FAIL="false", EVALUATED_PATHS="web.yaml\n")
+    assert (tmp_path / "output").read_text().startswith("sarif=")
     other = tmp_path / "work/other files"
     other.mkdir()
     (other / "closed.yaml").write_text(OPEN.replace("optional", "required, HttpPutResponseHopLimit: 3"))
