@@ -120,12 +120,13 @@ fn github_gets_annotations_and_a_summary_of_the_step() {
 
 #[test]
 fn hostile_names_do_not_become_commands_or_markup() {
-    let id = "i-1\n::error::x|<b>&\"\u{1b}[2J\u{202e}";
+    let id = "i-1\n::error::x|<b>&\"\u{1b}[2J\u{202e}\u{ffff}";
     let item = serde_json::json!({"resourceType": "AWS::EC2::Instance", "resourceId": id, "configurationItemStatus": "OK"});
     for format in ["sarif", "junit", "ocsf", "github"] {
         let assert = evaluate(&["--format", format]).stdin(item.to_string()).assert().code(1);
         let text = stdout(&assert);
         assert!(!text.contains(['\u{1b}', '\u{202e}']), "{format}: {text}");
+        assert!(!text.contains('\u{ffff}') || format != "junit", "{format}: {text}");
         assert!(!text.contains("<b>") || format != "junit", "{format}: {text}");
         assert!(!text.lines().any(|line| line.starts_with("::error::")), "{format}: {text}");
     }

@@ -57,7 +57,7 @@ impl Check {
     }
 }
 
-/// Returns text from outside, as it may be shown.
+/// Returns text from outside, as it may be shown. XML has no way to write the last two characters.
 pub(super) fn shown(text: &str) -> String {
-    printable(text).into_owned()
+    printable(text).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
