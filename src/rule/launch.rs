@@ -277,6 +277,15 @@ fn own(text: Cow<'_, str>) -> Cow<'static, str> {
     Cow::Owned(text.into_owned())
 }
 
+impl<'a> LaunchSettings<'a> {
+    /// Returns settings of which nothing is known, because all depend on `what`.
+    #[must_use]
+    pub fn unresolved(what: &Cow<'a, str>) -> Self {
+        let options = MetadataOptions { unresolved: Unresolved::all(what), ..MetadataOptions::UNSET };
+        Self { options: Some(options), image: Image::Unknown }
+    }
+}
+
 impl LaunchSettings<'_> {
     /// Returns these settings, and those of `below` where these leave something unset: a launch with these settings from a
     /// launch template with those

@@ -163,7 +163,7 @@ impl Resource<'_> {
             account_id: self.account_id.map(own),
             region: self.region.map(own),
             lifecycle: self.lifecycle.into_owned(),
-            tags: self.tags.into_iter().map(|tag| Tag { key: own(tag.key), value: own(tag.value) }).collect(),
+            tags: self.tags.into_iter().map(Tag::into_owned).collect(),
             managed_by: self.managed_by.map(own),
             metadata_options: self.metadata_options.map(MetadataOptions::into_owned),
             version_numbers: self.version_numbers,
@@ -196,6 +196,14 @@ pub struct Tag<'a> {
     pub key: Cow<'a, str>,
     /// The value.
     pub value: Cow<'a, str>,
+}
+
+impl Tag<'_> {
+    /// Returns a tag that borrows nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Tag<'static> {
+        Tag { key: self.key.into_owned().into(), value: self.value.into_owned().into() }
+    }
 }
 
 /// The resource types that the rule evaluates, and all others.

@@ -209,9 +209,7 @@ fn declared_settings<'a>(resource: &Resource<'a>) -> LaunchSettings<'a> {
     own.over(match &source.settings {
         SourceSettings::Known(settings) => settings.clone(),
         SourceSettings::Unknown | SourceSettings::NotFound => {
-            let unresolved = Unresolved::all(&annotation::absent_source(&source.origin));
-            let options = Some(MetadataOptions { unresolved, ..MetadataOptions::UNSET });
-            LaunchSettings { options, image: Image::Unknown }
+            LaunchSettings::unresolved(&annotation::absent_source(&source.origin))
         }
     })
 }

@@ -130,7 +130,7 @@ impl<'d, 'a> Sources<'d, 'a> {
         kind: &str,
     ) -> Option<Cow<'static, str>> {
         let index = |planned: &Planned<'_, '_>| planned.resource.index.map(|key| key.get().to_owned());
-        let references = self.references.resources(&planned.module, expression, &[kind]);
+        let references = self.references.resources(&planned.module, expression, kind);
         // A condition may choose between several resources.
         if references.iter().any(|(name, _)| references.first().is_some_and(|(first, _)| name != first)) {
             return None;

@@ -26,7 +26,7 @@ pub(super) struct ConfiguredName {
 
 /// The references in a configuration.
 pub(super) struct References<'c, 'a> {
-    pub(super) root: Option<&'c ConfiguredModule<'a>>,
+    root: Option<&'c ConfiguredModule<'a>>,
 }
 
 impl<'c, 'a> References<'c, 'a> {
@@ -47,9 +47,9 @@ impl<'c, 'a> References<'c, 'a> {
         path.iter().try_fold(self.root?, |module, name| module.module_calls.get(name)?.module.as_ref())
     }
 
-    /// Returns the resources of one of `kinds` that an expression in a module refers to.
-    pub(super) fn resources(&self, module: &[String], expression: &Value, kinds: &[&str]) -> Vec<Reference> {
-        let mut search = Search { references: self, kinds, seen: HashSet::new(), found: Vec::new() };
+    /// Returns the resources of a kind that an expression in a module refers to.
+    pub(super) fn resources(&self, module: &[String], expression: &Value, kind: &str) -> Vec<Reference> {
+        let mut search = Search { references: self, kind, seen: HashSet::new(), found: Vec::new() };
         search.expression(module, expression);
         // Terraform also lists what an exact reference is a part of.
         let found = &search.found;
@@ -62,7 +62,7 @@ impl<'c, 'a> References<'c, 'a> {
 
 struct Search<'s, 'c, 'a> {
     references: &'s References<'c, 'a>,
-    kinds: &'s [&'s str],
+    kind: &'s str,
     /// What was followed, so that each is followed once.
     seen: HashSet<(ModulePath, String)>,
     found: Vec<Reference>,
@@ -95,7 +95,7 @@ impl Search<'_, '_, '_> {
                 let argument = call.and_then(|call| call.expressions.as_ref()?.get(*name).copied());
                 parsed(argument)
             }
-            [kind, name, ..] if self.kinds.contains(kind) => {
+            [kind, name, ..] if *kind == self.kind => {
                 let key = key_of(reference, kind, name);
                 let found =
                     (ConfiguredName { module, kind: (*kind).to_owned(), name: (*name).to_owned() }, key);

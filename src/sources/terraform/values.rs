@@ -51,9 +51,7 @@ impl Attributes<'_> {
     /// Returns the tags, with those that the provider adds.
     pub(super) fn tags(&self) -> Vec<Tag<'static>> {
         let tags = self.tags_all.as_ref().or(self.tags.as_ref()).or(self.tag.as_ref());
-        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-        let tags = tags.map(Tags::reborrow).unwrap_or_default();
-        tags.into_iter().map(|Tag { key, value }| Tag { key: own(key), value: own(value) }).collect()
+        tags.map(Tags::reborrow).unwrap_or_default().into_iter().map(Tag::into_owned).collect()
     }
 }
 

@@ -7,8 +7,7 @@
 use super::document::Change;
 use super::values::{Attributes, Part, metadata_options};
 use crate::rule::launch::{Image, LaunchSettings};
-use crate::rule::resource::{MetadataOptions, Resource, VersionNumbers};
-use crate::rule::unresolved::Unresolved;
+use crate::rule::resource::{Resource, VersionNumbers};
 use crate::sources::declared_launches::DeclaredLaunches;
 use crate::sources::{SourceError, read_object};
 
@@ -62,11 +61,7 @@ fn settings(attributes: &Attributes<'_>) -> LaunchSettings<'static> {
 
 fn unknown_version(number: i64) -> LaunchSettings<'static> {
     let what = format!("version {number}, the default version, which the input does not contain");
-    let unresolved = Unresolved::all(&what.into());
-    LaunchSettings {
-        options: Some(MetadataOptions { unresolved, ..MetadataOptions::UNSET }),
-        image: Image::Unknown,
-    }
+    LaunchSettings::unresolved(&what.into())
 }
 
 fn with(template: &Resource<'static>, settings: LaunchSettings<'static>) -> Resource<'static> {

@@ -45,7 +45,7 @@ pub(super) fn is_template(json: &str) -> bool {
 /// (<https://docs.aws.amazon.com/cli/latest/reference/cloudformation/get-template.html>).
 ///
 /// # Errors
-/// Returns an error if there is no template, or if `visit` fails.
+/// Returns an error if the response lacks a template, or if `visit` fails.
 pub(super) fn stack_template(
     json: &str,
     parameters: &TemplateParameters,

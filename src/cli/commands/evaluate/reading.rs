@@ -55,12 +55,12 @@ pub(super) fn read(
         Document::Json(json) => read_json(input, json, parameters, visit),
         Document::Text(text) if is_yaml_template(&text) => read_template(&text, parameters, visit),
         Document::Text(text) => {
-            let mut json = Json::of_text(text.clone());
+            let (like, is_empty) = (looks_like(&text), text.trim().is_empty());
+            let mut json = Json::of_text(text);
             // An empty file may be what is left of an input.
-            json.has_known_key |= text.trim().is_empty() && is_json(input.path());
-            let is_other = !json.has_known_key;
-            match looks_like(&text) {
-                _ if input.is_in_directory() && is_other => visit(Found::OtherKind),
+            json.has_known_key |= is_empty && is_json(input.path());
+            match like {
+                _ if input.is_in_directory() && !json.has_known_key => visit(Found::OtherKind),
                 Some(like) => {
                     visit(Found::Unreadable(None, format!("this looks like {like}; expected {EXPECTED}")))
                 }
