@@ -110,4 +110,14 @@ def test_checkov_reports_nothing_else_on_the_templates_of_this_project():
     run = subprocess.run([*command, *options], capture_output=True, check=False, text=True, timeout=120)
     report = json.loads(run.stdout)
     assert report["summary"]["passed"] > 0
-    assert report["results"]["failed_checks"] == []
+    failed = [check for check in report["results"]["failed_checks"] if not is_of_file_name(check)]
+    assert failed == []
+
+
+def is_of_file_name(check):
+    """Tells whether a check looked at nothing but the file's name.
+
+    checkov adds that to each object of a template, and takes a path of 40 characters for a secret key.
+    """
+    keys = check["check_result"].get("evaluated_keys", [])
+    return bool(keys) and all(key.endswith("/__file__") for key in keys)
