@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn what_is_refused_decides_for_a_group() {
         let source = |settings| LaunchSource {
-            image_override: None,
+            image_override: Image::Unset,
             origin: LaunchOrigin::TemplateVersion {
                 template: "lt-1".into(),
                 version: "3".into(),

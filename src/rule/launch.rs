@@ -27,8 +27,10 @@ pub struct LaunchSettings<'a> {
 /// The AMI of a launch, and what it says about IMDS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Image<'a> {
-    /// The launch does not name an AMI, or not by its id.
+    /// The launch names no AMI.
     #[default]
+    Unset,
+    /// The launch names an AMI, but not by its id.
     Unknown,
     /// The id of the AMI, which was not looked up.
     Id(Cow<'a, str>),
@@ -40,13 +42,14 @@ pub enum Image<'a> {
 }
 
 impl<'a> Image<'a> {
-    /// Reads the `ImageId` of a launch template or launch configuration. A parameter of Systems Manager
-    /// (`resolve:ssm:…`) names a different AMI from day to day, so the AMI is unknown.
+    /// Reads the `ImageId` of a launch. A parameter of Systems Manager (`resolve:ssm:…`) names a different AMI from day
+    /// to day, so the AMI is unknown.
     #[must_use]
     pub fn from_id(id: Option<Cow<'a, str>>) -> Self {
         match id {
             Some(id) if id.starts_with("ami-") => Self::Id(id),
-            _ => Self::Unknown,
+            Some(id) if !id.is_empty() => Self::Unknown,
+            _ => Self::Unset,
         }
     }
 }
@@ -241,7 +244,7 @@ impl Image<'_> {
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         match self {
-            Self::Unknown => None,
+            Self::Unset | Self::Unknown => None,
             Self::Id(id) | Self::RequiresTokens(id) | Self::NoPreference(id) => Some(id),
         }
     }
@@ -251,7 +254,7 @@ impl Image<'_> {
         match self {
             Self::RequiresTokens(_) => Effective::Set(requires_tokens, SetBy::Image),
             Self::NoPreference(_) => Effective::Set(otherwise, SetBy::Nothing),
-            Self::Unknown | Self::Id(_) => Effective::Unknown,
+            Self::Unset | Self::Unknown | Self::Id(_) => Effective::Unknown,
         }
     }
 }
@@ -296,7 +299,7 @@ impl LaunchSettings<'_> {
             (Some(own), Some(below)) => Some(own.over(below)),
             (own, below) => own.or(below),
         };
-        Self { options, image: if self.image == Image::Unknown { below.image } else { self.image } }
+        Self { options, image: if self.image == Image::Unset { below.image } else { self.image } }
     }
 
     /// Returns settings that borrow nothing.
@@ -312,6 +315,7 @@ impl Image<'_> {
     #[must_use]
     pub fn into_owned(self) -> Image<'static> {
         match self {
+            Self::Unset => Image::Unset,
             Self::Unknown => Image::Unknown,
             Self::Id(id) => Image::Id(own(id)),
             Self::RequiresTokens(id) => Image::RequiresTokens(own(id)),
@@ -400,8 +404,17 @@ mod tests {
     #[test]
     fn only_an_id_names_an_image() {
         assert_eq!(Image::from_id(Some("ami-1".into())), Image::Id("ami-1".into()));
-        for other in [None, Some("resolve:ssm:/aws/service/ami"), Some("")] {
-            assert_eq!(Image::from_id(other.map(Into::into)), Image::Unknown);
+        assert_eq!(Image::from_id(Some("resolve:ssm:/aws/service/ami".into())), Image::Unknown);
+        for unset in [None, Some("")] {
+            assert_eq!(Image::from_id(unset.map(Into::into)), Image::Unset);
+        }
+    }
+
+    #[test]
+    fn an_image_of_which_nothing_is_known_hides_the_one_below() {
+        let with = |image: &Image<'static>| LaunchSettings { options: None, image: image.clone() };
+        for (own, expected) in [(Image::Unset, IMAGE), (Image::Unknown, Image::Unknown)] {
+            assert_eq!(with(&own).over(with(&IMAGE)).image, expected);
         }
     }
 }

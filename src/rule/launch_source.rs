@@ -11,7 +11,7 @@ pub struct LaunchSource<'a> {
     /// The launch template version or launch configuration.
     pub origin: LaunchOrigin<'a>,
     /// The AMI that an override of a mixed instances policy names in place of that of the launch template.
-    pub image_override: Option<Cow<'a, str>>,
+    pub image_override: Image<'a>,
     /// What it sets, if that is known.
     pub settings: SourceSettings<'a>,
 }
@@ -85,21 +85,21 @@ impl<'a> LaunchSource<'a> {
     /// Returns a source of which nothing else is known.
     #[must_use]
     pub fn unread(origin: LaunchOrigin<'a>) -> Self {
-        Self { origin, image_override: None, settings: SourceSettings::Unknown }
+        Self { origin, image_override: Image::Unset, settings: SourceSettings::Unknown }
     }
 
     /// Returns what a mixed instances policy launches instances from, each once: its launch template, and what each
-    /// override has in its place. `overrides` are the launch template and the AMI of each, if it has them.
+    /// override has in its place. `overrides` are the launch template, if it has one, and the AMI of each.
     #[must_use]
     pub fn of_policy(
-        base: Option<&LaunchOrigin<'a>>,
-        overrides: impl IntoIterator<Item = (Option<LaunchOrigin<'a>>, Option<Cow<'a, str>>)>,
+        base: Option<&Self>,
+        overrides: impl IntoIterator<Item = (Option<Self>, Image<'a>)>,
     ) -> Vec<Self> {
-        let mut sources: Vec<Self> = base.cloned().map(Self::unread).into_iter().collect();
-        for (origin, image_override) in overrides {
-            let Some(origin) = origin.or_else(|| base.cloned()) else { continue };
-            let image_override = image_override.filter(|id| !id.is_empty());
-            let source = Self { image_override, ..Self::unread(origin) };
+        let mut sources: Vec<Self> = base.cloned().into_iter().collect();
+        for (source, image_override) in overrides {
+            let Some(source) = source.or_else(|| base.cloned()) else { continue };
+            let mut source = Self { image_override, ..source };
+            source.override_image();
             if !sources.contains(&source) {
                 sources.push(source);
             }
@@ -118,8 +118,14 @@ impl<'a> LaunchSource<'a> {
     /// Adds what the launch template version or launch configuration sets.
     pub fn complete(&mut self, settings: SourceSettings<'a>) {
         self.settings = settings;
-        if let (SourceSettings::Known(settings), Some(id)) = (&mut self.settings, &self.image_override) {
-            settings.image = Image::from_id(Some(id.clone()));
+        self.override_image();
+    }
+
+    fn override_image(&mut self) {
+        if let SourceSettings::Known(settings) = &mut self.settings
+            && self.image_override != Image::Unset
+        {
+            settings.image = self.image_override.clone();
         }
     }
 }
@@ -133,7 +139,7 @@ impl LaunchSource<'_> {
             SourceSettings::Unknown => SourceSettings::Unknown,
             SourceSettings::NotFound => SourceSettings::NotFound,
         };
-        let image_override = self.image_override.map(own);
+        let image_override = self.image_override.into_owned();
         LaunchSource { origin: self.origin.into_owned(), image_override, settings }
     }
 }
@@ -164,21 +170,20 @@ mod tests {
 
     #[test]
     fn each_source_of_a_mixed_instances_policy_is_listed_once() {
-        let origin = |template: &'static str| {
+        let source = |template: &'static str| {
             LaunchOrigin::template_version(Some(template.into()), None, Some("3".into()))
+                .map(LaunchSource::unread)
         };
         let overrides = [
-            (None, None),
-            (origin("lt-1"), None),
-            (origin("lt-2"), None),
-            (None, Some("ami-2".into())),
-            (origin("lt-2"), None),
+            (None, Image::Unset),
+            (source("lt-1"), Image::Unset),
+            (source("lt-2"), Image::Unset),
+            (None, Image::Id("ami-2".into())),
+            (source("lt-2"), Image::Unset),
         ];
-        let mut sources = LaunchSource::of_policy(origin("lt-1").as_ref(), overrides);
-        let found: Vec<_> = sources
-            .iter()
-            .map(|source| (source.origin.to_string(), source.image_override.as_deref()))
-            .collect();
+        let mut sources = LaunchSource::of_policy(source("lt-1").as_ref(), overrides);
+        let found: Vec<_> =
+            sources.iter().map(|source| (source.origin.to_string(), source.image_override.id())).collect();
         let (first, second) =
             ("launch template lt-1 version 3".to_owned(), "launch template lt-2 version 3".to_owned());
         assert_eq!(found, [(first.clone(), None), (second, None), (first, Some("ami-2"))]);

@@ -287,10 +287,10 @@ impl Settings<'_> {
                 _ => (OptionsState::Applied, Reason::TokensRequired),
             };
             return Self::hop_limit(subject, options.hop_limit, "required", policy)
-                .or_else(|| self.unresolved(policy))
+                .or_else(|| self.unresolved_hop_limit(policy))
                 .unwrap_or_else(|| (required, annotation::tokens_required(state, subject)));
         }
-        if let Some(unresolved) = self.unresolved(policy) {
+        if let Some(unresolved) = self.unresolved_tokens(policy) {
             return unresolved;
         }
         let effective = match subject {
@@ -304,6 +304,7 @@ impl Settings<'_> {
             }
             if effective.requires_tokens.is(&true) {
                 return Self::hop_limit(subject, effective.hop_limit.value(), "required by default", policy)
+                    .or_else(|| self.unresolved_hop_limit(policy))
                     .unwrap_or_else(|| {
                         (
                             Reason::RequiredByDefault,
@@ -322,22 +323,25 @@ impl Settings<'_> {
         (tokens_reason(&options.http_tokens), sentence)
     }
 
-    /// Returns the verdict if an option that decides is known only at deployment.
-    fn unresolved(&self, policy: &Policy) -> Option<(Reason, Cow<'static, str>)> {
-        let options = self.options?;
-        let Unresolved { http_tokens, http_endpoint, hop_limit } = &options.unresolved;
-        let requires_tokens = options.http_tokens == HttpTokens::Required;
-        let (option, what) = if requires_tokens {
-            policy.max_hop_limit?;
-            ("HttpPutResponseHopLimit", hop_limit)
-        } else if http_tokens.is_some() {
-            ("HttpTokens", http_tokens)
-        } else {
-            // If it were disabled, tokens would not matter.
-            ("HttpEndpoint", if policy.disabled_endpoint_compliant { http_endpoint } else { &None })
-        };
-        let sentence = annotation::unresolved(option, what.as_deref()?, &self.subject);
-        Some((Reason::Unresolved, sentence))
+    /// Returns the verdict if only the deployment knows whether tokens are required.
+    fn unresolved_tokens(&self, policy: &Policy) -> Option<(Reason, Cow<'static, str>)> {
+        let Unresolved { http_tokens, http_endpoint, .. } = &self.options?.unresolved;
+        if http_tokens.is_some() {
+            return self.unresolved("HttpTokens", http_tokens.as_deref());
+        }
+        // If it were disabled, tokens would not matter.
+        let endpoint = http_endpoint.as_deref().filter(|_| policy.disabled_endpoint_compliant);
+        self.unresolved("HttpEndpoint", endpoint)
+    }
+
+    /// Returns the verdict on what requires tokens, if only the deployment knows the hop limit, which has a maximum.
+    fn unresolved_hop_limit(&self, policy: &Policy) -> Option<(Reason, Cow<'static, str>)> {
+        policy.max_hop_limit?;
+        self.unresolved("HttpPutResponseHopLimit", self.options?.unresolved.hop_limit.as_deref())
+    }
+
+    fn unresolved(&self, option: &str, what: Option<&str>) -> Option<(Reason, Cow<'static, str>)> {
+        Some((Reason::Unresolved, annotation::unresolved(option, what?, &self.subject)))
     }
 
     /// Returns the verdict on a hop limit that exceeds the maximum. `tokens` says that tokens are required.
@@ -601,7 +605,7 @@ mod tests {
     fn source(template: &'static str, settings: SourceSettings<'static>) -> LaunchSource<'static> {
         let (template, version) = (template.into(), "3".into());
         LaunchSource {
-            image_override: None,
+            image_override: Image::Unset,
             origin: LaunchOrigin::TemplateVersion { template, version, number: Some(3) },
             settings,
         }
@@ -769,6 +773,7 @@ mod tests {
 
     fn any_image() -> impl Strategy<Value = Image<'static>> {
         prop_oneof![
+            Just(Image::Unset),
             Just(Image::Unknown),
             any_text().prop_map(Image::Id),
             any_text().prop_map(Image::RequiresTokens),
@@ -802,7 +807,7 @@ mod tests {
         ];
         (origin, settings).prop_map(|(origin, settings)| LaunchSource {
             origin,
-            image_override: None,
+            image_override: Image::Unset,
             settings,
         })
     }

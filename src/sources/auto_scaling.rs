@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::fields::Text;
 use super::{SourceError, read, read_object};
+use crate::rule::launch::Image;
 use crate::rule::launch_source::{LaunchOrigin, LaunchSource};
 
 /// The parts of an Auto Scaling group that name what it launches. Each is parsed on its own, so that an error names
@@ -54,13 +55,14 @@ struct Specification<'a> {
 }
 
 impl<'a> Specification<'a> {
-    fn origin(self) -> Option<LaunchOrigin<'a>> {
+    fn source(self) -> Option<LaunchSource<'a>> {
         let text = |field: Option<Text<'a>>| field.map(|text| text.0);
-        LaunchOrigin::template_version(
+        let origin = LaunchOrigin::template_version(
             text(self.launch_template_id),
             text(self.launch_template_name),
             text(self.version),
-        )
+        );
+        origin.map(LaunchSource::unread)
     }
 }
 
@@ -76,17 +78,17 @@ impl<'a> GroupFields<'a> {
         }
         if let Some(json) = self.launch_template {
             let template: Specification<'a> = read_object(&format!("{path}launchTemplate"), json.get())?;
-            sources.extend(template.origin().map(LaunchSource::unread));
+            sources.extend(template.source());
         }
         if let Some(json) = self.mixed_instances_policy {
             let policy: MixedInstancesPolicy<'a> =
                 read_object(&format!("{path}mixedInstancesPolicy"), json.get())?;
             if let Some(template) = policy.launch_template {
                 let overrides = template.overrides.into_iter().flatten().map(|each| {
-                    let origin = each.launch_template_specification.and_then(Specification::origin);
-                    (origin, each.image_id.map(|id| id.0))
+                    let source = each.launch_template_specification.and_then(Specification::source);
+                    (source, Image::from_id(each.image_id.map(|id| id.0)))
                 });
-                let base = template.launch_template_specification.and_then(Specification::origin);
+                let base = template.launch_template_specification.and_then(Specification::source);
                 sources.extend(LaunchSource::of_policy(base.as_ref(), overrides));
             }
         }

@@ -1,76 +1,163 @@
-//! What the resources of one template or plan say about launches, under the names that they have there.
+//! The launch templates and launch configurations of one template or plan, for the instances and Auto Scaling groups that
+//! name them there.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashMap;
 
-use super::Declared;
-use super::recorded_launches::RecordedLaunches;
-use crate::rule::launch_source::LaunchOrigin;
-use crate::rule::resource::{Resource, ResourceType, VersionNumbers};
+use super::template_versions::TemplateVersions;
+use crate::rule::launch::LaunchSettings;
+use crate::rule::launch_source::{LaunchOrigin, LaunchSource, SourceSettings};
+use crate::rule::resource::{Resource, VersionNumbers};
 
-/// What was read about launches in one document.
+/// How a launch template or launch configuration is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Name<'n> {
+    /// It is a resource of the document, with this logical id or address.
+    Declared(Cow<'n, str>),
+    /// It has this name or id in AWS. It may be a resource of the document nevertheless.
+    InAws(Cow<'n, str>),
+}
+
+/// What one document declares about launches. A logical id, an address and a name in AWS may be the same text and mean
+/// different things, and so may the names of a launch template and of a launch configuration.
 #[derive(Debug, Default)]
 pub(super) struct DeclaredLaunches {
-    launches: RecordedLaunches,
-    /// The ids of launch templates and launch configurations in the document, by the names that they have in AWS; `None` if
-    /// several have the name.
-    ids: HashMap<String, Option<String>>,
-    /// The ids of the resources of the document that launch instances.
-    declared: HashSet<String>,
+    templates: HashMap<String, TemplateVersions>,
+    template_names: NamesInAws,
+    configurations: HashMap<String, LaunchSettings<'static>>,
+    configuration_names: NamesInAws,
 }
 
 impl DeclaredLaunches {
-    /// Remembers a launch template, as its only version, or a launch configuration.
-    pub(super) fn remember(&mut self, resource: &Resource<'_>) {
-        match resource.resource_type {
-            ResourceType::LaunchTemplate => {
-                self.remember_version(resource, 1);
-                self.remember_numbers(&resource.resource_id, VersionNumbers { default: 1, latest: 1 });
-            }
-            ResourceType::LaunchConfiguration => {
-                self.declared.insert(resource.resource_id.to_string());
-                let name = Some(resource.resource_id.clone());
-                self.launches.remember(&Resource { name, ..resource.clone() }, None);
-            }
-            ResourceType::Instance | ResourceType::AutoScalingGroup | ResourceType::Other(_) => {}
+    /// Remembers the only version of a launch template.
+    pub(super) fn remember_template(&mut self, template: &Resource<'_>) {
+        self.remember_version(template, 1);
+        self.remember_numbers(&template.resource_id, VersionNumbers { default: 1, latest: 1 });
+    }
+
+    /// Remembers a version of a launch template.
+    pub(super) fn remember_version(&mut self, template: &Resource<'_>, number: i64) {
+        let versions = self.templates.entry(template.resource_id.to_string()).or_default();
+        versions.remember(number, settings(template));
+    }
+
+    /// Remembers which versions of a launch template are the default and the latest one.
+    pub(super) fn remember_numbers(&mut self, id: &str, numbers: VersionNumbers) {
+        self.templates.entry(id.to_owned()).or_default().remember_numbers(numbers);
+    }
+
+    /// Remembers the name and the id of a launch template in AWS.
+    pub(super) fn name_template(&mut self, names: impl IntoIterator<Item = String>, id: &str) {
+        names.into_iter().for_each(|name| self.template_names.add(name, id));
+    }
+
+    /// Remembers a launch configuration.
+    pub(super) fn remember_configuration(&mut self, configuration: &Resource<'_>) {
+        self.configurations.insert(configuration.resource_id.to_string(), settings(configuration));
+    }
+
+    /// Remembers the name of a launch configuration in AWS.
+    pub(super) fn name_configuration(&mut self, name: Option<String>, id: &str) {
+        if let Some(name) = name {
+            self.configuration_names.add(name, id);
         }
     }
 
-    /// Remembers the name or id in AWS of a resource of the document.
-    pub(super) fn add_name(&mut self, name: String, id: &str) {
-        let known = self.ids.entry(name).or_insert_with(|| Some(id.to_owned()));
+    /// Returns a version of a launch template as what something is launched from. Without `version`, it is the default
+    /// version.
+    pub(super) fn template(&self, name: Name<'_>, version: Option<String>) -> Option<LaunchSource<'static>> {
+        let (label, id) = self.template_names.resolve(name);
+        let mut origin = LaunchOrigin::template_version(Some(label.into()), None, version.map(Into::into))?;
+        let mut settings = SourceSettings::Unknown;
+        if let LaunchOrigin::TemplateVersion { version, number, .. } = &mut origin
+            && let Some((known, of_version)) = id.and_then(|id| self.templates.get(&id)?.get(version))
+        {
+            *number = Some(known);
+            settings = SourceSettings::Known(of_version.clone());
+        }
+        Some(LaunchSource { settings, ..LaunchSource::unread(origin) })
+    }
+
+    /// Returns a launch configuration as what something is launched from.
+    pub(super) fn configuration(&self, name: Name<'_>) -> LaunchSource<'static> {
+        let (label, id) = self.configuration_names.resolve(name);
+        let settings = id.and_then(|id| self.configurations.get(&id)).cloned();
+        LaunchSource {
+            settings: settings.map_or(SourceSettings::Unknown, SourceSettings::Known),
+            ..LaunchSource::unread(LaunchOrigin::LaunchConfiguration(label.into()))
+        }
+    }
+}
+
+fn settings(resource: &Resource<'_>) -> LaunchSettings<'static> {
+    LaunchSettings { options: resource.metadata_options.clone(), image: resource.image.clone() }.into_owned()
+}
+
+/// The resources of a document, by their names or ids in AWS; `None` if several have the name.
+#[derive(Debug, Default)]
+struct NamesInAws(HashMap<String, Option<String>>);
+
+impl NamesInAws {
+    fn add(&mut self, name: String, id: &str) {
+        let known = self.0.entry(name).or_insert_with(|| Some(id.to_owned()));
         if known.as_deref() != Some(id) {
             *known = None;
         }
     }
 
-    /// Remembers a version of a launch template.
-    pub(super) fn remember_version(&mut self, template: &Resource<'_>, number: i64) {
-        self.declared.insert(template.resource_id.to_string());
-        self.launches.remember_version(template, number, false);
+    /// Returns how to name a resource to the user, and its id if it is in the document.
+    fn resolve(&self, name: Name<'_>) -> (String, Option<String>) {
+        let id = match name {
+            Name::Declared(id) => id.into_owned(),
+            Name::InAws(name) => match self.0.get(name.as_ref()) {
+                Some(Some(id)) => id.clone(),
+                Some(None) | None => return (name.into_owned(), None),
+            },
+        };
+        (id.clone(), Some(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::resource::ResourceType;
+
+    fn is_known(source: &LaunchSource<'_>) -> bool {
+        matches!(source.settings, SourceSettings::Known(_))
     }
 
-    /// Remembers which versions of a launch template are the default and the latest one.
-    pub(super) fn remember_numbers(&mut self, id: &str, numbers: VersionNumbers) {
-        self.launches.remember_numbers(id, numbers, None);
-    }
-
-    /// Adds what the document says about what a resource launches.
-    pub(super) fn complete(&self, mut declared: Declared) -> Declared {
-        for source in &mut declared.resource.launch_sources {
-            let name = match &mut source.origin {
-                LaunchOrigin::TemplateVersion { template, .. } => template,
-                LaunchOrigin::LaunchConfiguration(name) => name,
-                LaunchOrigin::Unresolved(_) => continue,
-            };
-            // A reference to a resource of the document is no name in AWS.
-            if self.declared.contains(name.as_ref()) {
-                continue;
-            }
-            if let Some(Some(id)) = self.ids.get(name.as_ref()) {
-                *name = id.clone().into();
-            }
+    #[test]
+    fn a_name_in_aws_is_neither_an_id_nor_the_name_of_another_kind() {
+        let mut launches = DeclaredLaunches::default();
+        launches.remember_template(&Resource::existing(ResourceType::LaunchTemplate, "Web".into(), None));
+        launches.name_template(["web".to_owned()], "Web");
+        let configuration = Resource::existing(ResourceType::LaunchConfiguration, "Old".into(), None);
+        launches.remember_configuration(&configuration);
+        launches.name_configuration(Some("web".to_owned()), "Old");
+        let template = |name| launches.template(name, None).expect("a name");
+        for (source, label, expected) in [
+            (template(Name::Declared("Web".into())), "launch template Web version 1 ($Default)", true),
+            (template(Name::InAws("web".into())), "launch template Web version 1 ($Default)", true),
+            (template(Name::InAws("Web".into())), "launch template Web version $Default", false),
+            (template(Name::Declared("web".into())), "launch template web version $Default", false),
+            (launches.configuration(Name::InAws("web".into())), "launch configuration Old", true),
+            (launches.configuration(Name::Declared("Old".into())), "launch configuration Old", true),
+            (launches.configuration(Name::InAws("Old".into())), "launch configuration Old", false),
+        ] {
+            assert_eq!((source.origin.to_string().as_str(), is_known(&source)), (label, expected));
         }
-        self.launches.complete(&mut declared.resource);
-        declared
+    }
+
+    #[test]
+    fn a_name_that_several_resources_have_tells_none_of_them() {
+        let mut launches = DeclaredLaunches::default();
+        for id in ["a", "b"] {
+            launches.remember_template(&Resource::existing(ResourceType::LaunchTemplate, id.into(), None));
+            launches.name_template(["web".to_owned()], id);
+        }
+        launches.name_template(["web".to_owned()], "a");
+        let source = launches.template(Name::InAws("web".into()), None).expect("a name");
+        assert!(!is_known(&source));
     }
 }

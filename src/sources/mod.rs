@@ -8,6 +8,7 @@
 //! - [`cloudtrail`]: what CloudTrail records of calls that instances make (feature `offline`).
 //! - [`recorded_launches`]: what several records together say about launches.
 //! - `declared_launches`: what one template or plan says about launches.
+//! - `template_versions`: the versions of one launch template, for both.
 //! - [`terraform`]: Terraform plans and states (feature `offline`).
 //! - `arn`: the account and Region that an ARN names.
 //! - `auto_scaling`: what an Auto Scaling group launches, which both of the JSON sources contain.
@@ -26,6 +27,7 @@ mod declared_launches;
 pub mod ec2;
 mod fields;
 pub mod recorded_launches;
+mod template_versions;
 #[cfg(feature = "offline")]
 pub mod terraform;
 

@@ -5,11 +5,12 @@
 //! templates when everything was read. It grows with the number of launch templates, launch configurations and AMIs.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use time::OffsetDateTime;
 
 use super::aws_cli::launches::RecordedDefaults;
+use super::template_versions::TemplateVersions;
 use crate::rule::launch::{AccountDefaults, Image, LaunchSettings};
 use crate::rule::launch_source::{LaunchOrigin, LaunchSource, SourceSettings};
 use crate::rule::resource::{Gap, Resource, ResourceType, VersionNumbers};
@@ -33,13 +34,10 @@ pub struct RecordedLaunches {
     regions: BTreeSet<String>,
 }
 
-/// The versions of a launch template that were read.
+/// The versions of a launch template, and how new that is.
 #[derive(Debug, Default)]
 struct Template {
-    versions: BTreeMap<i64, LaunchSettings<'static>>,
-    default: Option<i64>,
-    /// The highest number that any record names as that of the latest version.
-    latest: Option<i64>,
+    versions: TemplateVersions,
     /// When AWS Config captured the record that names the default version.
     captured: Option<OffsetDateTime>,
 }
@@ -53,7 +51,7 @@ impl RecordedLaunches {
                 self.remember_numbers(&resource.resource_id, numbers, captured);
                 let template = self.templates.entry(resource.resource_id.to_string()).or_default();
                 if resource.gap != Some(Gap::UnknownVersion) {
-                    template.versions.insert(numbers.default, settings(resource));
+                    template.versions.remember(numbers.default, settings(resource));
                 }
             }
             ResourceType::LaunchConfiguration => {
@@ -67,18 +65,19 @@ impl RecordedLaunches {
     /// Remembers which versions of a launch template are the default and the latest one.
     pub fn remember_numbers(&mut self, id: &str, numbers: VersionNumbers, captured: Option<OffsetDateTime>) {
         let template = self.templates.entry(id.to_owned()).or_default();
-        template.latest = template.latest.max(Some(numbers.latest));
+        template.versions.remember_latest(numbers.latest);
         if template.captured <= captured {
-            (template.default, template.captured) = (Some(numbers.default), captured);
+            template.versions.remember_default(numbers.default);
+            template.captured = captured;
         }
     }
 
     /// Remembers a version of a launch template.
     pub fn remember_version(&mut self, template: &Resource<'_>, number: i64, is_default: bool) {
         let known = self.templates.entry(template.resource_id.to_string()).or_default();
-        known.versions.insert(number, settings(template));
+        known.versions.remember(number, settings(template));
         if is_default {
-            known.default = Some(number);
+            known.versions.remember_default(number);
         }
     }
 
@@ -110,7 +109,8 @@ impl RecordedLaunches {
     /// Adds what the input says about what a resource launches.
     pub fn complete(&self, resource: &mut Resource<'_>) {
         let place = place(resource);
-        for source in &mut resource.launch_sources {
+        let unknown = |source: &&mut LaunchSource<'_>| source.settings == SourceSettings::Unknown;
+        for source in resource.launch_sources.iter_mut().filter(unknown) {
             if let Some(settings) = self.complete_origin(source, &place) {
                 source.complete(SourceSettings::Known(settings.clone()));
             }
@@ -131,14 +131,8 @@ impl RecordedLaunches {
     ) -> Option<&LaunchSettings<'static>> {
         match &mut source.origin {
             LaunchOrigin::TemplateVersion { template, version, number } => {
-                let known = self.templates.get(template.as_ref())?;
-                let wanted = match version.as_ref() {
-                    "$Default" => known.default?,
-                    "$Latest" => known.latest()?,
-                    other => other.parse().ok()?,
-                };
-                let settings = known.versions.get(&wanted)?;
-                *number = Some(wanted);
+                let (known, settings) = self.templates.get(template.as_ref())?.versions.get(version)?;
+                *number = Some(known);
                 Some(settings)
             }
             LaunchOrigin::LaunchConfiguration(name) => {
@@ -160,16 +154,6 @@ impl RecordedLaunches {
             is_same(of_account, account_id, &self.accounts) && is_same(of_region, region, &self.regions)
         });
         matching.next_back().map(|(_, defaults)| defaults)
-    }
-}
-
-impl Template {
-    /// Returns the number of the latest version: as a record names it, or the highest one, if that is not just the
-    /// default version. The AWS CLI prints the default version alone on request, and then there may be later ones.
-    fn latest(&self) -> Option<i64> {
-        let highest = self.versions.keys().next_back().copied();
-        let highest = highest.filter(|highest| self.default.is_some_and(|default| *highest > default));
-        self.latest.max(highest)
     }
 }
 

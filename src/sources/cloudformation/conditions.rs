@@ -1,11 +1,8 @@
 //! Conditions, worked out as far as the template alone decides
 //! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-conditions.html>).
 
-use super::functions::Functions;
+use super::functions::{Functions, dependency};
 use super::node::Node;
-
-/// The deepest nesting of conditions that refer to conditions.
-const MAX_CONDITIONS: usize = 50;
 
 /// The value of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,29 +12,36 @@ pub(super) enum Truth {
     Unresolved(String),
 }
 
+impl Truth {
+    fn unresolved(what: impl Into<String>) -> Self {
+        Self::Unresolved(dependency(what.into()))
+    }
+}
+
 impl Functions<'_> {
     /// Returns the value of a condition, by its name.
     pub(super) fn condition(&self, name: &str) -> Truth {
         match self.judged.borrow().get(name) {
             Some(Some(truth)) => return truth.clone(),
-            Some(None) => return Truth::Unresolved(format!("the condition {name}, which depends on itself")),
+            Some(None) => return Truth::unresolved(format!("the condition {name}, which depends on itself")),
             None => {}
-        }
-        let depth = self.judged.borrow().values().filter(|truth| truth.is_none()).count();
-        if depth == MAX_CONDITIONS {
-            return Truth::Unresolved(format!("the condition {name}"));
         }
         self.judged.borrow_mut().insert(name.to_owned(), None);
         let truth = match self.conditions.and_then(|conditions| conditions.member(name)) {
             Some(node) => self.truth(node),
-            None => Truth::Unresolved(format!("the condition {name}, which the template does not have")),
+            None => Truth::unresolved(format!("the condition {name}, which the template does not have")),
         };
         self.judged.borrow_mut().insert(name.to_owned(), Some(truth.clone()));
         truth
     }
 
     fn truth(&self, node: &Node) -> Truth {
-        let Some([member]) = node.members() else { return Truth::Unresolved("a condition".to_owned()) };
+        let too_deep = || Truth::unresolved("a condition");
+        self.nested(|| self.truth_of(node)).unwrap_or_else(too_deep)
+    }
+
+    fn truth_of(&self, node: &Node) -> Truth {
+        let Some([member]) = node.members() else { return Truth::unresolved("a condition") };
         let operands = || member.node.list().unwrap_or_default().iter().map(|operand| self.truth(operand));
         match (member.key.as_str(), &member.node) {
             ("Condition", name) => self.condition(name.text().unwrap_or_default()),
@@ -46,16 +50,16 @@ impl Functions<'_> {
                     (Ok(left), Ok(right)) => Truth::Is(left == right),
                     (Err(what), _) | (_, Err(what)) => Truth::Unresolved(what),
                 },
-                _ => Truth::Unresolved("Fn::Equals".to_owned()),
+                _ => Truth::unresolved("Fn::Equals"),
             },
             ("Fn::Not", _) => match operands().next() {
                 Some(Truth::Is(value)) => Truth::Is(!value),
                 Some(unresolved @ Truth::Unresolved(_)) => unresolved,
-                None => Truth::Unresolved("Fn::Not".to_owned()),
+                None => Truth::unresolved("Fn::Not"),
             },
             ("Fn::And", _) => decided_by(false, operands()),
             ("Fn::Or", _) => decided_by(true, operands()),
-            (other, _) => Truth::Unresolved(other.to_owned()),
+            (other, _) => Truth::unresolved(other),
         }
     }
 }

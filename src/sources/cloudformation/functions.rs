@@ -2,22 +2,25 @@
 //! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html>).
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use super::conditions::Truth;
-use super::node::{Node, Value};
-use super::parameters::TemplateParameters;
+use super::node::{Member, Node, Value};
+use super::parameters::ParameterValues;
 
-/// The longest text that functions make, in bytes. No property that a verdict depends on is nearly as long.
-const MAX_TEXT: usize = 64 * 1024;
+/// The longest text that is a value, in bytes. It is the longest value of a parameter
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>), and no property that a
+/// verdict depends on is nearly as long.
+pub(super) const MAX_TEXT: usize = 4096;
+/// The deepest nesting of functions and conditions, so that they cannot exhaust the stack.
+const MAX_NESTING: usize = 64;
+/// The longest description of what a value depends on, in bytes.
+const MAX_DEPENDENCY: usize = 512;
 
 /// What functions refer to.
 pub(super) struct Functions<'t> {
-    /// The section `Parameters`.
-    pub(super) parameters: Option<&'t Node>,
-    /// The values of parameters that the user passed.
-    pub(super) values: &'t TemplateParameters,
+    pub(super) parameters: ParameterValues<'t>,
     /// The section `Mappings`.
     pub(super) mappings: Option<&'t Node>,
     /// The section `Conditions`.
@@ -26,6 +29,8 @@ pub(super) struct Functions<'t> {
     pub(super) resources: &'t Node,
     /// The conditions that were worked out; `None` while one is being worked out.
     pub(super) judged: RefCell<HashMap<String, Option<Truth>>>,
+    /// The number of functions and conditions that are being worked out.
+    pub(super) nesting: Cell<usize>,
 }
 
 /// What a value is, as far as it is known.
@@ -39,6 +44,8 @@ pub(super) enum Resolved<'n> {
     Resource(Cow<'n, str>),
     /// An attribute of a resource of the template.
     Attribute(Cow<'n, str>, Cow<'n, str>),
+    /// One of two, which differ. The text says what that depends on.
+    Either(Box<[Self; 2]>, String),
     /// Only the deployment knows it. It depends on this.
     Unresolved(String),
 }
@@ -53,6 +60,16 @@ pub(super) enum Text {
 }
 
 impl Resolved<'_> {
+    /// Returns that a value is known only at deployment.
+    pub(super) fn unresolved(what: impl Into<String>) -> Self {
+        Self::Unresolved(dependency(what.into()))
+    }
+
+    /// Returns one of two values, if it is known which one or makes no difference.
+    fn either(one: Self, other: Self, what: String) -> Self {
+        if is_same(&one, &other) { one } else { Self::Either(Box::new([one, other]), what) }
+    }
+
     /// Returns the line of a value; 0 if it has none.
     pub(super) fn line(&self) -> usize {
         match self {
@@ -65,13 +82,16 @@ impl Resolved<'_> {
     pub(super) fn text(&self) -> Text {
         match self {
             Self::Value(node) => match node.text() {
+                Some(text) if text.len() > MAX_TEXT => {
+                    Text::Unresolved(format!("a text of more than {MAX_TEXT} bytes"))
+                }
                 Some(text) => Text::Known(text.to_owned()),
                 None => Text::Other(node.line),
             },
             Self::Absent => Text::Absent,
-            Self::Resource(id) => Text::Unresolved(id.to_string()),
-            Self::Attribute(id, attribute) => Text::Unresolved(format!("{id}.{attribute}")),
-            Self::Unresolved(what) => Text::Unresolved(what.clone()),
+            Self::Resource(id) => Text::Unresolved(dependency(id.to_string())),
+            Self::Attribute(id, attribute) => Text::Unresolved(dependency(format!("{id}.{attribute}"))),
+            Self::Either(_, what) | Self::Unresolved(what) => Text::Unresolved(what.clone()),
         }
     }
 
@@ -95,16 +115,18 @@ impl Resolved<'_> {
 impl Functions<'_> {
     /// Works out the function that a value is, if it is one.
     pub(super) fn resolve<'n>(&'n self, node: &'n Node) -> Resolved<'n> {
-        match &node.value {
-            Value::Null => Resolved::Absent,
-            Value::Map(members) => match members.as_slice() {
-                [member] if member.key == "Ref" || member.key.starts_with("Fn::") => {
-                    self.call(&member.key, &member.node)
-                }
-                _ => literal(node),
-            },
-            Value::Scalar(_) | Value::List(_) => literal(node),
+        match node.members() {
+            Some([Member { key, node, .. }]) if key == "Ref" || key.starts_with("Fn::") => {
+                self.call(key, node)
+            }
+            _ if node.value == Value::Null => Resolved::Absent,
+            _ => literal(node),
         }
+    }
+
+    /// Returns the properties of a resource.
+    pub(super) fn properties<'n>(&'n self, resource: &'n Node) -> Resolved<'n> {
+        resource.member("Properties").map_or(Resolved::Absent, |node| self.resolve(node))
     }
 
     /// Returns the member `key` of an object.
@@ -113,8 +135,10 @@ impl Functions<'_> {
             Resolved::Value(node) => node,
             Resolved::Absent => return Resolved::Absent,
             Resolved::Unresolved(what) => return Resolved::Unresolved(what.clone()),
-            Resolved::Resource(id) | Resolved::Attribute(id, _) => {
-                return Resolved::Unresolved(id.to_string());
+            Resolved::Resource(id) | Resolved::Attribute(id, _) => return Resolved::unresolved(id.as_ref()),
+            Resolved::Either(either, what) => {
+                let [one, other] = either.as_ref();
+                return Resolved::either(self.member(one, key), self.member(other, key), what.clone());
             }
         };
         match node.member(key) {
@@ -137,7 +161,7 @@ impl Functions<'_> {
     }
 
     fn call<'n>(&'n self, function: &'n str, argument: &'n Node) -> Resolved<'n> {
-        let result = match function {
+        let work_out = || match function {
             "Ref" => argument.text().map(|name| self.reference(name)),
             "Fn::GetAtt" => get_att(argument),
             "Fn::If" => self.choose(argument),
@@ -148,7 +172,19 @@ impl Functions<'_> {
             "Fn::Split" => self.split(argument),
             _ => None,
         };
-        result.unwrap_or_else(|| Resolved::Unresolved(function.to_owned()))
+        self.nested(work_out).flatten().unwrap_or_else(|| Resolved::unresolved(function))
+    }
+
+    /// Returns what `work` returns; `None` without doing it, if functions and conditions are nested too deeply.
+    pub(super) fn nested<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        let nesting = self.nesting.get();
+        if nesting == MAX_NESTING {
+            return None;
+        }
+        self.nesting.set(nesting + 1);
+        let result = work();
+        self.nesting.set(nesting);
+        Some(result)
     }
 
     /// `Ref`, of a parameter, a pseudo parameter or a resource.
@@ -159,26 +195,11 @@ impl Functions<'_> {
         if name == "AWS::NoValue" {
             return Resolved::Absent;
         }
-        let Some(parameter) = self.parameters.and_then(|parameters| parameters.member(name)) else {
-            let value = self.values.get(name).filter(|_| name.starts_with("AWS::"));
-            return value.map_or_else(|| Resolved::Unresolved(name.to_owned()), |value| scalar(0, value));
-        };
-        let default = parameter.member("Default");
-        let value = self.values.get(name).or_else(|| default.and_then(Node::text));
-        let Some(value) = value else {
-            return Resolved::Unresolved(format!("the parameter {name}, which has no default"));
-        };
-        let kind = parameter.member("Type").and_then(Node::text).unwrap_or_default();
-        if kind.starts_with("AWS::SSM::Parameter::Value<") {
-            return Resolved::Unresolved(format!("the Systems Manager parameter {value}"));
+        match self.parameters.get(name) {
+            Some(Resolved::Value(node)) => Resolved::Value(Cow::Borrowed(node)),
+            Some(other) => other.clone(),
+            None => Resolved::unresolved(name),
         }
-        if value.contains("{{resolve:") {
-            return Resolved::Unresolved(format!("the dynamic reference {value}"));
-        }
-        if kind == "CommaDelimitedList" || kind.starts_with("List<") {
-            return list(parameter.line, value.split(',').map(str::trim));
-        }
-        scalar(parameter.line, value)
     }
 
     /// `Fn::If`. If the condition is unknown, but makes no difference, the value is known.
@@ -187,10 +208,7 @@ impl Functions<'_> {
         Some(match self.condition(condition.text()?) {
             Truth::Is(true) => self.resolve(yes),
             Truth::Is(false) => self.resolve(no),
-            Truth::Unresolved(what) => {
-                let (yes, no) = (self.resolve(yes), self.resolve(no));
-                if same_text(&yes, &no) { yes } else { Resolved::Unresolved(what) }
-            }
+            Truth::Unresolved(what) => Resolved::either(self.resolve(yes), self.resolve(no), what),
         })
     }
 
@@ -243,11 +261,7 @@ impl Functions<'_> {
             }
         }
         text.push_str(rest);
-        Some(if text.contains("{{resolve:") {
-            Resolved::Unresolved(format!("the dynamic reference {text}"))
-        } else {
-            scalar(argument.line, &text)
-        })
+        Some(if is_dynamic(&text) { dynamic_reference(&text) } else { scalar(argument.line, &text) })
     }
 
     fn variable<'n>(&'n self, name: &'n str, variables: Option<&'n Node>) -> Resolved<'n> {
@@ -274,7 +288,7 @@ impl Functions<'_> {
             Resolved::Value(Cow::Owned(values)) => {
                 values.list()?.get(index).cloned().map(|value| Resolved::Value(Cow::Owned(value)))
             }
-            Resolved::Unresolved(what) => Some(Resolved::Unresolved(what)),
+            Resolved::Either(_, what) | Resolved::Unresolved(what) => Some(Resolved::Unresolved(what)),
             Resolved::Absent | Resolved::Resource(_) | Resolved::Attribute(..) => None,
         }
     }
@@ -283,7 +297,9 @@ impl Functions<'_> {
         let [separator, values] = argument.list()? else { return None };
         let values = match self.resolve(values) {
             Resolved::Value(values) => values,
-            Resolved::Unresolved(what) => return Some(Resolved::Unresolved(what)),
+            Resolved::Either(_, what) | Resolved::Unresolved(what) => {
+                return Some(Resolved::Unresolved(what));
+            }
             Resolved::Absent | Resolved::Resource(_) | Resolved::Attribute(..) => return None,
         };
         let mut text = String::new();
@@ -322,8 +338,14 @@ fn get_att(argument: &Node) -> Option<Resolved<'_>> {
     Some(Resolved::Attribute(id.into(), attribute.into()))
 }
 
+/// Shortens the description of what a value depends on.
+pub(super) fn dependency(mut what: String) -> String {
+    what.truncate(what.floor_char_boundary(MAX_DEPENDENCY));
+    what
+}
+
 /// Returns whether two values are the same text, or both are absent.
-fn same_text(one: &Resolved<'_>, other: &Resolved<'_>) -> bool {
+fn is_same(one: &Resolved<'_>, other: &Resolved<'_>) -> bool {
     match (one, other) {
         (Resolved::Value(one), Resolved::Value(other)) => one.text().is_some() && one.text() == other.text(),
         (Resolved::Value(_), _) | (_, Resolved::Value(_)) => false,
@@ -334,18 +356,26 @@ fn same_text(one: &Resolved<'_>, other: &Resolved<'_>) -> bool {
 /// Returns a value as it is written.
 fn literal(node: &Node) -> Resolved<'_> {
     match &node.value {
-        Value::Scalar(text) if text.contains("{{resolve:") => {
-            Resolved::Unresolved(format!("the dynamic reference {text}"))
-        }
+        Value::Scalar(text) if is_dynamic(text) => dynamic_reference(text),
         _ => Resolved::Value(Cow::Borrowed(node)),
     }
 }
 
-fn scalar(line: usize, text: &str) -> Resolved<'static> {
+/// Returns whether a text contains a dynamic reference
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html>).
+pub(super) fn is_dynamic(text: &str) -> bool {
+    text.contains("{{resolve:")
+}
+
+pub(super) fn dynamic_reference(text: &str) -> Resolved<'static> {
+    Resolved::unresolved(format!("the dynamic reference {}", dependency(text.to_owned())))
+}
+
+pub(super) fn scalar(line: usize, text: &str) -> Resolved<'static> {
     Resolved::Value(Cow::Owned(Node::scalar(line, text)))
 }
 
-fn list<'p>(line: usize, parts: impl Iterator<Item = &'p str>) -> Resolved<'static> {
+pub(super) fn list<'p>(line: usize, parts: impl Iterator<Item = &'p str>) -> Resolved<'static> {
     let parts = parts.map(|part| Node::scalar(line, part)).collect();
     Resolved::Value(Cow::Owned(Node { line, value: Value::List(parts) }))
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::TemplateError;
-use super::node::{Member, Node, Value};
+use super::node::{Member, Members, Node, Value};
 
 /// The deepest nesting. CloudFormation itself does not get near it.
 pub(super) const MAX_DEPTH: usize = 64;
@@ -41,16 +41,16 @@ impl<'t> Parser<'t> {
         }
         let value = match json.get().as_bytes().first() {
             Some(b'{') => {
-                let Members(members) = serde_json::from_str(json.get()).map_err(invalid)?;
+                let Entries(entries) = serde_json::from_str(json.get()).map_err(invalid)?;
                 let mut keys = HashSet::new();
-                let members = members.into_iter().map(|(key, json)| {
+                let members = entries.into_iter().map(|(key, json)| {
                     let node = self.node(json, depth + 1)?;
                     if !keys.insert(key.clone()) {
                         return Err(TemplateError::duplicate_key(node.line, &key));
                     }
                     Ok(Member { key: key.into_owned(), line: node.line, node })
                 });
-                Value::Map(members.collect::<Result<_, _>>()?)
+                Value::Map(Members::new(members.collect::<Result<_, _>>()?))
             }
             Some(b'[') => {
                 let list: Vec<&'t RawValue> = serde_json::from_str(json.get()).map_err(invalid)?;
@@ -72,27 +72,27 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// The members of an object, in their order.
-struct Members<'t>(Vec<(Cow<'t, str>, &'t RawValue)>);
+/// The members of an object, in their order, not parsed yet.
+struct Entries<'t>(Vec<(Cow<'t, str>, &'t RawValue)>);
 
-impl<'de: 't, 't> Deserialize<'de> for Members<'t> {
+impl<'de: 't, 't> Deserialize<'de> for Entries<'t> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor;
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = Members<'de>;
+        struct EntriesVisitor;
+        impl<'de> Visitor<'de> for EntriesVisitor {
+            type Value = Entries<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
                 }
-                Ok(Members(members))
+                Ok(Entries(entries))
             }
         }
-        deserializer.deserialize_map(MembersVisitor)
+        deserializer.deserialize_map(EntriesVisitor)
     }
 }

@@ -1,83 +1,113 @@
 //! What instances and Auto Scaling groups are launched from.
 
-use std::borrow::Cow;
-
 use super::functions::{Functions, Resolved, Text};
+use crate::rule::launch::Image;
 use crate::rule::launch_source::{LaunchOrigin, LaunchSource};
+use crate::sources::declared_launches::{DeclaredLaunches, Name};
 
 pub(super) const POLICY: &str = "MixedInstancesPolicy";
 
-/// Returns what an Auto Scaling group launches instances from
-/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-autoscaling-autoscalinggroup.html>).
-///
-/// # Errors
-/// Returns line and message, if a part is malformed.
-pub(super) fn of_group(
-    functions: &Functions<'_>,
-    properties: &Resolved<'_>,
-) -> Result<Vec<LaunchSource<'static>>, (usize, &'static str)> {
-    let configuration = configuration(&functions.member(properties, "LaunchConfigurationName"))?;
-    let template = template(functions, &functions.member(properties, "LaunchTemplate"));
-    let single = configuration.into_iter().chain(template).map(LaunchSource::unread);
-    let policy = functions.member(properties, POLICY);
-    Ok(single.chain(of_policy(functions, &functions.member(&policy, "LaunchTemplate"))).collect())
+/// Finds what is launched from what.
+#[derive(Clone, Copy)]
+pub(super) struct Launches<'t> {
+    pub(super) functions: &'t Functions<'t>,
+    pub(super) declared: &'t DeclaredLaunches,
 }
 
-fn configuration(name: &Resolved<'_>) -> Result<Option<LaunchOrigin<'static>>, (usize, &'static str)> {
-    if let Resolved::Resource(id) | Resolved::Attribute(id, _) = name {
-        return Ok(Some(LaunchOrigin::LaunchConfiguration(id.to_string().into())));
+impl Launches<'_> {
+    /// Returns what an Auto Scaling group launches instances from
+    /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-autoscaling-autoscalinggroup.html>).
+    ///
+    /// # Errors
+    /// Returns line and message, if a part is malformed.
+    pub(super) fn of_group(
+        self,
+        properties: &Resolved<'_>,
+    ) -> Result<Vec<LaunchSource<'static>>, (usize, &'static str)> {
+        let member = |object, key| self.functions.member(object, key);
+        let configuration = self.configuration(&member(properties, "LaunchConfigurationName"))?;
+        let template = self.template(&member(properties, "LaunchTemplate"));
+        let policy = self.of_policy(&member(&member(properties, POLICY), "LaunchTemplate"));
+        Ok(configuration.into_iter().chain(template).chain(policy).collect())
     }
-    match name.text() {
-        Text::Known(name) => Ok(Some(LaunchOrigin::LaunchConfiguration(name.into()))),
-        Text::Unresolved(what) => Ok(Some(LaunchOrigin::Unresolved(what.into()))),
+
+    fn configuration(
+        self,
+        name: &Resolved<'_>,
+    ) -> Result<Option<LaunchSource<'static>>, (usize, &'static str)> {
+        Ok(match named(name) {
+            Ok(name) => name.map(|name| self.declared.configuration(name)),
+            Err(Text::Unresolved(what)) => Some(unresolved(what)),
+            Err(Text::Other(line)) => return Err((line, "LaunchConfigurationName: expected a string")),
+            Err(Text::Absent | Text::Known(_)) => None,
+        })
+    }
+
+    /// Reads the launch template of a mixed instances policy, and its overrides.
+    fn of_policy(self, launches: &Resolved<'_>) -> Vec<LaunchSource<'static>> {
+        const SPECIFICATION: &str = "LaunchTemplateSpecification";
+        let functions = self.functions;
+        let base = self.template(&functions.member(launches, SPECIFICATION));
+        let overrides = functions.member(launches, "Overrides");
+        if let Resolved::Unresolved(what) | Resolved::Either(_, what) = overrides {
+            return LaunchSource::of_policy(base.as_ref(), [(Some(unresolved(what)), Image::Unset)]);
+        }
+        let overrides = overrides.elements().iter().map(|node| {
+            let each = functions.resolve(node);
+            (self.template(&functions.member(&each, SPECIFICATION)), image(functions, &each))
+        });
+        LaunchSource::of_policy(base.as_ref(), overrides)
+    }
+
+    /// Reads the launch template that an instance or a group names, and its version.
+    pub(super) fn template(self, specification: &Resolved<'_>) -> Option<LaunchSource<'static>> {
+        let member = |key| self.functions.member(specification, key);
+        let template = match member("LaunchTemplateId") {
+            Resolved::Absent => member("LaunchTemplateName"),
+            id => id,
+        };
+        let name = match named(&template) {
+            Ok(name) => name?,
+            Err(Text::Unresolved(what)) => return Some(unresolved(what)),
+            Err(_) => return None,
+        };
+        let version = match member("Version") {
+            // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-ec2-launchtemplate.html
+            Resolved::Attribute(_, attribute) if attribute == "LatestVersionNumber" => {
+                Some("$Latest".to_owned())
+            }
+            Resolved::Attribute(_, attribute) if attribute == "DefaultVersionNumber" => None,
+            other => match other.text() {
+                Text::Known(text) => Some(text),
+                Text::Unresolved(what) => return Some(unresolved(what)),
+                Text::Absent | Text::Other(_) => None,
+            },
+        };
+        self.declared.template(name, version)
+    }
+}
+
+/// Reads the AMI of a launch.
+pub(super) fn image(functions: &Functions<'_>, settings: &Resolved<'_>) -> Image<'static> {
+    match functions.member(settings, "ImageId").text() {
+        Text::Known(id) => Image::from_id(Some(id.into())),
+        Text::Absent => Image::Unset,
+        Text::Unresolved(_) | Text::Other(_) => Image::Unknown,
+    }
+}
+
+/// Returns how a value names a launch template or launch configuration, or else the text that it is.
+fn named<'n>(value: &'n Resolved<'_>) -> Result<Option<Name<'n>>, Text> {
+    if let Resolved::Resource(id) | Resolved::Attribute(id, _) = value {
+        return Ok(Some(Name::Declared(id.as_ref().into())));
+    }
+    match value.text() {
+        Text::Known(name) => Ok(Some(Name::InAws(name.into()))),
         Text::Absent => Ok(None),
-        Text::Other(line) => Err((line, "LaunchConfigurationName: expected a string")),
+        other => Err(other),
     }
 }
 
-/// Reads the launch template of a mixed instances policy, and its overrides.
-fn of_policy(functions: &Functions<'_>, launches: &Resolved<'_>) -> Vec<LaunchSource<'static>> {
-    const SPECIFICATION: &str = "LaunchTemplateSpecification";
-    let base = template(functions, &functions.member(launches, SPECIFICATION));
-    let overrides = functions.member(launches, "Overrides");
-    if let Resolved::Unresolved(what) = overrides {
-        let unknown = (Some(LaunchOrigin::Unresolved(what.into())), None);
-        return LaunchSource::of_policy(base.as_ref(), [unknown]);
-    }
-    let overrides = overrides.elements().iter().map(|node| {
-        let each = functions.resolve(node);
-        let origin = template(functions, &functions.member(&each, SPECIFICATION));
-        (origin, functions.member(&each, "ImageId").known_text().map(Cow::from))
-    });
-    LaunchSource::of_policy(base.as_ref(), overrides)
-}
-
-/// Reads the launch template that an instance or a group names, and its version.
-pub(super) fn template(
-    functions: &Functions<'_>,
-    specification: &Resolved<'_>,
-) -> Option<LaunchOrigin<'static>> {
-    let template = match functions.member(specification, "LaunchTemplateId") {
-        Resolved::Absent => functions.member(specification, "LaunchTemplateName"),
-        id => id,
-    };
-    let template = match &template {
-        Resolved::Resource(id) | Resolved::Attribute(id, _) => id.to_string(),
-        other => match other.text() {
-            Text::Known(text) => text,
-            Text::Unresolved(what) => return Some(LaunchOrigin::Unresolved(what.into())),
-            Text::Absent | Text::Other(_) => return None,
-        },
-    };
-    let version = match functions.member(specification, "Version") {
-        // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-ec2-launchtemplate.html
-        Resolved::Attribute(_, attribute) if attribute == "LatestVersionNumber" => Some("$Latest".to_owned()),
-        Resolved::Attribute(_, attribute) if attribute == "DefaultVersionNumber" => None,
-        other => match other.text() {
-            Text::Known(text) => Some(text),
-            Text::Unresolved(what) => return Some(LaunchOrigin::Unresolved(what.into())),
-            Text::Absent | Text::Other(_) => None,
-        },
-    };
-    LaunchOrigin::template_version(Some(template.into()), None, version.map(Into::into))
+fn unresolved(what: String) -> LaunchSource<'static> {
+    LaunchSource::unread(LaunchOrigin::Unresolved(what.into()))
 }

@@ -17,9 +17,11 @@ pub mod parameters;
 mod resources;
 mod yaml;
 
+use std::cell::{Cell, RefCell};
+
 use self::functions::Functions;
 use self::node::Node;
-use self::parameters::TemplateParameters;
+use self::parameters::{ParameterValues, TemplateParameters};
 use super::Declared;
 
 /// The encoding of a template.
@@ -76,15 +78,16 @@ pub fn read(
     let resources = section(&root, "Resources")?;
     let resources =
         resources.ok_or_else(|| TemplateError::new(root.line, "the template has no Resources"))?;
+    let declared = section(&root, "Parameters")?;
     let functions = Functions {
-        parameters: section(&root, "Parameters")?,
-        values: parameters,
+        parameters: ParameterValues::new(declared, parameters),
         mappings: section(&root, "Mappings")?,
         conditions: section(&root, "Conditions")?,
         resources,
-        judged: std::cell::RefCell::default(),
+        judged: RefCell::default(),
+        nesting: Cell::new(0),
     };
-    let names = functions.parameters.and_then(Node::members).unwrap_or_default();
+    let names = declared.and_then(Node::members).unwrap_or_default();
     let parameters = names.iter().map(|member| member.key.clone()).collect();
     Ok(Template { resources: resources::read(&functions), parameters })
 }

@@ -1,9 +1,12 @@
 //! The values of a template's parameters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 use serde_json::Value;
+
+use super::functions::{MAX_TEXT, Resolved, dynamic_reference, is_dynamic, list, scalar};
+use super::node::{Member, Node};
 
 /// Values of parameters, by name. Pseudo parameters such as `AWS::Region` may be among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,6 +84,49 @@ impl TemplateParameters {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
+}
+
+/// The values of the parameters of one template, and of the pseudo parameters that the user passed.
+pub(super) struct ParameterValues<'t>(HashMap<&'t str, Resolved<'t>>);
+
+impl<'t> ParameterValues<'t> {
+    /// Works out the values. `section` is the section `Parameters` of the template.
+    pub(super) fn new(section: Option<&'t Node>, passed: &'t TemplateParameters) -> Self {
+        let pseudo = passed.0.iter().filter(|(name, _)| name.starts_with("AWS::"));
+        let pseudo = pseudo.map(|(name, value)| (name.as_str(), scalar(0, value)));
+        let declared = section.and_then(Node::members).unwrap_or_default();
+        let declared =
+            declared.iter().map(|member| (member.key.as_str(), parameter(member, passed.get(&member.key))));
+        Self(pseudo.chain(declared).collect())
+    }
+
+    /// Returns the value of a parameter; `None` if there is no such parameter.
+    pub(super) fn get(&self, name: &str) -> Option<&Resolved<'t>> {
+        self.0.get(name)
+    }
+}
+
+/// Returns the value of a parameter: the one that the user passed, or its default.
+fn parameter<'t>(Member { key: name, node, .. }: &'t Member, passed: Option<&'t str>) -> Resolved<'t> {
+    let Some(value) = passed.or_else(|| node.member("Default").and_then(Node::text)) else {
+        return Resolved::unresolved(format!("the parameter {name}, which has no default"));
+    };
+    if value.len() > MAX_TEXT {
+        return Resolved::unresolved(format!(
+            "the parameter {name}, whose value is longer than {MAX_TEXT} bytes"
+        ));
+    }
+    let kind = node.member("Type").and_then(Node::text).unwrap_or_default();
+    if kind.starts_with("AWS::SSM::Parameter::Value<") {
+        return Resolved::unresolved(format!("the Systems Manager parameter {value}"));
+    }
+    if is_dynamic(value) {
+        return dynamic_reference(value);
+    }
+    if kind == "CommaDelimitedList" || kind.starts_with("List<") {
+        return list(node.line, value.split(',').map(str::trim));
+    }
+    scalar(node.line, value)
 }
 
 #[cfg(test)]

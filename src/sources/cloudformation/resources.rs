@@ -5,10 +5,8 @@ use std::borrow::Cow;
 use super::TemplateError;
 use super::conditions::Truth;
 use super::functions::{Functions, Resolved, Text};
-use super::launches;
+use super::launches::{Launches, POLICY, image};
 use super::node::{Member, Node};
-use crate::rule::launch::Image;
-use crate::rule::launch_source::LaunchSource;
 use crate::rule::resource::{Lifecycle, MetadataOptions, Resource, ResourceType, Tag};
 use crate::rule::unresolved::Unresolved;
 use crate::sources::Declared;
@@ -18,50 +16,92 @@ use crate::sources::declared_launches::DeclaredLaunches;
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-foreach.html>).
 const LOOP: &str = "Fn::ForEach::";
 
-/// Reads the resources that the rule evaluates.
-pub(super) fn read(functions: &Functions<'_>) -> Vec<Result<Declared, TemplateError>> {
-    let mut launches = DeclaredLaunches::default();
-    let mut found = Vec::new();
-    for member in functions.resources.members().unwrap_or_default() {
-        read_member(functions, member, &mut launches, &mut found);
-    }
-    found.into_iter().map(|each| each.map(|declared| launches.complete(declared))).collect()
+/// A resource of the template that the rule evaluates.
+struct Declaration<'t> {
+    member: &'t Member,
+    resource_type: ResourceType<'static>,
 }
 
-/// Reads a resource, or the resource that a loop declares: it is judged once, since its elements do not differ before the
+/// Reads the resources that the rule evaluates.
+pub(super) fn read(functions: &Functions<'_>) -> Vec<Result<Declared, TemplateError>> {
+    let mut declarations = Vec::new();
+    for member in functions.resources.members().unwrap_or_default() {
+        collect(functions, member, &mut declarations);
+    }
+    let is_named = |declaration: &Declaration<'_>| {
+        matches!(declaration.resource_type, ResourceType::LaunchTemplate | ResourceType::LaunchConfiguration)
+    };
+    let mut declared = DeclaredLaunches::default();
+    let mut found: Vec<Option<Result<Declared, TemplateError>>> = Vec::new();
+    for declaration in &declarations {
+        found.push(is_named(declaration).then(|| read_named(functions, declaration, &mut declared)));
+    }
+    let launches = Launches { functions, declared: &declared };
+    let all = declarations.iter().zip(found);
+    all.map(|(declaration, found)| found.unwrap_or_else(|| read_launched(launches, declaration))).collect()
+}
+
+/// Collects a resource, or the resource that a loop declares: it is judged once, since its elements do not differ before the
 /// deployment.
-fn read_member(
-    functions: &Functions<'_>,
-    member: &Member,
-    launches: &mut DeclaredLaunches,
-    found: &mut Vec<Result<Declared, TemplateError>>,
-) {
+fn collect<'t>(functions: &Functions<'t>, member: &'t Member, declarations: &mut Vec<Declaration<'t>>) {
     if member.key.starts_with(LOOP) {
         let body = member.node.list().and_then(<[Node]>::last).and_then(Node::members);
         for inner in body.unwrap_or_default() {
-            read_member(functions, inner, launches, found);
+            collect(functions, inner, declarations);
         }
         return;
     }
-    let node = &member.node;
-    let Some(resource_type) = node.member("Type").and_then(Node::text) else { return };
+    let Some(resource_type) = member.node.member("Type").and_then(Node::text) else { return };
     let resource_type = ResourceType::from_name(resource_type.to_owned().into());
     if matches!(resource_type, ResourceType::Other(_)) {
         return;
     }
-    let condition = node.member("Condition").and_then(Node::text);
-    if condition.is_some_and(|condition| functions.condition(condition) == Truth::Is(false)) {
-        return;
+    let condition = member.node.member("Condition").and_then(Node::text);
+    if condition.is_none_or(|condition| functions.condition(condition) != Truth::Is(false)) {
+        declarations.push(Declaration { member, resource_type });
     }
-    let properties = node.member("Properties").map_or(Resolved::Absent, |node| functions.resolve(node));
-    let reader = ResourceReader { functions, id: &member.key };
-    found.push(reader.read(resource_type, &properties).map(|resource| {
-        launches.remember(&resource);
-        if let Some(name) = reader.own_name(&resource.resource_type, &properties) {
-            launches.add_name(name, &resource.resource_id);
-        }
-        Declared { resource, line: Some(member.line) }
-    }));
+}
+
+/// Reads a launch template or launch configuration, by whose name others are launched.
+fn read_named(
+    functions: &Functions<'_>,
+    declaration: &Declaration<'_>,
+    launches: &mut DeclaredLaunches,
+) -> Result<Declared, TemplateError> {
+    let Declaration { member: Member { key: id, line, node }, resource_type } = declaration;
+    let properties = functions.properties(node);
+    let reader = ResourceReader { functions, id };
+    let mut resource = reader.begin(resource_type, &properties);
+    let name = |key| functions.member(&properties, key).known_text();
+    if *resource_type == ResourceType::LaunchTemplate {
+        reader.add_settings(&mut resource, &functions.member(&properties, "LaunchTemplateData"))?;
+        launches.remember_template(&resource);
+        launches.name_template(name("LaunchTemplateName"), id);
+    } else {
+        reader.add_settings(&mut resource, &properties)?;
+        launches.remember_configuration(&resource);
+        launches.name_configuration(name("LaunchConfigurationName"), id);
+    }
+    Ok(Declared { resource, line: Some(*line) })
+}
+
+/// Reads an instance or an Auto Scaling group, with what it is launched from.
+fn read_launched(launches: Launches<'_>, declaration: &Declaration<'_>) -> Result<Declared, TemplateError> {
+    let functions = launches.functions;
+    let Declaration { member: Member { key: id, line, node }, resource_type } = declaration;
+    let properties = functions.properties(node);
+    let reader = ResourceReader { functions, id };
+    let mut resource = reader.begin(resource_type, &properties);
+    if *resource_type == ResourceType::AutoScalingGroup {
+        let error = |(line, message): (usize, &str)| reader.error(line, message);
+        resource.launch_sources = launches.of_group(&properties).map_err(error)?;
+        resource.has_mixed_instances = functions.member(&properties, POLICY) != Resolved::Absent;
+    } else {
+        reader.add_settings(&mut resource, &properties)?;
+        let template = functions.member(&properties, "LaunchTemplate");
+        resource.launch_sources = launches.template(&template).into_iter().collect();
+    }
+    Ok(Declared { resource, line: Some(*line) })
 }
 
 struct ResourceReader<'t> {
@@ -71,44 +111,11 @@ struct ResourceReader<'t> {
 }
 
 impl ResourceReader<'_> {
-    fn read(
-        &self,
-        resource_type: ResourceType<'static>,
-        properties: &Resolved<'_>,
-    ) -> Result<Resource<'static>, TemplateError> {
-        let (functions, id) = (self.functions, self.id.to_owned().into());
-        let tags = self.tags(&resource_type, properties);
-        let mut resource =
-            Resource { lifecycle: Lifecycle::Declared, tags, ..Resource::existing(resource_type, id, None) };
-        match resource.resource_type {
-            ResourceType::AutoScalingGroup => {
-                let error = |(line, message): (usize, &str)| self.error(line, message);
-                resource.launch_sources = launches::of_group(functions, properties).map_err(error)?;
-                let policy = functions.member(properties, launches::POLICY);
-                resource.has_mixed_instances = policy != Resolved::Absent;
-            }
-            ResourceType::LaunchTemplate => {
-                self.add_settings(&mut resource, &functions.member(properties, "LaunchTemplateData"))?;
-            }
-            _ => self.add_settings(&mut resource, properties)?,
-        }
-        if resource.resource_type == ResourceType::Instance {
-            let template = functions.member(properties, "LaunchTemplate");
-            resource
-                .launch_sources
-                .extend(launches::template(functions, &template).map(LaunchSource::unread));
-        }
-        Ok(resource)
-    }
-
-    /// Returns the name under which other resources may refer to a launch template or launch configuration.
-    fn own_name(&self, resource_type: &ResourceType<'_>, properties: &Resolved<'_>) -> Option<String> {
-        let key = match resource_type {
-            ResourceType::LaunchTemplate => "LaunchTemplateName",
-            ResourceType::LaunchConfiguration => "LaunchConfigurationName",
-            _ => return None,
-        };
-        self.functions.member(properties, key).known_text()
+    /// Returns the resource without what only some types have.
+    fn begin(&self, resource_type: &ResourceType<'static>, properties: &Resolved<'_>) -> Resource<'static> {
+        let tags = self.tags(resource_type, properties);
+        let resource = Resource::existing(resource_type.clone(), self.id.to_owned().into(), None);
+        Resource { lifecycle: Lifecycle::Declared, tags, ..resource }
     }
 
     /// Adds what an instance is launched with.
@@ -125,8 +132,7 @@ impl ResourceReader<'_> {
             }
             options => Some(self.options(options)?),
         };
-        let image = self.functions.member(settings, "ImageId").known_text();
-        resource.image = Image::from_id(image.map(Into::into));
+        resource.image = image(self.functions, settings);
         Ok(())
     }
 

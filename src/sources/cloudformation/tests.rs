@@ -1,6 +1,7 @@
 use time::macros::date;
 
 use super::*;
+use crate::rule::launch::{AccountDefaults, Image};
 use crate::rule::policy::Policy;
 use crate::rule::verdict::evaluate;
 
@@ -412,4 +413,124 @@ Resources:
   Group: {Type: 'AWS::AutoScaling::AutoScalingGroup', Properties: {LaunchTemplate: {LaunchTemplateId: !Ref A}}}
 ";
     assert!(verdicts(text)[2].1.starts_with("NON_COMPLIANT"), "{:?}", verdicts(text));
+}
+
+#[test]
+fn a_name_in_aws_is_not_the_logical_id_of_a_template() {
+    let text = "\
+Resources:
+  A: {Type: 'AWS::EC2::LaunchTemplate', Properties: {LaunchTemplateName: B, LaunchTemplateData: {MetadataOptions: {HttpTokens: required}}}}
+  Outside: {Type: 'AWS::AutoScaling::AutoScalingGroup', Properties: {LaunchTemplate: {LaunchTemplateName: A}}}
+  Inside: {Type: 'AWS::AutoScaling::AutoScalingGroup', Properties: {LaunchTemplate: {LaunchTemplateName: B}}}
+";
+    let found = verdicts(text);
+    assert_eq!(
+        found[1].1,
+        "NOT_APPLICABLE Instances are launched from launch template A version $Default, which the input does not contain."
+    );
+    assert!(found[2].1.starts_with("COMPLIANT Instances are launched from launch template A version 1"));
+}
+
+/// The verdict of a policy for which the defaults of the account count, in an account that has none.
+fn with_defaults(text: &str, policy: &Policy) -> Vec<String> {
+    let found = read(text, Encoding::Yaml, &TemplateParameters::default()).expect("a template").resources;
+    let judged = found.into_iter().map(|each| {
+        let mut resource = each.expect("a resource").resource;
+        resource.account_defaults = Some(AccountDefaults::from_api(None, None, None, None, None));
+        for image in resource.unset_images() {
+            if let Some(id) = image.id().map(|id| id.to_owned().into()) {
+                *image = Image::RequiresTokens(id);
+            }
+        }
+        let verdict = evaluate(&resource, policy, date!(2026 - 06 - 15));
+        format!("{} {}", verdict.compliance, verdict.annotation)
+    });
+    judged.collect()
+}
+
+#[test]
+fn an_image_that_is_not_known_is_not_the_one_of_the_launch_template() {
+    let policy = Policy { defaults_compliant: true, ..Policy::default() };
+    let text = "\
+Parameters: {Image: {Type: 'AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>', Default: /aws/service/x}}
+Resources:
+  Base: {Type: 'AWS::EC2::LaunchTemplate', Properties: {LaunchTemplateData: {ImageId: ami-1}}}
+  Same: {Type: 'AWS::EC2::Instance', Properties: {LaunchTemplate: {LaunchTemplateId: !Ref Base}}}
+  Other: {Type: 'AWS::EC2::Instance', Properties: {ImageId: !Ref Image, LaunchTemplate: {LaunchTemplateId: !Ref Base}}}
+  Named: {Type: 'AWS::EC2::Instance', Properties: {ImageId: 'resolve:ssm:/x', LaunchTemplate: {LaunchTemplateId: !Ref Base}}}
+  Mixed:
+    Type: AWS::AutoScaling::AutoScalingGroup
+    Properties:
+      MixedInstancesPolicy:
+        LaunchTemplate:
+          LaunchTemplateSpecification: {LaunchTemplateId: !Ref Base}
+          Overrides: [{ImageId: !Ref Image}]
+";
+    let found = with_defaults(text, &policy);
+    let compliances: Vec<_> = found.iter().filter_map(|verdict| verdict.split(' ').next()).collect();
+    let (open, closed) = ("NON_COMPLIANT", "COMPLIANT");
+    assert_eq!(compliances, [closed, closed, open, open, open], "{found:#?}");
+}
+
+#[test]
+fn a_hop_limit_that_is_not_known_may_exceed_the_maximum_by_default_too() {
+    let policy = Policy { defaults_compliant: true, max_hop_limit: Some(1), ..Policy::default() };
+    let text = "Resources: {A: {Type: 'AWS::EC2::LaunchTemplate', Properties: {LaunchTemplateData: {ImageId: ami-1, MetadataOptions: {HttpPutResponseHopLimit: !ImportValue x}}}}}";
+    assert_eq!(
+        with_defaults(text, &policy),
+        [
+            "NOT_APPLICABLE HttpPutResponseHopLimit is known only at deployment: it depends on Fn::ImportValue."
+        ]
+    );
+}
+
+#[test]
+fn what_both_outcomes_of_a_condition_have_in_common_is_known() {
+    let sections = "\
+Parameters: {Stage: {Type: String}}
+Conditions: {Prod: !Equals [!Ref Stage, prod], Eu: !Equals [!Ref 'AWS::Region', eu-west-1]}";
+    for options in [
+        "!If [Prod, {HttpTokens: required, HttpPutResponseHopLimit: 1}, {HttpTokens: required}]",
+        "!If [Prod, !If [Eu, {HttpTokens: required}, {HttpTokens: required, HttpEndpoint: enabled}], {HttpTokens: required}]",
+    ] {
+        assert_eq!(verdict_on(sections, options, "{}"), REQUIRED, "{options}");
+    }
+    let differs =
+        "!If [Prod, !If [Eu, {HttpTokens: required}, {HttpTokens: optional}], {HttpTokens: required}]";
+    let verdict = verdict_on(sections, differs, "{}");
+    assert!(verdict.starts_with("NOT_APPLICABLE HttpTokens is known only at deployment"), "{verdict}");
+}
+
+#[test]
+fn what_would_take_too_much_time_or_memory_is_not_worked_out() {
+    let long = "x".repeat(5000);
+    let sections = format!(
+        "Parameters: {{Long: {{Type: String, Default: {long}}}}}\nMappings: {{A: {{B: {{C: {long}}}}}}}\nConditions:\n{}",
+        chain_of_conditions(200)
+    );
+    for (value, what) in [
+        ("!Ref Long", "the parameter Long, whose value is longer than 4096 bytes"),
+        ("!FindInMap [A, B, C]", "a text of more than 4096 bytes"),
+        ("!If [C0, required, optional]", "a condition"),
+    ] {
+        let verdict = verdict_on(&sections, &format!("{{HttpTokens: {value}}}"), "{}");
+        let expected =
+            format!("NOT_APPLICABLE HttpTokens is known only at deployment: it depends on {what}.");
+        assert_eq!(verdict, expected, "{value}");
+    }
+    let aliases = ", *a".repeat(10_000);
+    let text = format!("Resources: {{}}\nMetadata: [&a {long}{aliases}]");
+    let error =
+        read(&text, Encoding::Yaml, &TemplateParameters::default()).expect_err("too much").to_string();
+    assert_eq!(error, "line 2: more than 33554432 bytes, with expanded aliases");
+}
+
+/// Conditions of which each is a deeply nested expression about the next one.
+fn chain_of_conditions(length: usize) -> String {
+    let mut sections = String::new();
+    for index in 0..length {
+        let (open, close) = ("!Not [".repeat(20), "]".repeat(20));
+        sections += &format!("  C{index}: {open}!Condition C{}{close}\n", index + 1);
+    }
+    sections + &format!("  C{length}: !Equals [a, a]")
 }

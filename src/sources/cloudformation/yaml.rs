@@ -8,11 +8,13 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::TemplateError;
 use super::json::MAX_DEPTH;
-use super::node::{Member, Node, Value};
+use super::node::{Member, Members, Node, Value};
 
 /// The largest number of values after aliases were expanded, so that a few aliases of aliases cannot fill the memory. A
 /// template of 1 MB, the largest that CloudFormation accepts, has fewer.
 const MAX_VALUES: usize = 500_000;
+/// The largest number of bytes of all texts, after aliases were expanded.
+const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// Parses a template.
 ///
@@ -46,10 +48,18 @@ struct Builder {
     /// The lists and objects that are open, the outermost first.
     open: Vec<Open>,
     root: Option<Node>,
-    /// The values that aliases name, each with the number of values in it.
-    anchors: HashMap<usize, (Node, usize)>,
-    /// The number of values so far.
+    /// The values that aliases name, each with its size.
+    anchors: HashMap<usize, (Node, Size)>,
+    /// The size of all values so far.
+    size: Size,
+}
+
+/// How much memory values take.
+#[derive(Clone, Copy, Default)]
+struct Size {
     values: usize,
+    /// Of their texts.
+    bytes: usize,
 }
 
 /// A list or object that has not ended.
@@ -59,8 +69,8 @@ struct Open {
     /// The function that a tag names.
     function: Option<String>,
     content: Content,
-    /// The number of values before it.
-    values_before: usize,
+    /// The size of the values before it.
+    before: Size,
 }
 
 enum Content {
@@ -78,8 +88,8 @@ impl Builder {
         let line = span.start.line();
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let before = self.values;
-                self.count(1, line)?;
+                let before = self.size;
+                self.count(Size { values: 1, bytes: text.len() }, line)?;
                 let is_null = style == ScalarStyle::Plain
                     && tag.is_none()
                     && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
@@ -99,10 +109,10 @@ impl Builder {
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(anchor) => {
                 let unknown = || TemplateError::new(line, "the alias names something that contains it");
-                let (node, values) = self.anchors.get(&anchor).ok_or_else(unknown)?;
-                let (node, values) = (Node { line, ..node.clone() }, *values);
-                self.count(values, line)?;
-                self.add(node)
+                let size = self.anchors.get(&anchor).ok_or_else(unknown)?.1;
+                self.count(size, line)?;
+                let (node, _) = self.anchors.get(&anchor).ok_or_else(unknown)?;
+                self.add(Node { line, ..node.clone() })
             }
             Event::DocumentStart(_) if self.root.is_some() => {
                 Err(TemplateError::new(line, "expected one YAML document, and a second one begins here"))
@@ -115,15 +125,18 @@ impl Builder {
         }
     }
 
-    fn count(&mut self, values: usize, line: usize) -> Result<(), TemplateError> {
-        self.values = self.values.saturating_add(values);
-        if self.values > MAX_VALUES {
-            return Err(TemplateError::new(
-                line,
-                format!("more than {MAX_VALUES} values, with expanded aliases"),
-            ));
-        }
-        Ok(())
+    fn count(&mut self, added: Size, line: usize) -> Result<(), TemplateError> {
+        let Size { values, bytes } = &mut self.size;
+        *values = values.saturating_add(added.values);
+        *bytes = bytes.saturating_add(added.bytes);
+        let exceeded = if *values > MAX_VALUES {
+            format!("{MAX_VALUES} values")
+        } else if *bytes > MAX_BYTES {
+            format!("{MAX_BYTES} bytes")
+        } else {
+            return Ok(());
+        };
+        Err(TemplateError::new(line, format!("more than {exceeded}, with expanded aliases")))
     }
 
     fn open(
@@ -136,21 +149,21 @@ impl Builder {
         if self.open.len() == MAX_DEPTH {
             return Err(TemplateError::new(line, format!("nested more than {MAX_DEPTH} levels deep")));
         }
-        let values_before = self.values;
-        self.count(1, line)?;
-        self.open.push(Open { line, anchor, function: function(tag), content, values_before });
+        let before = self.size;
+        self.count(Size { values: 1, bytes: 0 }, line)?;
+        self.open.push(Open { line, anchor, function: function(tag), content, before });
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), TemplateError> {
-        let Some(Open { line, anchor, function, content, values_before }) = self.open.pop() else {
+        let Some(Open { line, anchor, function, content, before }) = self.open.pop() else {
             return Ok(());
         };
         let value = match content {
             Content::List(list) => Value::List(list),
-            Content::Map { members, keys, .. } => Value::Map(merged(members, keys)),
+            Content::Map { members, keys, .. } => Value::Map(Members::new(merged(members, keys))),
         };
-        self.complete(Node { line, value }, anchor, function, values_before)
+        self.complete(Node { line, value }, anchor, function, before)
     }
 
     /// Receives a value when it is complete.
@@ -159,14 +172,16 @@ impl Builder {
         node: Node,
         anchor: usize,
         function: Option<String>,
-        values_before: usize,
+        before: Size,
     ) -> Result<(), TemplateError> {
         let node = match function {
             Some(name) => Node::function(name, node),
             None => node,
         };
         if anchor > 0 {
-            self.anchors.insert(anchor, (node.clone(), self.values - values_before));
+            let Size { values, bytes } = self.size;
+            let size = Size { values: values - before.values, bytes: bytes - before.bytes };
+            self.anchors.insert(anchor, (node.clone(), size));
         }
         self.add(node)
     }
@@ -215,7 +230,8 @@ fn merged(members: Vec<Member>, mut keys: HashSet<String>) -> Vec<Member> {
         };
         for object in objects {
             let Value::Map(inherited) = object.value else { continue };
-            members.extend(inherited.into_iter().filter(|member| keys.insert(member.key.clone())));
+            members
+                .extend(inherited.into_list().into_iter().filter(|member| keys.insert(member.key.clone())));
         }
     }
     members

@@ -112,13 +112,13 @@ pub(super) fn auto_scaling_group(group: &AutoScalingGroup) -> Option<Resource<'_
     let configuration =
         group.launch_configuration_name().map(Cow::from).map(LaunchOrigin::LaunchConfiguration);
     let plain =
-        configuration.into_iter().chain(group.launch_template().and_then(origin)).map(LaunchSource::unread);
+        configuration.map(LaunchSource::unread).into_iter().chain(group.launch_template().and_then(source));
     let policy = group.mixed_instances_policy().and_then(|policy| policy.launch_template());
-    let overrides = policy
-        .into_iter()
-        .flat_map(|policy| policy.overrides())
-        .map(|each| (each.launch_template_specification().and_then(origin), each.image_id().map(Cow::from)));
-    let base = policy.and_then(|policy| policy.launch_template_specification()).and_then(origin);
+    let overrides = policy.into_iter().flat_map(|policy| policy.overrides()).map(|each| {
+        let image = Image::from_id(each.image_id().map(Into::into));
+        (each.launch_template_specification().and_then(source), image)
+    });
+    let base = policy.and_then(|policy| policy.launch_template_specification()).and_then(source);
     let mixed = LaunchSource::of_policy(base.as_ref(), overrides);
     let id = group.auto_scaling_group_arn()?.into();
     Some(Resource {
@@ -133,12 +133,13 @@ pub(super) fn auto_scaling_group(group: &AutoScalingGroup) -> Option<Resource<'_
 }
 
 /// Converts the launch template of a group.
-fn origin(specification: &LaunchTemplateSpecification) -> Option<LaunchOrigin<'_>> {
-    LaunchOrigin::template_version(
+fn source(specification: &LaunchTemplateSpecification) -> Option<LaunchSource<'_>> {
+    let origin = LaunchOrigin::template_version(
         specification.launch_template_id().map(Into::into),
         specification.launch_template_name().map(Into::into),
         specification.version().map(Into::into),
-    )
+    );
+    origin.map(LaunchSource::unread)
 }
 
 /// Converts what an AMI says about IMDS, by its id.

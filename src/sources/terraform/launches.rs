@@ -1,15 +1,17 @@
 //! What instances and Auto Scaling groups are launched from.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::document::Configuration;
-use super::references::{ConfiguredName, References};
+use super::instances::Instances;
+use super::references::References;
 use super::resources::Planned;
 use super::values::{Attributes, Part, PolicyTemplateBlock, TemplateBlock};
+use crate::rule::launch::Image;
 use crate::rule::launch_source::{LaunchOrigin, LaunchSource};
+use crate::sources::declared_launches::{DeclaredLaunches, Name};
+use crate::sources::fields::Text;
 
 pub(super) const TEMPLATE: &str = "aws_launch_template";
 pub(super) const CONFIGURATION: &str = "aws_launch_configuration";
@@ -17,25 +19,18 @@ const SPECIFICATION: &str = "launch_template_specification";
 /// The attributes that name a launch template.
 const NAMES: [&str; 4] = ["id", "name", "launch_template_id", "launch_template_name"];
 
-/// What launches instances in a plan.
-pub(super) struct Sources<'d, 'a> {
-    pub(super) references: References<'d, 'a>,
-    /// The resources that each resource of the configuration stands for.
-    instances: HashMap<ConfiguredName, Vec<&'d Planned<'d, 'a>>>,
+/// Finds what is launched from what.
+#[derive(Clone, Copy)]
+pub(super) struct Launches<'s, 'd, 'a> {
+    pub(super) references: &'s References<'d, 'a>,
+    pub(super) instances: &'s Instances<'d, 'a>,
+    pub(super) declared: &'s DeclaredLaunches,
 }
 
-impl<'d, 'a> Sources<'d, 'a> {
-    pub(super) fn new(configuration: Option<&'d Configuration<'a>>, planned: &'d [Planned<'d, 'a>]) -> Self {
-        let mut instances: HashMap<_, Vec<_>> = HashMap::new();
-        for resource in planned {
-            instances.entry(resource.configured()).or_default().push(resource);
-        }
-        Self { references: References::new(configuration), instances }
-    }
-
+impl Launches<'_, '_, '_> {
     /// Returns what an instance or an Auto Scaling group is launched from.
     pub(super) fn of(
-        &self,
+        self,
         planned: &Planned<'_, '_>,
         attributes: &Attributes<'_>,
         part: Part<'_>,
@@ -43,71 +38,70 @@ impl<'d, 'a> Sources<'d, 'a> {
         let configuration = self.configuration(planned, attributes, part.get("launch_configuration"));
         let template = part.get("launch_template");
         let template = self.template(planned, attributes.launch_template.as_ref(), template);
-        let single = configuration.into_iter().chain(template).map(LaunchSource::unread);
         let policy = attributes.mixed_instances_policy.as_ref().and_then(|policy| policy.first());
         let policy = policy.and_then(|policy| policy.launch_template.as_ref()?.first());
-        let part = part.get("mixed_instances_policy").get(0).get("launch_template").get(0);
+        let part = part.get("mixed_instances_policy").block(0, 1).get("launch_template").block(0, 1);
         let policy = policy.map(|policy| self.of_policy(planned, policy, part));
-        single.chain(policy.into_iter().flatten()).collect()
+        configuration.into_iter().chain(template).chain(policy.into_iter().flatten()).collect()
     }
 
     fn of_policy(
-        &self,
+        self,
         planned: &Planned<'_, '_>,
         policy: &PolicyTemplateBlock<'_>,
         part: Part<'_>,
     ) -> Vec<LaunchSource<'static>> {
         let base = policy.launch_template_specification.as_ref();
         let base = self.template(planned, base, part.get(SPECIFICATION));
-        if part.get("override").is_unknown() {
-            let unknown = LaunchOrigin::Unresolved("the overrides of the policy".into());
-            return LaunchSource::of_policy(base.as_ref(), [(Some(unknown), None)]);
+        let blocks = policy.overrides.as_deref().unwrap_or_default();
+        let part = part.get("override");
+        if part.is_unknown() {
+            let unknown = unresolved("the overrides of the policy");
+            return LaunchSource::of_policy(base.as_ref(), [(Some(unknown), Image::Unset)]);
         }
-        let overrides = policy.overrides.iter().flatten().enumerate().map(|(index, each)| {
-            let part = part.get("override").get(index).get(SPECIFICATION);
-            let origin = self.template(planned, each.launch_template_specification.as_ref(), part);
-            (origin, each.image_id.as_ref().map(|id| Cow::Owned(id.0.to_string())))
+        let overrides = blocks.iter().enumerate().map(|(index, block)| {
+            let part = part.block(index, blocks.len());
+            let specification = block.launch_template_specification.as_ref();
+            let source = self.template(planned, specification, part.get(SPECIFICATION));
+            (source, image(block.image_id.as_ref(), part.get("image_id")))
         });
         LaunchSource::of_policy(base.as_ref(), overrides)
     }
 
     fn configuration(
-        &self,
+        self,
         planned: &Planned<'_, '_>,
         attributes: &Attributes<'_>,
         part: Part<'_>,
-    ) -> Option<LaunchOrigin<'static>> {
+    ) -> Option<LaunchSource<'static>> {
         let name = attributes.launch_configuration.as_ref().map(|name| name.0.as_ref());
         if let Some(name) = name.filter(|name| !name.is_empty()) {
-            return Some(LaunchOrigin::LaunchConfiguration(name.to_owned().into()));
+            return Some(self.declared.configuration(Name::InAws(name.into())));
         }
         let what = part.depends_on()?;
-        Some(match self.referred(planned, part.expressions, CONFIGURATION) {
-            Some(address) => LaunchOrigin::LaunchConfiguration(address),
-            None => LaunchOrigin::Unresolved(what.into()),
+        Some(match self.referred(planned, part.expression(), CONFIGURATION) {
+            Some(address) => self.declared.configuration(Name::Declared(address)),
+            None => unresolved(what),
         })
     }
 
     /// Returns the launch template that a block names, and the version.
     fn template(
-        &self,
+        self,
         planned: &Planned<'_, '_>,
         blocks: Option<&Vec<TemplateBlock<'_>>>,
         part: Part<'_>,
-    ) -> Option<LaunchOrigin<'static>> {
-        let (block, part) = (blocks?.first()?, part.get(0));
+    ) -> Option<LaunchSource<'static>> {
+        let (block, part) = (blocks?.first()?, part.block(0, 1));
         let known = [&block.id, &block.name].into_iter().flatten().find(|text| !text.0.is_empty());
-        let template = if let Some(text) = known {
-            Cow::Owned(text.0.to_string())
+        let name = if let Some(text) = known {
+            Name::InAws(text.0.as_ref().into())
         } else {
             let parts = NAMES.map(|key| part.get(key));
-            // A dynamic block has no expressions.
-            let is_unknown = parts.iter().any(|part| part.is_unknown());
-            let unknown = || is_unknown.then(|| "a value of the plan".to_owned());
-            let what = parts.iter().find_map(|part| part.depends_on()).or_else(unknown)?;
-            match parts.iter().find_map(|part| self.referred(planned, part.expressions, TEMPLATE)) {
-                Some(address) => address,
-                None => return Some(LaunchOrigin::Unresolved(what.into())),
+            let what = parts.iter().find_map(|part| part.depends_on())?;
+            match parts.iter().find_map(|part| self.referred(planned, part.expression(), TEMPLATE)) {
+                Some(address) => Name::Declared(address),
+                None => return Some(unresolved(what)),
             }
         };
         let version = block.version.as_ref().map(|version| version.0.to_string());
@@ -115,41 +109,38 @@ impl<'d, 'a> Sources<'d, 'a> {
             (Some(version), _) => Some(version),
             (None, Some(what)) if what.ends_with(".default_version") => None,
             (None, Some(what)) if what.ends_with(".latest_version") => Some("$Latest".to_owned()),
-            (None, Some(what)) => return Some(LaunchOrigin::Unresolved(what.into())),
+            (None, Some(what)) => return Some(unresolved(what)),
             (None, None) => None,
         };
-        LaunchOrigin::template_version(Some(template), None, version.map(Into::into))
+        self.declared.template(name, version)
     }
 
-    /// Returns the address of the one resource of a kind that an expression refers to. Of several with keys, it is the one
-    /// with the key in the reference, or else the one in the same module instance with the same key.
+    /// Returns the address of the one resource of a kind that an expression refers to.
     fn referred(
-        &self,
+        self,
         planned: &Planned<'_, '_>,
         expression: &Value,
         kind: &str,
     ) -> Option<Cow<'static, str>> {
-        let index = |planned: &Planned<'_, '_>| planned.resource.index.map(|key| key.get().to_owned());
         let references = self.references.resources(&planned.module, expression, kind);
+        let mut references = references.iter();
+        let (name, key) = references.next()?;
         // A condition may choose between several resources.
-        if references.iter().any(|(name, _)| references.first().is_some_and(|(first, _)| name != first)) {
+        if references.next().is_some() {
             return None;
         }
-        let named = references.iter().flat_map(|(name, key)| {
-            let instances = self.instances.get(name).into_iter().flatten();
-            instances.filter(move |instance| key.is_none() || index(instance) == *key)
-        });
-        let all: Vec<_> = named.collect();
-        let same_module = |other: &&&&Planned<'_, '_>| other.module_address == planned.module_address;
-        let near: Vec<_> = all.iter().filter(same_module).collect();
-        let near = if near.is_empty() { all.iter().collect() } else { near };
-        match near.as_slice() {
-            [only] => Some(only.address()),
-            several => {
-                let mut same_key = several.iter().filter(|other| index(other) == index(planned));
-                let one = same_key.next()?;
-                same_key.next().is_none().then(|| one.address())
-            }
-        }
+        Some(self.instances.near(planned, name, key.as_deref())?.address())
     }
+}
+
+/// Reads the AMI of a launch.
+pub(super) fn image(id: Option<&Text<'_>>, part: Part<'_>) -> Image<'static> {
+    match id {
+        None if part.depends_on().is_some() => Image::Unknown,
+        id => Image::from_id(id.map(|id| id.0.to_string().into())),
+    }
+}
+
+fn unresolved(what: impl Into<Cow<'static, str>>) -> LaunchSource<'static> {
+    LaunchSource::unread(LaunchOrigin::Unresolved(what.into()))
 }

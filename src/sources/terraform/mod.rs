@@ -5,11 +5,13 @@
 //! - `references`: the launch template that an expression of the configuration refers to.
 //! - `values`: a block of metadata options, of which the plan may not know all.
 //! - `versions`: the versions of a launch template after the plan was applied.
-//! - `resources`: the resources that the rule evaluates; `launches`: what they are launched from.
+//! - `resources`: the resources that the rule evaluates; `launches`: what they are launched from, of which `instances` finds
+//!   the one that is meant.
 //!
 //! The id of a resource is its address.
 
 mod document;
+mod instances;
 mod launches;
 mod references;
 mod resources;

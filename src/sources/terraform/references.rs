@@ -3,12 +3,12 @@
 //! A plan does not know the ids of the launch templates that it creates. Which of them a group or an instance uses, only
 //! the expressions in the configuration say.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::document::{Configuration, ConfiguredModule, ConfiguredResource, ModuleCall};
+use super::document::{Configuration, ConfiguredModule, ModuleCall};
 
 /// The names of the calls that lead to a module, from the root module, without keys of `count` or `for_each`.
 pub(super) type ModulePath = Vec<String>;
@@ -24,39 +24,60 @@ pub(super) struct ConfiguredName {
     pub(super) name: String,
 }
 
+/// The most references that are followed from one expression. Those that people write have a few.
+const MAX_REFERENCES: usize = 1000;
+
 /// The references in a configuration.
 pub(super) struct References<'c, 'a> {
     root: Option<&'c ConfiguredModule<'a>>,
+    /// The expressions of each resource that the rule evaluates.
+    expressions: HashMap<ConfiguredName, Value>,
 }
 
 impl<'c, 'a> References<'c, 'a> {
-    pub(super) fn new(configuration: Option<&'c Configuration<'a>>) -> Self {
-        Self { root: configuration.and_then(|configuration| configuration.root_module.as_ref()) }
+    /// Reads the references. `is_evaluated` tells whether the rule evaluates resources of a type.
+    pub(super) fn new(
+        configuration: Option<&'c Configuration<'a>>,
+        is_evaluated: impl Fn(&str) -> bool,
+    ) -> Self {
+        let root = configuration.and_then(|configuration| configuration.root_module.as_ref());
+        let mut expressions = HashMap::new();
+        let mut modules: Vec<(ModulePath, &ConfiguredModule<'_>)> =
+            root.map(|root| (ModulePath::new(), root)).into_iter().collect();
+        while let Some((path, module)) = modules.pop() {
+            for resource in module.resources.iter().filter(|resource| is_evaluated(&resource.kind.0)) {
+                let (kind, name) = (resource.kind.0.to_string(), resource.name.0.to_string());
+                let name = ConfiguredName { module: path.clone(), kind, name };
+                expressions.insert(name, parsed(resource.expressions));
+            }
+            modules.extend(module.module_calls.iter().filter_map(|(name, call)| {
+                let path = path.iter().chain([name]).cloned().collect();
+                Some((path, call.module.as_ref()?))
+            }));
+        }
+        Self { root, expressions }
     }
 
     /// Returns the expressions of a resource.
-    pub(super) fn expressions(&self, name: &ConfiguredName) -> Value {
-        let is_it = |resource: &&ConfiguredResource<'_>| {
-            resource.kind.0 == name.kind.as_str() && resource.name.0 == name.name.as_str()
-        };
-        let resource = self.module(&name.module).and_then(|module| module.resources.iter().find(is_it));
-        parsed(resource.and_then(|resource| resource.expressions))
+    pub(super) fn expressions(&self, name: &ConfiguredName) -> &Value {
+        self.expressions.get(name).unwrap_or(&Value::Null)
     }
 
     fn module(&self, path: &[String]) -> Option<&'c ConfiguredModule<'a>> {
         path.iter().try_fold(self.root?, |module, name| module.module_calls.get(name)?.module.as_ref())
     }
 
-    /// Returns the resources of a kind that an expression in a module refers to.
-    pub(super) fn resources(&self, module: &[String], expression: &Value, kind: &str) -> Vec<Reference> {
-        let mut search = Search { references: self, kind, seen: HashSet::new(), found: Vec::new() };
-        search.expression(module, expression);
+    /// Returns the resources of a kind that an expression in a module refers to; none, if it refers to too much.
+    pub(super) fn resources(&self, module: &[String], expression: &Value, kind: &str) -> HashSet<Reference> {
+        let mut search = Search { references: self, kind, seen: HashSet::new(), found: HashSet::new() };
+        if !search.expression(module, expression) {
+            return HashSet::new();
+        }
         // Terraform also lists what an exact reference is a part of.
-        let found = &search.found;
-        let is_exact = |(name, key): &&Reference| {
-            key.is_some() || !found.iter().any(|(other, key)| other == name && key.is_some())
-        };
-        found.iter().filter(is_exact).cloned().collect()
+        let with_key: HashSet<_> = search.found.iter().filter(|(_, key)| key.is_some()).cloned().collect();
+        let exact: HashSet<_> = with_key.iter().map(|(name, _)| name).collect();
+        search.found.retain(|(name, key)| key.is_some() || !exact.contains(name));
+        search.found
     }
 }
 
@@ -65,18 +86,23 @@ struct Search<'s, 'c, 'a> {
     kind: &'s str,
     /// What was followed, so that each is followed once.
     seen: HashSet<(ModulePath, String)>,
-    found: Vec<Reference>,
+    found: HashSet<Reference>,
 }
 
 impl Search<'_, '_, '_> {
-    fn expression(&mut self, module: &[String], expression: &Value) {
+    /// Follows the references of an expression. Returns whether there are not too many.
+    fn expression(&mut self, module: &[String], expression: &Value) -> bool {
         // References are followed in a loop, so that a chain of them cannot exhaust the stack.
-        let mut next: Vec<(ModulePath, String)> = targets(module, expression);
+        let mut next = targets(module, expression);
         while let Some((module, reference)) = next.pop() {
+            if next.len() + self.seen.len() > MAX_REFERENCES {
+                return false;
+            }
             if self.seen.insert((module.clone(), reference.clone())) {
                 next.extend(self.follow(module, &reference));
             }
         }
+        true
     }
 
     /// Follows one reference. Returns those that it leads to.
@@ -97,11 +123,8 @@ impl Search<'_, '_, '_> {
             }
             [kind, name, ..] if *kind == self.kind => {
                 let key = key_of(reference, kind, name);
-                let found =
-                    (ConfiguredName { module, kind: (*kind).to_owned(), name: (*name).to_owned() }, key);
-                if !self.found.contains(&found) {
-                    self.found.push(found);
-                }
+                let name = ConfiguredName { module, kind: (*kind).to_owned(), name: (*name).to_owned() };
+                self.found.insert((name, key));
                 return Vec::new();
             }
             _ => return Vec::new(),
@@ -111,7 +134,9 @@ impl Search<'_, '_, '_> {
 }
 
 fn targets(module: &[String], expression: &Value) -> Vec<(ModulePath, String)> {
-    references(expression).map(|reference| (module.to_vec(), reference.to_owned())).collect()
+    // One more than are followed, so that too many are noticed.
+    let references = references(expression).take(MAX_REFERENCES + 1);
+    references.map(|reference| (module.to_vec(), reference.to_owned())).collect()
 }
 
 /// Returns what an expression refers to, the most exact names first.

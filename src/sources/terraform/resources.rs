@@ -3,17 +3,20 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::document::{Change, Document, Module, ModuleResource};
-use super::launches::{CONFIGURATION, Sources, TEMPLATE};
-use super::references::{ConfiguredName, ModulePath, module_path, parsed};
+use super::instances::Instances;
+use super::launches::{CONFIGURATION, Launches, TEMPLATE, image};
+use super::references::{ConfiguredName, ModulePath, References, module_path, parsed};
 use super::values::{Attributes, Part, metadata_options, options};
 use super::versions;
 use crate::rule::launch::{AccountDefaults, Image};
 use crate::rule::resource::{Lifecycle, Resource, ResourceType};
 use crate::sources::arn::Place;
 use crate::sources::declared_launches::DeclaredLaunches;
+use crate::sources::fields::Text;
 use crate::sources::{Declared, SourceError, read_object};
 
 /// Returns the type of a resource that the rule evaluates, as AWS names it.
@@ -37,14 +40,17 @@ pub(super) fn read(document: &Document<'_>) -> Vec<Result<Declared, SourceError>
     }
     let changes = document.resource_changes.iter().flatten().filter(|each| each.deposed.is_none());
     let changes = changes.filter_map(|each| Some((each.address.0.as_ref(), each.change?))).collect();
-    let mut reader = Reader {
-        sources: Sources::new(document.configuration.as_ref(), &planned),
-        changes,
-        launches: DeclaredLaunches::default(),
-    };
-    let found: Vec<_> = planned.iter().map(|resource| reader.read(resource)).collect();
-    let complete = |resource| reader.launches.complete(Declared { resource, line: None });
-    found.into_iter().map(|each| each.map(complete)).collect()
+    let configuration = document.configuration.as_ref();
+    let references = References::new(configuration, |kind| resource_type(kind).is_some());
+    let reader = Reader { references, instances: Instances::new(&planned), changes };
+    let mut declared = DeclaredLaunches::default();
+    let mut found = Vec::new();
+    for resource in &planned {
+        found.push(resource.is_named().then(|| reader.named(resource, &mut declared)));
+    }
+    let all = planned.iter().zip(found);
+    let all = all.map(|(planned, found)| found.unwrap_or_else(|| reader.launched(planned, &declared)));
+    all.map(|found| found.map(|resource| Declared { resource, line: None })).collect()
 }
 
 /// A resource, and the module that it is in.
@@ -69,6 +75,16 @@ impl Planned<'_, '_> {
     pub(super) fn address(&self) -> Cow<'static, str> {
         Cow::Owned(self.resource.address.0.to_string())
     }
+
+    /// Returns the key of `count` or `for_each`.
+    pub(super) fn key(&self) -> Option<&str> {
+        self.resource.index.map(RawValue::get)
+    }
+
+    /// Returns whether other resources are launched by its name.
+    fn is_named(&self) -> bool {
+        matches!(self.resource_type, ResourceType::LaunchTemplate | ResourceType::LaunchConfiguration)
+    }
 }
 
 fn collect<'d, 'a>(module: &'d Module<'a>, planned: &mut Vec<Planned<'d, 'a>>) {
@@ -89,59 +105,91 @@ fn collect<'d, 'a>(module: &'d Module<'a>, planned: &mut Vec<Planned<'d, 'a>>) {
 }
 
 struct Reader<'d, 'a> {
-    sources: Sources<'d, 'a>,
+    references: References<'d, 'a>,
+    instances: Instances<'d, 'a>,
     /// By address.
     changes: HashMap<&'d str, Change<'a>>,
-    launches: DeclaredLaunches,
+}
+
+/// What a plan says about a resource.
+struct Content<'a> {
+    attributes: Attributes<'a>,
+    /// `after_unknown`
+    unknown: Value,
+    change: Option<Change<'a>>,
 }
 
 impl<'d, 'a> Reader<'d, 'a> {
-    fn read(&mut self, planned: &Planned<'d, 'a>) -> Result<Resource<'static>, SourceError> {
+    fn content(&self, planned: &Planned<'d, 'a>) -> Result<Content<'a>, SourceError> {
         let address = planned.resource.address.0.as_ref();
         let json = planned.resource.values.map_or("{}", RawValue::get);
-        let attributes: Attributes<'_> = read_object(address, json)?;
         let change = self.changes.get(address).copied();
         let unknown = parsed(change.and_then(|change| change.after_unknown));
-        let expressions = self.sources.references.expressions(&planned.configured());
-        let part = Part { unknown: &unknown, expressions: &expressions };
-        let mut resource = Resource::existing(planned.resource_type.clone(), planned.address(), None);
-        resource.lifecycle = Lifecycle::Declared;
-        resource.tags = attributes.tags();
-        add_place(&mut resource, &attributes);
-        if resource.resource_type == ResourceType::ACCOUNT {
-            let options = options(&read_object(address, json)?, part);
-            resource.account_defaults = Some(AccountDefaults::declared(&options));
-            resource.metadata_options = Some(options);
-            return Ok(resource);
-        }
-        resource.metadata_options =
-            metadata_options(attributes.metadata_options.as_ref(), part.get("metadata_options"));
-        let image = attributes.ami.as_ref().or(attributes.image_id.as_ref());
-        resource.image = Image::from_id(image.map(|id| id.0.to_string().into()));
-        match resource.resource_type {
-            ResourceType::LaunchTemplate => {
-                self.add_names(&resource, &attributes);
-                versions::remember(&mut resource, &attributes, change, &mut self.launches)?;
-            }
-            ResourceType::LaunchConfiguration => {
-                self.add_names(&resource, &attributes);
-                self.launches.remember(&resource);
-            }
-            _ => {
-                resource.launch_sources = self.sources.of(planned, &attributes, part);
-                resource.has_mixed_instances =
-                    attributes.mixed_instances_policy.is_some_and(|p| !p.is_empty());
-            }
+        Ok(Content { attributes: read_object(address, json)?, unknown, change })
+    }
+
+    /// Reads a launch template or launch configuration, by whose name others are launched.
+    fn named(
+        &self,
+        planned: &Planned<'d, 'a>,
+        declared: &mut DeclaredLaunches,
+    ) -> Result<Resource<'static>, SourceError> {
+        let Content { attributes, unknown, change } = self.content(planned)?;
+        let part = Part::new(&unknown, self.references.expressions(&planned.configured()));
+        let mut resource = with_settings(planned, &attributes, part);
+        let id = resource.resource_id.clone();
+        let text = |name: &Option<Text<'_>>| name.as_ref().map(|name| name.0.to_string());
+        let (id_in_aws, name) = (text(&attributes.id), text(&attributes.name));
+        if resource.resource_type == ResourceType::LaunchTemplate {
+            declared.name_template(id_in_aws.into_iter().chain(name), &id);
+            versions::remember(&mut resource, &attributes, change, declared)?;
+        } else {
+            declared.name_configuration(name, &id);
+            declared.remember_configuration(&resource);
         }
         Ok(resource)
     }
 
-    /// Remembers the id and the name by which other resources may refer to a launch template or launch configuration.
-    fn add_names(&mut self, resource: &Resource<'_>, attributes: &Attributes<'_>) {
-        for name in [&attributes.id, &attributes.name].into_iter().flatten() {
-            self.launches.add_name(name.0.to_string(), &resource.resource_id);
+    /// Reads what is launched, or the account-level defaults.
+    fn launched(
+        &self,
+        planned: &Planned<'d, 'a>,
+        declared: &DeclaredLaunches,
+    ) -> Result<Resource<'static>, SourceError> {
+        let Content { attributes, unknown, .. } = self.content(planned)?;
+        let part = Part::new(&unknown, self.references.expressions(&planned.configured()));
+        let mut resource = with_settings(planned, &attributes, part);
+        if resource.resource_type == ResourceType::ACCOUNT {
+            let json = planned.resource.values.map_or("{}", RawValue::get);
+            let options = options(&read_object(&resource.resource_id, json)?, part);
+            resource.account_defaults = Some(AccountDefaults::declared(&options));
+            resource.metadata_options = Some(options);
+            return Ok(resource);
         }
+        let launches = Launches { references: &self.references, instances: &self.instances, declared };
+        resource.launch_sources = launches.of(planned, &attributes, part);
+        resource.has_mixed_instances = attributes.mixed_instances_policy.is_some_and(|p| !p.is_empty());
+        Ok(resource)
     }
+}
+
+/// Returns a resource with what an instance is launched with.
+fn with_settings(
+    planned: &Planned<'_, '_>,
+    attributes: &Attributes<'_>,
+    part: Part<'_>,
+) -> Resource<'static> {
+    let mut resource = Resource::existing(planned.resource_type.clone(), planned.address(), None);
+    resource.lifecycle = Lifecycle::Declared;
+    resource.tags = attributes.tags();
+    add_place(&mut resource, attributes);
+    resource.metadata_options =
+        metadata_options(attributes.metadata_options.as_ref(), part.get("metadata_options"));
+    resource.image = match image(attributes.ami.as_ref(), part.get("ami")) {
+        Image::Unset => image(attributes.image_id.as_ref(), part.get("image_id")),
+        ami => ami,
+    };
+    resource
 }
 
 /// Adds account and Region, if the attributes have them.

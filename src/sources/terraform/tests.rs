@@ -413,3 +413,126 @@ fn what_a_plan_leaves_open_is_not_compliant() {
         assert!(error.starts_with("plan: it is incomplete"), "{error}");
     }
 }
+
+#[test]
+fn a_name_means_a_template_or_a_configuration_as_it_is_used() {
+    let document = plan(&[
+        (
+            "aws_launch_template.web",
+            json!({"id": "lt-1", "name": "web", "metadata_options": options("required")}),
+            json!({}),
+            json!({}),
+        ),
+        (
+            "aws_launch_configuration.web",
+            json!({"id": "web", "name": "web", "arn": "arn:aws:autoscaling:eu-west-1:1:launchConfiguration:x",
+                "metadata_options": options("optional")}),
+            json!({}),
+            json!({}),
+        ),
+        ("aws_autoscaling_group.new", json!({"launch_template": [{"name": "web"}]}), json!({}), json!({})),
+        ("aws_autoscaling_group.old", json!({"launch_configuration": "web"}), json!({}), json!({})),
+        (
+            "aws_autoscaling_group.outside",
+            json!({"launch_configuration": "aws_launch_configuration.web"}),
+            json!({}),
+            json!({}),
+        ),
+    ]);
+    let found = verdicts(&document);
+    for (index, expected) in [
+        (2, "COMPLIANT Instances are launched from launch template aws_launch_template.web version 1"),
+        (3, "NON_COMPLIANT Instances are launched from launch configuration aws_launch_configuration.web,"),
+        (4, "NOT_APPLICABLE Instances are launched from launch configuration aws_launch_configuration.web,"),
+    ] {
+        assert!(found[index].1.starts_with(expected), "{found:#?}");
+    }
+}
+
+/// The group exists, so that its account and Region are known; those of what replaces the configuration are not.
+#[test]
+fn a_launch_configuration_that_is_replaced_is_found() {
+    let document = plan(&[
+        (
+            "aws_launch_configuration.web",
+            json!({"metadata_options": options("required")}),
+            json!({"name": true, "arn": true}),
+            json!({}),
+        ),
+        (
+            "aws_autoscaling_group.web",
+            json!({"arn": "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:x"}),
+            json!({"launch_configuration": true}),
+            json!({"launch_configuration": refers("aws_launch_configuration.web.name")}),
+        ),
+    ]);
+    let verdict = &verdicts(&document)[1].1;
+    assert!(verdict.starts_with("COMPLIANT"), "{verdict}");
+}
+
+#[test]
+fn what_a_dynamic_block_does_not_know_may_be_set() {
+    let template = |tokens: &str| json!({"metadata_options": options(tokens)});
+    let launched = json!({"launch_template": [{"version": "$Default"}], "metadata_options": [{}]});
+    let unknown = json!({"launch_template": [{"id": true}], "metadata_options": [{"http_tokens": true, "http_endpoint": true}]});
+    let specification = json!({"id": refers("aws_launch_template.closed.id")});
+    let one = json!({"launch_template_specification": [{}]});
+    let id_unknown = json!({"launch_template_specification": [{"launch_template_id": true}]});
+    let policy = |overrides: Value, specification: Value| {
+        json!({"mixed_instances_policy": [{"launch_template": [{
+            "launch_template_specification": [specification], "override": overrides}]}]})
+    };
+    let closed = json!({"launch_template_id": refers("aws_launch_template.closed.id")});
+    let document = plan(&[
+        ("aws_launch_template.closed", template("required"), json!({"id": true}), json!({})),
+        (
+            "aws_instance.dynamic",
+            launched.clone(),
+            unknown.clone(),
+            json!({"launch_template": [specification]}),
+        ),
+        (
+            "aws_instance.computed",
+            launched,
+            unknown,
+            json!({"launch_template": [specification], "metadata_options": [{"http_endpoint": refers("var.on")}]}),
+        ),
+        // The expressions are those of the second override: a dynamic block makes the first one.
+        (
+            "aws_autoscaling_group.mixed",
+            policy(json!([one, one]), json!({})),
+            policy(json!([id_unknown, id_unknown]), json!({"launch_template_id": true})),
+            policy(json!([{"launch_template_specification": [closed]}]), closed.clone()),
+        ),
+    ]);
+    let found = verdicts(&document);
+    for (index, expected) in [
+        (1, "NOT_APPLICABLE HttpTokens is known only at deployment: it depends on a dynamic block."),
+        (2, REQUIRED),
+        (3, "NOT_APPLICABLE Instances are launched from a launch template that depends on a dynamic block,"),
+    ] {
+        assert!(found[index].1.starts_with(expected), "{found:#?}");
+    }
+}
+
+#[test]
+fn too_many_references_are_not_followed() {
+    let many: Vec<_> = (0..2000).map(|index| format!("var.x{index}")).collect();
+    let references: Vec<_> = many.iter().map(String::as_str).chain(["aws_launch_template.web.id"]).collect();
+    let document = plan(&[
+        (
+            "aws_launch_template.web",
+            json!({"metadata_options": options("required")}),
+            json!({"id": true}),
+            json!({}),
+        ),
+        (
+            "aws_autoscaling_group.web",
+            json!({"launch_template": [{}]}),
+            json!({"launch_template": [{"id": true}]}),
+            json!({"launch_template": [{"id": {"references": references}}]}),
+        ),
+    ]);
+    let verdict = &verdicts(&document)[1].1;
+    assert!(verdict.starts_with("NOT_APPLICABLE"), "{verdict}");
+}

@@ -107,18 +107,44 @@ pub(super) struct OverrideBlock<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Part<'v> {
     /// `after_unknown` of this part: `true`, or the same shape as the part.
-    pub(super) unknown: &'v Value,
-    pub(super) expressions: &'v Value,
+    unknown: &'v Value,
+    expressions: &'v Value,
+    /// Whether the part is of a dynamic block, whose expressions a plan does not contain.
+    is_dynamic: bool,
 }
 
-impl Part<'_> {
-    /// Returns an attribute of the part, or an element of a list.
-    pub(super) fn get(self, key: impl serde_json::value::Index + Copy) -> Self {
+impl<'v> Part<'v> {
+    pub(super) fn new(unknown: &'v Value, expressions: &'v Value) -> Self {
+        Self { unknown, expressions, is_dynamic: false }
+    }
+
+    /// Returns an attribute of the part, or all blocks of a name.
+    pub(super) fn get(self, key: &str) -> Self {
+        self.at(key)
+    }
+
+    /// Returns one of the blocks that the part is, of which there are so many.
+    pub(super) fn block(self, index: usize, number: usize) -> Self {
+        // If these are not the blocks of the configuration, a dynamic block makes some.
+        let is_dynamic = self.unknown.is_array() && self.expressions.as_array().map_or(0, Vec::len) != number;
+        if is_dynamic {
+            Self { expressions: &Value::Null, is_dynamic, ..self.at(index) }
+        } else {
+            self.at(index)
+        }
+    }
+
+    fn at(self, key: impl serde_json::value::Index + Copy) -> Self {
         let unknown = match self.unknown {
             Value::Bool(_) => self.unknown,
             other => other.get(key).unwrap_or(&Value::Null),
         };
-        Self { unknown, expressions: self.expressions.get(key).unwrap_or(&Value::Null) }
+        Self { unknown, expressions: self.expressions.get(key).unwrap_or(&Value::Null), ..self }
+    }
+
+    /// Returns the expression that sets an attribute; null, if none does.
+    pub(super) fn expression(self) -> &'v Value {
+        self.expressions
     }
 
     /// Returns whether the whole part is unknown.
@@ -126,12 +152,14 @@ impl Part<'_> {
         self.unknown == &Value::Bool(true)
     }
 
-    /// Returns what an unknown value depends on; `None` if the configuration does not set it, so that AWS decides.
+    /// Returns what the unknown value of an attribute depends on; `None` if the configuration does not set it, so that AWS
+    /// decides.
     pub(super) fn depends_on(self) -> Option<String> {
-        if !self.is_unknown() {
+        if !self.is_unknown() || (self.expressions.is_null() && !self.is_dynamic) {
             return None;
         }
-        references(self.expressions).next().map(str::to_owned)
+        let otherwise = if self.is_dynamic { "a dynamic block" } else { "an expression" };
+        Some(references(self.expressions).next().unwrap_or(otherwise).to_owned())
     }
 }
 
@@ -145,7 +173,7 @@ pub(super) fn metadata_options(
     if block.is_none() && !part.is_unknown() {
         return None;
     }
-    let options = options(block.unwrap_or(&unset), part.get(0));
+    let options = options(block.unwrap_or(&unset), part.block(0, 1));
     (options != MetadataOptions::UNSET || block.is_some()).then_some(options)
 }
 

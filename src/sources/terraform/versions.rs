@@ -51,7 +51,7 @@ pub(super) fn remember(
 
 fn settings(attributes: &Attributes<'_>) -> LaunchSettings<'static> {
     let nothing = serde_json::Value::Null;
-    let part = Part { unknown: &nothing, expressions: &nothing };
+    let part = Part::new(&nothing, &nothing);
     let image = attributes.image_id.as_ref().map(|id| id.0.to_string().into());
     LaunchSettings {
         options: metadata_options(attributes.metadata_options.as_ref(), part),
