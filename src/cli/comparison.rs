@@ -12,12 +12,20 @@ use super::output::Finding;
 use crate::rule::resource::Location;
 use crate::rule::verdict::Compliance;
 
-/// A resource in an account and Region, by its type and id.
+/// A resource, by its type and id: one in an account and Region, or one that a file declares. Several templates may have
+/// a resource of the same logical id.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     location: Option<Location>,
+    /// The file that declares it, if one does.
+    file: Option<String>,
     resource_type: String,
     resource_id: String,
+}
+
+/// Returns the name of a file, whether `.` or its content was named.
+fn normalized(file: &str) -> String {
+    file.strip_prefix("./").unwrap_or(file).to_owned()
 }
 
 /// Whether a resource was non-compliant in the earlier scan, and is now.
@@ -74,7 +82,9 @@ impl Comparison {
         );
         let changes = scanned.into_non_compliant().map(|each| {
             let location = each.location();
-            let key = Key { location, resource_type: each.resource_type, resource_id: each.resource_id };
+            let file = each.file.as_deref().map(normalized);
+            let key =
+                Key { location, file, resource_type: each.resource_type, resource_id: each.resource_id };
             (key, Change { was_open: true, is_open: None })
         });
         Ok(Self { earlier, changes: changes.collect() })
@@ -85,6 +95,7 @@ impl Comparison {
     pub(crate) fn since(&mut self, finding: &Finding<'_>) -> Option<&'static str> {
         let key = Key {
             location: finding.location(),
+            file: finding.file.as_deref().map(normalized),
             resource_type: finding.resource_type.clone().into_owned(),
             resource_id: finding.resource_id.clone().into_owned(),
         };

@@ -215,3 +215,43 @@ Resources:
     let output: Value = serde_json::from_str(&stdout(&assert)).unwrap();
     assert_eq!(found(&output), [("Web", "NON_COMPLIANT", Some(2))]);
 }
+
+#[test]
+fn a_template_in_a_directory_is_found_however_it_is_written() {
+    let open = "Type: AWS::EC2::Instance";
+    let padding = format!("\"{}\"", "x".repeat(100 * 1024));
+    let files: &[(&str, Vec<u8>)] = &[
+        ("flow.yaml", format!("{{Resources: {{Flow: {{{open}}}}}}}").into_bytes()),
+        ("indented.yaml", format!("  Description: x\n  Resources:\n    Indented: {{{open}}}\n").into_bytes()),
+        ("complex.yaml", format!("? Resources\n: Complex: {{{open}}}\n").into_bytes()),
+        ("broken.json", format!("{{\"Metadata\": {padding}, \"Resources\": {{}},}}").into_bytes()),
+        ("cut.json", format!("{{\"Metadata\": {padding}, \"Resources\": {{\"A\": ").into_bytes()),
+        ("other.json", format!("{{\"Metadata\": {padding}, \"Other\": {{}},}}").into_bytes()),
+    ];
+    let assert = evaluate(&["--format", "json"]).arg(directory("ways-to-write", files)).assert().code(2);
+    let output: Value = serde_json::from_str(&stdout(&assert)).unwrap();
+    let mut ids: Vec<_> = found(&output).iter().map(|(id, ..)| *id).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["Complex", "Flow", "Indented"]);
+    let messages = stderr(&assert);
+    for name in ["broken", "cut"] {
+        assert!(messages.contains(&format!("{name}.json: record 1 (at byte 0): ")), "{messages}");
+    }
+    assert!(messages.contains("Passed over 1 file of another kind.\n"), "{messages}");
+}
+
+#[test]
+fn the_same_logical_id_in_two_templates_is_compared_for_each() {
+    let template = |tokens: &str| TEMPLATE.replace("!Ref Tokens", tokens).into_bytes();
+    let files = |first: &str, second: &str| {
+        let files = [("a.yaml", template(first)), ("b.yaml", template(second))];
+        directory("compared-templates", &files)
+    };
+    let folder = files("optional", "optional");
+    let first = evaluate(&["--format", "json", "--exit-zero"]).arg(&folder).assert().code(0);
+    let earlier = scratch("compared-templates.json", stdout(&first).as_bytes());
+    files("optional", "required");
+    let assert = evaluate(&["--compare"]).arg(&earlier).arg(&folder).assert().code(1);
+    let last = stdout(&assert).lines().last().unwrap().to_owned();
+    assert_eq!(last, format!("Compared with {}: 1 fixed, 0 new, 1 still open", earlier.display()));
+}

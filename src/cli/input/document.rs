@@ -63,14 +63,22 @@ impl Json {
     }
 }
 
-/// Returns whether the first character that is not white space begins an object or a list. Two braces begin a template of
-/// another program.
+/// Returns whether a list begins, or an object whose first key is in quotes. YAML has objects without, and two braces begin
+/// a template of another program.
 fn begins_json(head: &[u8]) -> bool {
     let head = head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(head);
     match head.trim_ascii_start() {
-        [b'{', b'{', ..] | [] => false,
-        [first, ..] => matches!(first, b'{' | b'['),
+        [b'{', rest @ ..] => matches!(rest.trim_ascii_start(), [] | [b'"' | b'}', ..]),
+        [first, ..] => *first == b'[',
+        [] => false,
     }
+}
+
+/// Returns whether a key that the program knows is anywhere in an input, or the input cannot be read.
+pub(crate) fn contains_known_key(reader: io::Result<Box<dyn Read>>) -> bool {
+    let mut content = Vec::new();
+    let read = reader.and_then(|reader| reader.take(MAX_TEXT).read_to_end(&mut content));
+    read.is_err() || has_known_key(&content)
 }
 
 #[cfg(test)]
@@ -85,6 +93,9 @@ mod tests {
             ("Resources: {}", "text"),
             ("", "text"),
             ("{{ .Values }}", "text"),
+            ("{Resources: {}}", "text"),
+            ("{", "JSON"),
+            ("{ \n\"a\": 1}", "JSON"),
             ("nonsense\n{}", "text"),
         ] {
             let found = match Document::begin(Box::new(input.as_bytes())) {

@@ -30,6 +30,8 @@ pub(crate) struct Evaluation {
     pub(crate) resource_id: String,
     account_id: Option<String>,
     region: Option<String>,
+    /// The file that declares the resource.
+    pub(crate) file: Option<String>,
     compliance: String,
 }
 

@@ -103,16 +103,19 @@ fn section<'t>(root: &'t Node, name: &str) -> Result<Option<&'t Node>, TemplateE
 }
 
 /// Returns whether a text that is not JSON is a template: whether one of its top-level keys is a section that only templates
-/// have.
+/// have. One that cannot be parsed is a template if a line begins with such a key.
 #[must_use]
 pub fn is_yaml_template(text: &str) -> bool {
-    text.lines().any(|line| {
+    const KEYS: [&str; 2] = ["Resources", "AWSTemplateFormatVersion"];
+    let begins_with_key = |line: &str| {
         let line = line.trim_start_matches(['"', '\'']);
-        ["Resources", "AWSTemplateFormatVersion"].iter().any(|key| {
+        KEYS.iter().any(|key| {
             let rest = line.strip_prefix(key).map(|rest| rest.trim_start_matches(['"', '\'']).trim_start());
             rest.is_some_and(|rest| rest.starts_with(':'))
         })
-    })
+    };
+    text.lines().any(begins_with_key)
+        || (KEYS.iter().any(|key| text.contains(key)) && yaml::has_top_level_key(text, &KEYS))
 }
 
 #[cfg(test)]

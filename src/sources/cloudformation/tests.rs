@@ -387,6 +387,13 @@ fn a_template_is_told_from_other_yaml() {
         ("AWSTemplateFormatVersion: '2010-09-09'\n", true),
         ("# a comment\n\"Resources\":\n", true),
         ("Resources :\n  A: {}", true),
+        ("{Metadata: {}, Resources: {A: {}}}", true),
+        ("  Metadata: {}\n  Resources:\n    A: {}", true),
+        ("? Resources\n: A: {}", true),
+        ("Resources:\n  A: [", true),
+        ("a: Resources\nb: [Resources, {Resources: 1}]", false),
+        ("- Resources: 1", false),
+        ("a: {\nResources", false),
         ("apiVersion: v1\nkind: Pod\nspec:\n  Resources: {}", false),
         ("Resources_total: 7", false),
         ("services:\n  web: {}", false),
@@ -527,10 +534,7 @@ fn what_would_take_too_much_time_or_memory_is_not_worked_out() {
 
 /// Conditions of which each is a deeply nested expression about the next one.
 fn chain_of_conditions(length: usize) -> String {
-    let mut sections = String::new();
-    for index in 0..length {
-        let (open, close) = ("!Not [".repeat(20), "]".repeat(20));
-        sections += &format!("  C{index}: {open}!Condition C{}{close}\n", index + 1);
-    }
-    sections + &format!("  C{length}: !Equals [a, a]")
+    let (open, close) = ("!Not [".repeat(20), "]".repeat(20));
+    let conditions = (0..length).map(|index| format!("  C{index}: {open}!Condition C{}{close}", index + 1));
+    conditions.chain([format!("  C{length}: !Equals [a, a]")]).collect::<Vec<_>>().join("\n")
 }

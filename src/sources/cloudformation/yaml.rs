@@ -29,6 +29,37 @@ pub(super) fn parse(text: &str) -> Result<Node, TemplateError> {
     builder.root.ok_or_else(|| TemplateError::new(1, "the template is empty"))
 }
 
+/// Returns whether the object that `text` is has one of these keys, as far as `text` is YAML.
+pub(super) fn has_top_level_key(text: &str, keys: &[&str]) -> bool {
+    let (mut depth, mut is_key) = (0_usize, false);
+    for event in Parser::new_from_str(text) {
+        let is_found = match event {
+            Ok((Event::Scalar(text, ..), _)) => depth == 1 && is_key && keys.contains(&text.as_ref()),
+            Ok((Event::SequenceStart(..), _)) if depth == 0 => return false,
+            Ok((Event::SequenceStart(..) | Event::MappingStart(..), _)) => {
+                depth += 1;
+                // The first key of the outermost object follows.
+                is_key |= depth == 1;
+                continue;
+            }
+            Ok((Event::SequenceEnd | Event::MappingEnd, _)) => {
+                depth = depth.saturating_sub(1);
+                false
+            }
+            Ok((Event::Alias(_), _)) => false,
+            Ok(_) => continue,
+            Err(_) => return false,
+        };
+        if is_found {
+            return true;
+        }
+        if depth == 1 {
+            is_key = !is_key;
+        }
+    }
+    false
+}
+
 fn scan_error(error: &ScanError) -> TemplateError {
     TemplateError::new(error.marker().line(), format!("not YAML: {}", error.info()))
 }

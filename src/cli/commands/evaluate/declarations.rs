@@ -24,8 +24,8 @@ pub(super) fn template(
     pass(template.resources, visit)
 }
 
-/// Returns whether JSON is a template: it says so, or its resources are members of an object. Other programs write lists
-/// of this name.
+/// Returns whether an object with a section of templates is one: it says so, or its resources are members of an object.
+/// Other programs write lists of this name. What cannot be parsed may be a template.
 pub(super) fn is_template(json: &str) -> bool {
     #[derive(Deserialize)]
     struct Sections<'a> {
@@ -34,8 +34,8 @@ pub(super) fn is_template(json: &str) -> bool {
         #[serde(borrow, rename = "Resources")]
         resources: Option<&'a RawValue>,
     }
-    let sections: Option<Sections<'_>> = serde_json::from_str(json).ok();
-    sections.is_some_and(|Sections { version, resources }| {
+    let sections: Result<Sections<'_>, _> = serde_json::from_str(json);
+    sections.map_or(true, |Sections { version, resources }| {
         version.is_some() || resources.is_some_and(|resources| resources.get().starts_with('{'))
     })
 }

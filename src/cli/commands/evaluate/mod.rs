@@ -163,10 +163,10 @@ impl Args {
     fn conclude(&self, counts: &Counts) -> Completion {
         if counts.other_files > 0 && !self.output.quiet {
             let files = match counts.other_files {
-                1 => "1 file".to_owned(),
-                files => format!("{files} files"),
+                1 => "1 file of another kind".to_owned(),
+                files => format!("{files} files of other kinds"),
             };
-            messages::note(&format!("Passed over {files} of other kinds."));
+            messages::note(&format!("Passed over {files}."));
         }
         // A template may declare nothing that the rule evaluates.
         let is_empty = counts.summary.is_empty() && (counts.records > 0 || counts.documents == 0);

@@ -4,7 +4,7 @@ use std::io;
 
 use super::declarations;
 use super::records::{self, EXPECTED, Failure, RecordError, Recorded};
-use crate::cli::input::document::{Document, Json};
+use crate::cli::input::document::{Document, Json, contains_known_key};
 use crate::cli::input::files::{Decompression, Input, is_json};
 use crate::cli::input::guess::looks_like;
 use crate::cli::input::split::{self, Position};
@@ -90,7 +90,10 @@ fn read_json(
     let mut is_other = false;
     let result = split::for_each(reader, MAX_RECORD, &mut |position, record| {
         let (problem, is_unknown) = match record {
-            Err(problem) => (problem, !has_known_key),
+            Err(problem) => {
+                let is_known = || has_known_key || contains_known_key(input.open(Decompression::Inline));
+                (problem, position.record == 1 && input.is_in_directory() && !is_known())
+            }
             Ok(record) => {
                 let pass = &mut |recorded: Recorded<'_>| visit(Found::Recorded(recorded.at(position)));
                 match records::read(&record, parameters, pass) {
