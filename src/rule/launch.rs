@@ -25,7 +25,7 @@ pub struct LaunchSettings<'a> {
 }
 
 /// The AMI of a launch, and what it says about IMDS.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Image<'a> {
     /// The launch names no AMI.
     #[default]

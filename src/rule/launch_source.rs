@@ -1,6 +1,7 @@
 //! What an Auto Scaling group launches instances from.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use super::launch::{Image, LaunchSettings};
@@ -17,7 +18,7 @@ pub struct LaunchSource<'a> {
 }
 
 /// The name of a launch template version or launch configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LaunchOrigin<'a> {
     /// A version of a launch template.
     TemplateVersion {
@@ -95,16 +96,18 @@ impl<'a> LaunchSource<'a> {
         base: Option<&Self>,
         overrides: impl IntoIterator<Item = (Option<Self>, Image<'a>)>,
     ) -> Vec<Self> {
-        let mut sources: Vec<Self> = base.cloned().into_iter().collect();
-        for (source, image_override) in overrides {
-            let Some(source) = source.or_else(|| base.cloned()) else { continue };
+        let overridden = overrides.into_iter().filter_map(|(source, image_override)| {
+            let source = source.or_else(|| base.cloned())?;
             let mut source = Self { image_override, ..source };
             source.override_image();
-            if !sources.contains(&source) {
-                sources.push(source);
-            }
-        }
-        sources
+            Some(source)
+        });
+        let mut seen = HashSet::new();
+        let is_new = |source: &Self| {
+            let is_known = source.settings != SourceSettings::Unknown;
+            seen.insert((source.origin.clone(), source.image_override.clone(), is_known))
+        };
+        base.cloned().into_iter().chain(overridden).filter(is_new).collect()
     }
 
     /// Returns the AMI, if what it sets is known.

@@ -43,7 +43,7 @@ impl DeclaredLaunches {
 
     /// Remembers which versions of a launch template are the default and the latest one.
     pub(super) fn remember_numbers(&mut self, id: &str, numbers: VersionNumbers) {
-        self.templates.entry(id.to_owned()).or_default().remember_numbers(numbers);
+        self.templates.entry(id.to_owned()).or_default().remember_numbers(numbers, None);
     }
 
     /// Remembers the name and the id of a launch template in AWS.

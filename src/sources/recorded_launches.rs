@@ -22,7 +22,7 @@ type Place = (Option<String>, Option<String>);
 #[derive(Debug, Default)]
 pub struct RecordedLaunches {
     /// By id.
-    templates: HashMap<String, Template>,
+    templates: HashMap<String, TemplateVersions>,
     /// By account, Region and name.
     configurations: HashMap<(Place, String), LaunchSettings<'static>>,
     defaults: Vec<(Place, AccountDefaults<'static>)>,
@@ -34,14 +34,6 @@ pub struct RecordedLaunches {
     regions: BTreeSet<String>,
 }
 
-/// The versions of a launch template, and how new that is.
-#[derive(Debug, Default)]
-struct Template {
-    versions: TemplateVersions,
-    /// When AWS Config captured the record that names the default version.
-    captured: Option<OffsetDateTime>,
-}
-
 impl RecordedLaunches {
     /// Remembers a launch template or launch configuration. `captured` is when AWS Config recorded it.
     pub fn remember(&mut self, resource: &Resource<'_>, captured: Option<OffsetDateTime>) {
@@ -51,7 +43,7 @@ impl RecordedLaunches {
                 self.remember_numbers(&resource.resource_id, numbers, captured);
                 let template = self.templates.entry(resource.resource_id.to_string()).or_default();
                 if resource.gap != Some(Gap::UnknownVersion) {
-                    template.versions.remember(numbers.default, settings(resource));
+                    template.remember(numbers.default, settings(resource));
                 }
             }
             ResourceType::LaunchConfiguration => {
@@ -64,20 +56,15 @@ impl RecordedLaunches {
 
     /// Remembers which versions of a launch template are the default and the latest one.
     pub fn remember_numbers(&mut self, id: &str, numbers: VersionNumbers, captured: Option<OffsetDateTime>) {
-        let template = self.templates.entry(id.to_owned()).or_default();
-        template.versions.remember_latest(numbers.latest);
-        if template.captured <= captured {
-            template.versions.remember_default(numbers.default);
-            template.captured = captured;
-        }
+        self.templates.entry(id.to_owned()).or_default().remember_numbers(numbers, captured);
     }
 
     /// Remembers a version of a launch template.
     pub fn remember_version(&mut self, template: &Resource<'_>, number: i64, is_default: bool) {
         let known = self.templates.entry(template.resource_id.to_string()).or_default();
-        known.versions.remember(number, settings(template));
+        known.remember(number, settings(template));
         if is_default {
-            known.versions.remember_default(number);
+            known.remember_default(number);
         }
     }
 
@@ -131,7 +118,7 @@ impl RecordedLaunches {
     ) -> Option<&LaunchSettings<'static>> {
         match &mut source.origin {
             LaunchOrigin::TemplateVersion { template, version, number } => {
-                let (known, settings) = self.templates.get(template.as_ref())?.versions.get(version)?;
+                let (known, settings) = self.templates.get(template.as_ref())?.get(version)?;
                 *number = Some(known);
                 Some(settings)
             }

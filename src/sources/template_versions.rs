@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use time::OffsetDateTime;
+
 use crate::rule::launch::LaunchSettings;
 use crate::rule::resource::VersionNumbers;
 
@@ -12,6 +14,8 @@ pub(super) struct TemplateVersions {
     default: Option<i64>,
     /// The highest number that any record names as that of the latest version.
     latest: Option<i64>,
+    /// When AWS Config captured the record that names the default version.
+    captured: Option<OffsetDateTime>,
 }
 
 impl TemplateVersions {
@@ -25,15 +29,13 @@ impl TemplateVersions {
         self.default = Some(number);
     }
 
-    /// Remembers that there is a version with this number, and perhaps no later one.
-    pub(super) fn remember_latest(&mut self, number: i64) {
-        self.latest = self.latest.max(Some(number));
-    }
-
-    /// Remembers which versions are the default and the latest one.
-    pub(super) fn remember_numbers(&mut self, numbers: VersionNumbers) {
-        self.remember_default(numbers.default);
-        self.remember_latest(numbers.latest);
+    /// Remembers which versions are the default and the latest one, from a record that AWS Config `captured` then. Of
+    /// several records, the newest says which is the default one.
+    pub(super) fn remember_numbers(&mut self, numbers: VersionNumbers, captured: Option<OffsetDateTime>) {
+        self.latest = self.latest.max(Some(numbers.latest));
+        if self.captured <= captured {
+            (self.default, self.captured) = (Some(numbers.default), captured);
+        }
     }
 
     /// Returns the number of a version, and what it sets. `version` is a number, `$Default` or `$Latest`.
