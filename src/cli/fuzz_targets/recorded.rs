@@ -3,7 +3,8 @@
 use std::io::Read;
 
 use super::{Pieces, TODAY, check};
-use crate::cli::commands::evaluate::records::{self, Recorded};
+use crate::cli::commands::evaluate::recorded::Recorded;
+use crate::cli::commands::evaluate::records;
 use crate::cli::input::split;
 use crate::rule::verdict::{Compliance, evaluate};
 use crate::sources::cloudformation::parameters::TemplateParameters;

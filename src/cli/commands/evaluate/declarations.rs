@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::records::{Failure, Recorded, Visit};
+use super::recorded::{Failure, Recorded, Visit};
 use crate::sources::cloudformation::parameters::TemplateParameters;
 use crate::sources::cloudformation::{self, Encoding};
 use crate::sources::{Declared, read, read_object, terraform};

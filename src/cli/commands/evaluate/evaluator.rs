@@ -8,7 +8,7 @@ use anyhow::Context;
 use time::Date;
 
 use super::reading::{self, Found};
-use super::records::Recorded;
+use super::recorded::Recorded;
 use crate::cli::calls::known::KnownCallers;
 use crate::cli::comparison::Comparison;
 use crate::cli::filter::Filter;

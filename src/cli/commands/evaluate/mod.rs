@@ -3,11 +3,12 @@
 //! - this file: the options.
 //! - `evaluator`: the verdicts.
 //! - `reading`: what is found in an input.
-//! - `records`: what each record contributes; `declarations`: what templates and plans do.
+//! - `records`: reads each record, and `declarations` templates and plans; `recorded` is what they find.
 
 mod declarations;
 mod evaluator;
 mod reading;
+pub(crate) mod recorded;
 pub(crate) mod records;
 
 use std::collections::BTreeSet;

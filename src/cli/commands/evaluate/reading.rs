@@ -3,7 +3,8 @@
 use std::io;
 
 use super::declarations;
-use super::records::{self, EXPECTED, Failure, RecordError, Recorded};
+use super::recorded::{EXPECTED, Failure, RecordError, Recorded};
+use super::records;
 use crate::cli::input::document::{Document, Json, contains_known_key};
 use crate::cli::input::files::{Decompression, Input, is_json};
 use crate::cli::input::guess::looks_like;
