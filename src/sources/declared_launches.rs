@@ -18,6 +18,14 @@ pub(super) enum Name<'n> {
     InAws(Cow<'n, str>),
 }
 
+impl Name<'_> {
+    fn text(&self) -> &str {
+        match self {
+            Self::Declared(text) | Self::InAws(text) => text,
+        }
+    }
+}
+
 /// What one document declares about launches. A logical id, an address and a name in AWS may be the same text and mean
 /// different things, and so may the names of a launch template and of a launch configuration.
 #[derive(Debug, Default)]
@@ -63,14 +71,22 @@ impl DeclaredLaunches {
         }
     }
 
+    /// Returns the id of a launch template in the document, and its versions.
+    pub(super) fn versions(&self, name: &Name<'_>) -> Option<(&str, &TemplateVersions)> {
+        let id = self.template_names.id(name)?;
+        let (id, versions) = self.templates.get_key_value(id)?;
+        Some((id, versions))
+    }
+
     /// Returns a version of a launch template as what something is launched from. Without `version`, it is the default
     /// version.
-    pub(super) fn template(&self, name: Name<'_>, version: Option<String>) -> Option<LaunchSource<'static>> {
-        let (label, id) = self.template_names.resolve(name);
+    pub(super) fn template(&self, name: &Name<'_>, version: Option<String>) -> Option<LaunchSource<'static>> {
+        let known = self.versions(name);
+        let label = known.map_or(name.text(), |(id, _)| id).to_owned();
         let mut origin = LaunchOrigin::template_version(Some(label.into()), None, version.map(Into::into))?;
         let mut settings = SourceSettings::Unknown;
         if let LaunchOrigin::TemplateVersion { version, number, .. } = &mut origin
-            && let Some((known, of_version)) = id.and_then(|id| self.templates.get(&id)?.get(version))
+            && let Some((known, of_version)) = known.and_then(|(_, versions)| versions.get(version))
         {
             *number = Some(known);
             settings = SourceSettings::Known(of_version.clone());
@@ -79,9 +95,10 @@ impl DeclaredLaunches {
     }
 
     /// Returns a launch configuration as what something is launched from.
-    pub(super) fn configuration(&self, name: Name<'_>) -> LaunchSource<'static> {
-        let (label, id) = self.configuration_names.resolve(name);
-        let settings = id.and_then(|id| self.configurations.get(&id)).cloned();
+    pub(super) fn configuration(&self, name: &Name<'_>) -> LaunchSource<'static> {
+        let id = self.configuration_names.id(name);
+        let settings = id.and_then(|id| self.configurations.get(id)).cloned();
+        let label = id.unwrap_or(name.text()).to_owned();
         LaunchSource {
             settings: settings.map_or(SourceSettings::Unknown, SourceSettings::Known),
             ..LaunchSource::unread(LaunchOrigin::LaunchConfiguration(label.into()))
@@ -105,16 +122,12 @@ impl NamesInAws {
         }
     }
 
-    /// Returns how to name a resource to the user, and its id if it is in the document.
-    fn resolve(&self, name: Name<'_>) -> (String, Option<String>) {
-        let id = match name {
-            Name::Declared(id) => id.into_owned(),
-            Name::InAws(name) => match self.0.get(name.as_ref()) {
-                Some(Some(id)) => id.clone(),
-                Some(None) | None => return (name.into_owned(), None),
-            },
-        };
-        (id.clone(), Some(id))
+    /// Returns the logical id or address that a name means, if it is known.
+    fn id<'n>(&'n self, name: &'n Name<'_>) -> Option<&'n str> {
+        match name {
+            Name::Declared(id) => Some(id),
+            Name::InAws(name) => self.0.get(name.as_ref())?.as_deref(),
+        }
     }
 }
 
@@ -135,15 +148,15 @@ mod tests {
         let configuration = Resource::existing(ResourceType::LaunchConfiguration, "Old".into(), None);
         launches.remember_configuration(&configuration);
         launches.name_configuration(Some("web".to_owned()), "Old");
-        let template = |name| launches.template(name, None).expect("a name");
+        let template = |name: Name<'_>| launches.template(&name, None).expect("a name");
         for (source, label, expected) in [
             (template(Name::Declared("Web".into())), "launch template Web version 1 ($Default)", true),
             (template(Name::InAws("web".into())), "launch template Web version 1 ($Default)", true),
             (template(Name::InAws("Web".into())), "launch template Web version $Default", false),
             (template(Name::Declared("web".into())), "launch template web version $Default", false),
-            (launches.configuration(Name::InAws("web".into())), "launch configuration Old", true),
-            (launches.configuration(Name::Declared("Old".into())), "launch configuration Old", true),
-            (launches.configuration(Name::InAws("Old".into())), "launch configuration Old", false),
+            (launches.configuration(&Name::InAws("web".into())), "launch configuration Old", true),
+            (launches.configuration(&Name::Declared("Old".into())), "launch configuration Old", true),
+            (launches.configuration(&Name::InAws("Old".into())), "launch configuration Old", false),
         ] {
             assert_eq!((source.origin.to_string().as_str(), is_known(&source)), (label, expected));
         }
@@ -157,7 +170,7 @@ mod tests {
             launches.name_template(["web".to_owned()], id);
         }
         launches.name_template(["web".to_owned()], "a");
-        let source = launches.template(Name::InAws("web".into()), None).expect("a name");
+        let source = launches.template(&Name::InAws("web".into()), None).expect("a name");
         assert!(!is_known(&source));
     }
 }

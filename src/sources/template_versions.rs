@@ -38,6 +38,12 @@ impl TemplateVersions {
         }
     }
 
+    /// Returns whether the default version is known to be the latest one.
+    #[cfg(feature = "offline")]
+    pub(super) fn default_is_latest(&self) -> bool {
+        self.default.is_some() && self.default == self.latest()
+    }
+
     /// Returns the number of a version, and what it sets. `version` is a number, `$Default` or `$Latest`.
     pub(super) fn get(&self, version: &str) -> Option<(i64, &LaunchSettings<'static>)> {
         let number = match version {

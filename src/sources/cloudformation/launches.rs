@@ -36,7 +36,7 @@ impl Launches<'_> {
         name: &Resolved<'_>,
     ) -> Result<Option<LaunchSource<'static>>, (usize, &'static str)> {
         Ok(match named(name) {
-            Ok(name) => name.map(|name| self.declared.configuration(name)),
+            Ok(name) => name.map(|name| self.declared.configuration(&name)),
             Err(Text::Unresolved(what)) => Some(unresolved(what)),
             Err(Text::Other(line)) => return Err((line, "LaunchConfigurationName: expected a string")),
             Err(Text::Absent | Text::Known(_)) => None,
@@ -83,7 +83,7 @@ impl Launches<'_> {
                 Text::Absent | Text::Other(_) => None,
             },
         };
-        self.declared.template(name, version)
+        self.declared.template(&name, version)
     }
 }
 

@@ -1,47 +1,34 @@
-//! Which of the resources that one resource of the configuration stands for is meant.
+//! The resources of a plan, by their module, name and key.
 
 use std::collections::HashMap;
 
-use super::references::ConfiguredName;
+use super::addresses::ModuleInstance;
+use super::references::Target;
 use super::resources::Planned;
 
-/// Resources, by the address of their module and their key of `count` or `for_each`. `None` stands for any.
-type ByPlace<'d, 'a> = HashMap<(Option<&'d str>, Option<&'d str>), Vec<&'d Planned<'d, 'a>>>;
+/// The resources of a type and name in an instance of a module, by the key of `count` or `for_each`.
+type ByKey<'d, 'a> = HashMap<Option<&'d str>, &'d Planned<'d, 'a>>;
 
-/// The resources that each resource of the configuration stands for.
-pub(super) struct Instances<'d, 'a>(HashMap<ConfiguredName, ByPlace<'d, 'a>>);
+/// The resources that references may mean.
+pub(super) struct Instances<'d, 'a>(HashMap<(&'d ModuleInstance, &'d str, &'d str), ByKey<'d, 'a>>);
 
 impl<'d, 'a> Instances<'d, 'a> {
     pub(super) fn new(planned: &'d [Planned<'d, 'a>]) -> Self {
-        let mut by_name: HashMap<_, ByPlace<'_, '_>> = HashMap::new();
-        for resource in planned {
-            let by_place = by_name.entry(resource.configured()).or_default();
-            let module = Some(resource.module_address);
-            let key = resource.key().map(Some);
-            for module in [None, module] {
-                for key in [Some(None), key].into_iter().flatten() {
-                    by_place.entry((module, key)).or_default().push(resource);
-                }
-            }
+        let mut instances: HashMap<_, ByKey<'_, '_>> = HashMap::new();
+        for each in planned {
+            let name = (&each.module, each.resource.kind.0.as_ref(), each.resource.name.0.as_ref());
+            instances.entry(name).or_default().insert(each.key(), each);
         }
-        Self(by_name)
+        Self(instances)
     }
 
-    /// Returns the resource that a reference in `planned` means. Of several, it is the one with the key in the reference,
-    /// or else the one in the same module instance with the same key.
-    pub(super) fn near(
-        &self,
-        planned: &Planned<'_, '_>,
-        name: &ConfiguredName,
-        key: Option<&str>,
-    ) -> Option<&'d Planned<'d, 'a>> {
-        let by_place = self.0.get(name)?;
-        let module = Some(planned.module_address);
-        let module = module.filter(|module| by_place.contains_key(&(Some(*module), key)));
-        let only = |key: Option<&str>| match by_place.get(&(module, key))?.as_slice() {
-            [only] => Some(*only),
-            _ => None,
-        };
-        only(key).or_else(|| only(Some(key.or(planned.key())?)))
+    /// Returns the resource that a reference means. Without a key, it is the only one of its name.
+    pub(super) fn get(&self, target: &Target, kind: &str) -> Option<&'d Planned<'d, 'a>> {
+        let by_key = self.0.get(&(&target.module, kind, target.name.as_str()))?;
+        match (&target.key, by_key.len()) {
+            (Some(key), _) => by_key.get(&Some(key.as_str())).copied(),
+            (None, 1) => by_key.values().next().copied(),
+            (None, _) => None,
+        }
     }
 }

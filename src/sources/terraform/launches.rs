@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
 use super::instances::Instances;
 use super::references::References;
 use super::resources::Planned;
@@ -76,11 +74,11 @@ impl Launches<'_, '_, '_> {
     ) -> Option<LaunchSource<'static>> {
         let name = attributes.launch_configuration.as_ref().map(|name| name.0.as_ref());
         if let Some(name) = name.filter(|name| !name.is_empty()) {
-            return Some(self.declared.configuration(Name::InAws(name.into())));
+            return Some(self.declared.configuration(&Name::InAws(name.into())));
         }
         let what = part.depends_on()?;
-        Some(match self.referred(planned, part.expression(), CONFIGURATION) {
-            Some(address) => self.declared.configuration(Name::Declared(address)),
+        Some(match self.referred(planned, part, CONFIGURATION) {
+            Some((address, _)) => self.declared.configuration(&Name::Declared(address)),
             None => unresolved(what),
         })
     }
@@ -99,37 +97,44 @@ impl Launches<'_, '_, '_> {
         } else {
             let parts = NAMES.map(|key| part.get(key));
             let what = parts.iter().find_map(|part| part.depends_on())?;
-            match parts.iter().find_map(|part| self.referred(planned, part.expression(), TEMPLATE)) {
-                Some(address) => Name::Declared(address),
+            match parts.iter().find_map(|part| self.referred(planned, *part, TEMPLATE)) {
+                Some((address, _)) => Name::Declared(address),
                 None => return Some(unresolved(what)),
             }
         };
-        let version = block.version.as_ref().map(|version| version.0.to_string());
-        let version = match (version, part.get("version").depends_on()) {
-            (Some(version), _) => Some(version),
-            (None, Some(what)) if what.ends_with(".default_version") => None,
-            (None, Some(what)) if what.ends_with(".latest_version") => Some("$Latest".to_owned()),
-            (None, Some(what)) => return Some(unresolved(what)),
+        let part = part.get("version");
+        let version = match (&block.version, part.depends_on()) {
+            (Some(version), _) => Some(version.0.to_string()),
+            (None, Some(what)) => match self.version(planned, part, &name) {
+                Some(version) => Some(version.to_owned()),
+                None => return Some(unresolved(what)),
+            },
             (None, None) => None,
         };
-        self.declared.template(name, version)
+        self.declared.template(&name, version)
     }
 
-    /// Returns the address of the one resource of a kind that an expression refers to.
+    /// Returns the version of a launch template that an expression is, if it is an attribute of this template.
+    fn version(self, planned: &Planned<'_, '_>, part: Part<'_>, name: &Name<'_>) -> Option<&'static str> {
+        let (address, attribute) = self.referred(planned, part, TEMPLATE)?;
+        let numbers = self.declared.versions(name).filter(|(template, _)| *template == address)?.1;
+        match attribute.as_deref() {
+            Some("default_version") => Some("$Default"),
+            Some("latest_version") => Some("$Latest"),
+            None if numbers.default_is_latest() => Some("$Latest"),
+            _ => None,
+        }
+    }
+
+    /// Returns the address of the one resource of a kind that an expression refers to, and the attribute.
     fn referred(
         self,
         planned: &Planned<'_, '_>,
-        expression: &Value,
+        part: Part<'_>,
         kind: &str,
-    ) -> Option<Cow<'static, str>> {
-        let references = self.references.resources(&planned.module, expression, kind);
-        let mut references = references.iter();
-        let (name, key) = references.next()?;
-        // A condition may choose between several resources.
-        if references.next().is_some() {
-            return None;
-        }
-        Some(self.instances.near(planned, name, key.as_deref())?.address())
+    ) -> Option<(Cow<'static, str>, Option<String>)> {
+        let target = self.references.target(&planned.module, planned.key(), part.expression(), kind)?;
+        Some((self.instances.get(&target, kind)?.address(), target.attribute))
     }
 }
 

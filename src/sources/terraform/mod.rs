@@ -2,14 +2,15 @@
 //! (<https://developer.hashicorp.com/terraform/internals/json-format>).
 //!
 //! - `document`: the parts of a plan or state that a verdict depends on.
-//! - `references`: the launch template that an expression of the configuration refers to.
+//! - `addresses`: addresses of resources and modules; `references`: what an expression of the configuration refers to;
+//!   `instances`: the resource that is meant.
 //! - `values`: a block of metadata options, of which the plan may not know all.
 //! - `versions`: the versions of a launch template after the plan was applied.
-//! - `resources`: the resources that the rule evaluates; `launches`: what they are launched from, of which `instances` finds
-//!   the one that is meant.
+//! - `resources`: the resources that the rule evaluates; `launches`: what they are launched from.
 //!
 //! The id of a resource is its address.
 
+mod addresses;
 mod document;
 mod instances;
 mod launches;

@@ -1,37 +1,50 @@
-//! The resource that an expression of the configuration refers to, directly or through modules.
+//! What an expression of the configuration refers to, directly or through modules.
 //!
 //! A plan does not know the ids of the launch templates that it creates. Which of them a group or an instance uses, only
-//! the expressions in the configuration say.
+//! the expressions in the configuration say. A plan lists the references in an expression, and not what is done with them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::document::{Configuration, ConfiguredModule, ModuleCall};
-
-/// The names of the calls that lead to a module, from the root module, without keys of `count` or `for_each`.
-pub(super) type ModulePath = Vec<String>;
-
-/// A reference to a resource, with the key of `count` or `for_each` as it is written, if there is one.
-pub(super) type Reference = (ConfiguredName, Option<String>);
-
-/// A resource of the configuration, which may stand for many.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ConfiguredName {
-    pub(super) module: ModulePath,
-    pub(super) kind: String,
-    pub(super) name: String,
-}
+use super::addresses::{ModuleInstance, Part, parts};
+use super::document::{Configuration, ConfiguredModule};
 
 /// The most references that are followed from one expression. Those that people write have a few.
 const MAX_REFERENCES: usize = 1000;
+
+/// A resource of the configuration, which may stand for many: the names of the calls that lead to its module, its type and
+/// its name.
+pub(super) type ConfiguredName = (Vec<String>, String, String);
 
 /// The references in a configuration.
 pub(super) struct References<'c, 'a> {
     root: Option<&'c ConfiguredModule<'a>>,
     /// The expressions of each resource that the rule evaluates.
     expressions: HashMap<ConfiguredName, Value>,
+}
+
+/// A resource that an expression refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) module: ModuleInstance,
+    pub(super) name: String,
+    /// The key of `count` or `for_each`, if the expression has one.
+    pub(super) key: Option<String>,
+    /// The attribute of the resource. A plan does not have it if the key is an expression itself.
+    pub(super) attribute: Option<String>,
+}
+
+impl Target {
+    /// Returns what this and an earlier reference mean; `None` if they are two resources, of which a condition may choose one.
+    fn with(self, earlier: Option<Self>) -> Option<Self> {
+        let Some(earlier) = earlier else { return Some(self) };
+        let attribute = self.attribute.clone().filter(|_| self.attribute == earlier.attribute);
+        let resource = |target: Self| Self { attribute: None, ..target };
+        let (resource, earlier) = (resource(self), resource(earlier));
+        (resource == earlier).then_some(Self { attribute, ..resource })
+    }
 }
 
 impl<'c, 'a> References<'c, 'a> {
@@ -42,12 +55,11 @@ impl<'c, 'a> References<'c, 'a> {
     ) -> Self {
         let root = configuration.and_then(|configuration| configuration.root_module.as_ref());
         let mut expressions = HashMap::new();
-        let mut modules: Vec<(ModulePath, &ConfiguredModule<'_>)> =
-            root.map(|root| (ModulePath::new(), root)).into_iter().collect();
+        let mut modules: Vec<(Vec<String>, &ConfiguredModule<'_>)> =
+            root.map(|root| (Vec::new(), root)).into_iter().collect();
         while let Some((path, module)) = modules.pop() {
             for resource in module.resources.iter().filter(|resource| is_evaluated(&resource.kind.0)) {
-                let (kind, name) = (resource.kind.0.to_string(), resource.name.0.to_string());
-                let name = ConfiguredName { module: path.clone(), kind, name };
+                let name = (path.clone(), resource.kind.0.to_string(), resource.name.0.to_string());
                 expressions.insert(name, parsed(resource.expressions));
             }
             modules.extend(module.module_calls.iter().filter_map(|(name, call)| {
@@ -63,80 +75,112 @@ impl<'c, 'a> References<'c, 'a> {
         self.expressions.get(name).unwrap_or(&Value::Null)
     }
 
-    fn module(&self, path: &[String]) -> Option<&'c ConfiguredModule<'a>> {
-        path.iter().try_fold(self.root?, |module, name| module.module_calls.get(name)?.module.as_ref())
+    fn module(&self, instance: &ModuleInstance) -> Option<&'c ConfiguredModule<'a>> {
+        let call =
+            |module: &'c ConfiguredModule<'a>, name: &String| module.module_calls.get(name)?.module.as_ref();
+        instance.path().iter().try_fold(self.root?, call)
     }
 
-    /// Returns the resources of a kind that an expression in a module refers to; none, if it refers to too much.
-    pub(super) fn resources(&self, module: &[String], expression: &Value, kind: &str) -> HashSet<Reference> {
-        let mut search = Search { references: self, kind, seen: HashSet::new(), found: HashSet::new() };
-        if !search.expression(module, expression) {
-            return HashSet::new();
-        }
-        // Terraform also lists what an exact reference is a part of.
-        let with_key: HashSet<_> = search.found.iter().filter(|(_, key)| key.is_some()).cloned().collect();
-        let exact: HashSet<_> = with_key.iter().map(|(name, _)| name).collect();
-        search.found.retain(|(name, key)| key.is_some() || !exact.contains(name));
-        search.found
-    }
-}
-
-struct Search<'s, 'c, 'a> {
-    references: &'s References<'c, 'a>,
-    kind: &'s str,
-    /// What was followed, so that each is followed once.
-    seen: HashSet<(ModulePath, String)>,
-    found: HashSet<Reference>,
-}
-
-impl Search<'_, '_, '_> {
-    /// Follows the references of an expression. Returns whether there are not too many.
-    fn expression(&mut self, module: &[String], expression: &Value) -> bool {
+    /// Returns the one resource of a type that an expression in a module refers to; `None` if it may be another one, or
+    /// something else. `key` is that of the resource that has the expression.
+    pub(super) fn target(
+        &self,
+        module: &ModuleInstance,
+        key: Option<&str>,
+        expression: &Value,
+        kind: &str,
+    ) -> Option<Target> {
         // References are followed in a loop, so that a chain of them cannot exhaust the stack.
-        let mut next = targets(module, expression);
-        while let Some((module, reference)) = next.pop() {
-            if next.len() + self.seen.len() > MAX_REFERENCES {
-                return false;
+        let mut next = vec![Scope::new(module.clone(), key, expression)];
+        let mut found: Option<Target> = None;
+        let mut followed = 0;
+        while let Some(scope) = next.pop() {
+            followed += scope.references.len();
+            if followed > MAX_REFERENCES {
+                return None;
             }
-            if self.seen.insert((module.clone(), reference.clone())) {
-                next.extend(self.follow(module, &reference));
+            for reference in &scope.references {
+                match self.follow(&scope, reference, kind)? {
+                    Step::Nothing => {}
+                    Step::Scope(scope) => next.push(scope),
+                    Step::Target(target) => found = Some(target.with(found)?),
+                }
             }
         }
-        true
+        found
     }
 
-    /// Follows one reference. Returns those that it leads to.
-    fn follow(&mut self, mut module: ModulePath, reference: &str) -> Vec<(ModulePath, String)> {
-        let parts = parts(reference);
-        let expression = match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-            ["module", call, output, ..] => {
-                module.push((*call).to_owned());
-                let output = self.references.module(&module).and_then(|module| module.outputs.get(*output));
-                parsed(output.and_then(|output| output.expression))
+    /// Follows one reference; `None` if it cannot be followed.
+    fn follow(&self, scope: &Scope, reference: &[Part], kind: &str) -> Option<Step> {
+        let module = scope.module.clone();
+        let [first, second, rest @ ..] = reference else { return None };
+        let (head, name) = (first.name.as_str(), second.name.as_str());
+        match head {
+            // These are known before the plan is applied, and no resources.
+            "count" | "path" | "terraform" => Some(Step::Nothing),
+            "each" if name == "key" => Some(Step::Nothing),
+            "var" => {
+                // The caller of the root module is the user.
+                let Some((caller, call)) = module.caller() else { return Some(Step::Nothing) };
+                let arguments = self.module(&caller)?.module_calls.get(&call.name)?.expressions.as_ref();
+                // An argument that is absent has its default, which is a constant.
+                let argument = parsed(arguments.and_then(|arguments| arguments.get(name).copied()));
+                Some(Step::Scope(Scope::new(caller, call.key.as_deref(), &argument)))
             }
-            ["var", name, ..] => {
-                let Some(call) = module.pop() else { return Vec::new() };
-                let call: Option<&ModuleCall<'_>> =
-                    self.references.module(&module).and_then(|module| module.module_calls.get(&call));
-                let argument = call.and_then(|call| call.expressions.as_ref()?.get(*name).copied());
-                parsed(argument)
+            "module" => {
+                let module = module.called(second.clone());
+                let output = self.module(&module)?.outputs.get(&rest.first()?.name)?;
+                Some(Step::Scope(Scope::new(module, None, &parsed(output.expression))))
             }
-            [kind, name, ..] if *kind == self.kind => {
-                let key = key_of(reference, kind, name);
-                let name = ConfiguredName { module, kind: (*kind).to_owned(), name: (*name).to_owned() };
-                self.found.insert((name, key));
-                return Vec::new();
-            }
-            _ => return Vec::new(),
-        };
-        targets(&module, &expression)
+            _ if head == kind => Some(Step::Target(Target {
+                module,
+                name: name.to_owned(),
+                key: second.key.clone().or_else(|| scope.index(reference)),
+                attribute: rest.first().map(|part| part.name.clone()),
+            })),
+            // Another resource, a data source, or a local value, of which a plan does not say what it is.
+            _ => None,
+        }
     }
 }
 
-fn targets(module: &[String], expression: &Value) -> Vec<(ModulePath, String)> {
-    // One more than are followed, so that too many are noticed.
-    let references = references(expression).take(MAX_REFERENCES + 1);
-    references.map(|reference| (module.to_vec(), reference.to_owned())).collect()
+/// What a reference leads to.
+enum Step {
+    /// A value that is known.
+    Nothing,
+    /// Another expression.
+    Scope(Scope),
+    Target(Target),
+}
+
+/// The references in an expression, and where it is.
+struct Scope {
+    module: ModuleInstance,
+    /// What `each.key` or `count.index` is there.
+    key: Option<String>,
+    references: Vec<Vec<Part>>,
+}
+
+impl Scope {
+    fn new(module: ModuleInstance, key: Option<&str>, expression: &Value) -> Self {
+        let all: Vec<&str> = references(expression).take(MAX_REFERENCES + 1).collect();
+        // Terraform also lists what a reference is a part of, right after it.
+        let longer = [""].iter().chain(&all);
+        let is_part = |longer: &str, text: &str| {
+            longer.strip_prefix(text).is_some_and(|rest| rest.starts_with(['.', '[']))
+        };
+        let exact = longer.zip(&all).filter(|(longer, text)| !is_part(longer, text));
+        Self { module, key: key.map(str::to_owned), references: exact.map(|(_, text)| parts(text)).collect() }
+    }
+
+    /// Returns the key that the index in a reference is, if all that the expression refers to beside is `each.key` or
+    /// `count.index`: then it is that of the resource or module that has the expression.
+    fn index(&self, reference: &[Part]) -> Option<String> {
+        let is_index = |other: &[Part]| matches!(other, [head, name] if matches!((head.name.as_str(), name.name.as_str()), ("each", "key") | ("count", "index")));
+        let mut others = self.references.iter().filter(|other| *other != reference).peekable();
+        others.peek()?;
+        others.all(|other| is_index(other)).then(|| self.key.clone()).flatten()
+    }
 }
 
 /// Returns what an expression refers to, the most exact names first.
@@ -144,64 +188,7 @@ pub(super) fn references(expression: &Value) -> impl Iterator<Item = &str> {
     expression.get("references").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Returns the names in a reference or an address, without keys: of `module.a["x.y"].id`, they are `module`, `a` and `id`.
-pub(super) fn parts(reference: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for c in reference.chars() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if in_string => escaped = true,
-            '"' if depth > 0 => in_string = !in_string,
-            _ if in_string => {}
-            '[' => depth += 1,
-            ']' => depth = depth.saturating_sub(1),
-            '.' if depth == 0 => parts.push(String::new()),
-            c if depth == 0 => parts.last_mut().into_iter().for_each(|part| part.push(c)),
-            _ => {}
-        }
-    }
-    parts
-}
-
-/// Returns the key in a reference to a resource: of `aws_launch_template.web["a"].id`, it is `"a"`.
-fn key_of(reference: &str, kind: &str, name: &str) -> Option<String> {
-    let rest = reference.strip_prefix(kind)?.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('[')?;
-    let (key, _) = rest.split_once("].").or_else(|| rest.rsplit_once(']'))?;
-    Some(key.to_owned())
-}
-
-/// Returns the path of a module, from its address.
-pub(super) fn module_path(address: &str) -> ModulePath {
-    // The address alternates between the word `module` and the name of a call.
-    parts(address).into_iter().skip(1).step_by(2).collect()
-}
-
 /// Returns JSON as a value; null, if there is none.
 pub(super) fn parsed(json: Option<&RawValue>) -> Value {
     json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_not_part_of_a_name() {
-        for (text, expected) in [
-            ("aws_launch_template.web", vec!["aws_launch_template", "web"]),
-            (
-                "module.a[\"x.y\\\"]\"].aws_launch_template.web[0].id",
-                vec!["module", "a", "aws_launch_template", "web", "id"],
-            ),
-            ("", vec![""]),
-            ("a]]b", vec!["ab"]),
-        ] {
-            assert_eq!(parts(text), expected, "{text}");
-        }
-        assert_eq!(key_of("aws_x.web[\"a.b\"].id", "aws_x", "web").as_deref(), Some("\"a.b\""));
-        assert_eq!(key_of("aws_x.web[0]", "aws_x", "web").as_deref(), Some("0"));
-        assert_eq!(key_of("aws_x.web.id", "aws_x", "web"), None);
-        assert_eq!(module_path("module.a[0].module.b[\"module.c\"]"), ["a", "b"]);
-    }
 }

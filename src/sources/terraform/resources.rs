@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::addresses::ModuleInstance;
 use super::document::{Change, Document, Module, ModuleResource};
 use super::instances::Instances;
 use super::launches::{CONFIGURATION, Launches, TEMPLATE, image};
-use super::references::{ConfiguredName, ModulePath, References, module_path, parsed};
+use super::references::{ConfiguredName, References, parsed};
 use super::values::{Attributes, Part, metadata_options, options};
 use super::versions;
 use crate::rule::launch::{AccountDefaults, Image};
@@ -57,19 +58,13 @@ pub(super) fn read(document: &Document<'_>) -> Vec<Result<Declared, SourceError>
 pub(super) struct Planned<'d, 'a> {
     pub(super) resource: &'d ModuleResource<'a>,
     resource_type: ResourceType<'static>,
-    /// The address of the module; empty of the root module.
-    pub(super) module_address: &'d str,
-    pub(super) module: ModulePath,
+    pub(super) module: ModuleInstance,
 }
 
 impl Planned<'_, '_> {
     /// Returns the resource of the configuration that it is of.
     pub(super) fn configured(&self) -> ConfiguredName {
-        ConfiguredName {
-            module: self.module.clone(),
-            kind: self.resource.kind.0.to_string(),
-            name: self.resource.name.0.to_string(),
-        }
+        (self.module.path(), self.resource.kind.0.to_string(), self.resource.name.0.to_string())
     }
 
     pub(super) fn address(&self) -> Cow<'static, str> {
@@ -88,16 +83,11 @@ impl Planned<'_, '_> {
 }
 
 fn collect<'d, 'a>(module: &'d Module<'a>, planned: &mut Vec<Planned<'d, 'a>>) {
-    let module_address = module.address.as_ref().map_or("", |address| address.0.as_ref());
+    let instance = ModuleInstance::from_address(module.address.as_ref().map_or("", |address| &address.0));
     for resource in module.resources.iter().flatten() {
         let is_managed = resource.mode.as_ref().is_none_or(|mode| mode.0 == "managed");
         let Some(resource_type) = resource_type(&resource.kind.0).filter(|_| is_managed) else { continue };
-        planned.push(Planned {
-            resource,
-            resource_type,
-            module_address,
-            module: module_path(module_address),
-        });
+        planned.push(Planned { resource, resource_type, module: instance.clone() });
     }
     for child in module.child_modules.iter().flatten() {
         collect(child, planned);

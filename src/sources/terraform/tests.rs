@@ -23,11 +23,11 @@ fn assert_verdicts(document: &Value, expected: &[(&str, &str)]) {
 }
 
 fn resource(address: &str, values: &Value) -> Value {
-    let parts = references::parts(address);
+    let parts = addresses::parts(address);
     let [.., kind, name] = parts.as_slice() else { panic!("{address}") };
-    let index = address.strip_suffix(']').and_then(|rest| rest.rsplit_once('['));
-    let index: Value = index.map_or(Value::Null, |(_, key)| serde_json::from_str(key).expect("a key"));
-    json!({"address": address, "mode": "managed", "type": kind, "name": name, "index": index, "values": values})
+    let index: Value =
+        name.key.as_deref().map_or(Value::Null, |key| serde_json::from_str(key).expect("a key"));
+    json!({"address": address, "mode": "managed", "type": kind.name, "name": name.name, "index": index, "values": values})
 }
 
 fn options(tokens: &str) -> Value {
@@ -46,8 +46,8 @@ fn plan(resources: &[(&str, Value, Value, Value)]) -> Value {
     let configured: Vec<_> = resources
         .iter()
         .map(|(address, _, _, expressions)| {
-            let parts = references::parts(address);
-            json!({"address": parts.join("."), "mode": "managed", "type": parts[0], "name": parts[1],
+            let parts = addresses::parts(address);
+            json!({"address": address, "mode": "managed", "type": parts[0].name, "name": parts[1].name,
                 "expressions": expressions})
         })
         .collect();
@@ -60,7 +60,7 @@ fn plan(resources: &[(&str, Value, Value, Value)]) -> Value {
 }
 
 fn refers(name: &str) -> Value {
-    let short = references::parts(name)[..2].join(".");
+    let short = name.rsplit_once('.').map_or(name, |(short, _)| short);
     json!({"references": [name, short]})
 }
 
@@ -250,12 +250,9 @@ fn references_are_followed_through_modules() {
             }}},
         })
     };
-    for (reference, compliance, index) in [
-        ("aws_launch_template.this[0]", "COMPLIANT", 0),
-        ("aws_launch_template.this[1]", "NON_COMPLIANT", 1),
-        // The group has the key 0, too.
-        ("aws_launch_template.this", "COMPLIANT", 0),
-    ] {
+    for (reference, compliance, index) in
+        [("aws_launch_template.this[0]", "COMPLIANT", 0), ("aws_launch_template.this[1]", "NON_COMPLIANT", 1)]
+    {
         let references = [&format!("{reference}.id"), reference, "aws_launch_template.this"];
         let found = verdicts(&document(&json!({"references": references})));
         assert_eq!(found[2].0, group_address);
@@ -264,10 +261,19 @@ fn references_are_followed_through_modules() {
         );
         assert!(found[2].1.starts_with(&expected), "{reference}: {found:?}");
     }
-    // Nothing, and a circle.
-    for output in
-        [json!({}), json!({"references": ["var.elsewhere"]}), json!({"references": ["module.templates.id"]})]
-    {
+    // Nothing, what cannot be followed, and a circle; and one of two templates: that the group has the key 0, too, means
+    // nothing.
+    for references in [
+        json!([]),
+        json!(["var.elsewhere"]),
+        json!(["local.id"]),
+        json!(["module.templates.missing", "module.templates"]),
+        json!(["module.groups.id", "module.groups"]),
+        json!(["aws_launch_template.this"]),
+        json!(["aws_launch_template.this[0].id", "local.id"]),
+        json!(["aws_launch_template.this[0].id", "data.aws_ssm_parameter.id.value"]),
+    ] {
+        let output = json!({"references": references});
         let found = verdicts(&document(&output));
         assert_eq!(
             found[2].1,
@@ -535,4 +541,103 @@ fn too_many_references_are_not_followed() {
     ]);
     let verdict = &verdicts(&document)[1].1;
     assert!(verdict.starts_with("NOT_APPLICABLE"), "{verdict}");
+}
+
+/// Two templates, and a group in each of two instances of a module, which get one of them.
+fn indexed(argument: &Value, group: &Value) -> Vec<String> {
+    let template = |key: &str, tokens: &str| {
+        resource(&format!("aws_launch_template.web[{key}]"), &json!({"metadata_options": options(tokens)}))
+    };
+    let groups = ["0", "1"].map(|key| format!("module.asg[{key}].aws_autoscaling_group.this[0]"));
+    let modules = groups.iter().zip(["module.asg[0]", "module.asg[1]"]).map(|(group, module)| {
+        json!({"address": module, "resources": [resource(group, &json!({"launch_template": [{"version": "$Latest"}]}))]})
+    });
+    let changes = groups.iter().map(|group| {
+        json!({"address": group, "change": {"actions": ["create"], "after_unknown": {"launch_template": [{"id": true}]}}})
+    });
+    let found = verdicts(&json!({
+        "planned_values": {"root_module": {
+            "resources": [template("0", "required"), template("1", "optional")],
+            "child_modules": modules.collect::<Vec<_>>()}},
+        "resource_changes": changes.collect::<Vec<_>>(),
+        "configuration": {"root_module": {
+            "resources": [{"type": "aws_launch_template", "name": "web"}],
+            "module_calls": {"asg": {"expressions": {"template": argument}, "module": {"resources": [
+                {"type": "aws_autoscaling_group", "name": "this", "expressions": {"launch_template": [{"id": group}]}}]}}}}},
+    }));
+    let verdict =
+        |address: &String| found.iter().find(|(each, _)| each == address).map(|(_, verdict)| verdict);
+    groups
+        .iter()
+        .filter_map(verdict)
+        .filter_map(|verdict| verdict.split(' ').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn a_key_is_that_of_the_resource_or_module_in_which_it_is_written() {
+    let refers = |references: &[&str]| json!({"references": references});
+    let (open, closed, unknown) = ("NON_COMPLIANT", "COMPLIANT", "NOT_APPLICABLE");
+    for (argument, group, expected) in [
+        // The index is that of the module. The group has a key of its own.
+        (refers(&["aws_launch_template.web", "count.index"]), refers(&["var.template"]), [closed, open]),
+        (refers(&["aws_launch_template.web"]), refers(&["var.template"]), [unknown, unknown]),
+        (
+            refers(&[
+                "aws_launch_template.web[1].id",
+                "aws_launch_template.web[1]",
+                "aws_launch_template.web",
+            ]),
+            refers(&["var.template"]),
+            [open, open],
+        ),
+        (
+            refers(&["aws_launch_template.web", "each.value.index", "each.value"]),
+            refers(&["var.template"]),
+            [unknown, unknown],
+        ),
+        (
+            refers(&["aws_launch_template.web", "count.index", "var.other"]),
+            refers(&["var.template"]),
+            [unknown, unknown],
+        ),
+        // An index beside a variable is not that of the variable.
+        (refers(&["aws_launch_template.web"]), refers(&["var.template", "count.index"]), [unknown, unknown]),
+    ] {
+        assert_eq!(indexed(&argument, &group), expected, "{argument} {group}");
+    }
+}
+
+#[test]
+fn a_version_is_an_attribute_of_the_template_that_is_launched() {
+    let compliance = |references: Value, known: bool| {
+        let mut document = changed_template(&json!({}), "");
+        let id = if known { json!({"id": "lt-1"}) } else { json!({}) };
+        document["planned_values"]["root_module"]["resources"][1]["values"] =
+            json!({"launch_template": [id]});
+        let unknown = json!({"launch_template": [{"id": !known, "version": true}]});
+        document["resource_changes"][1]["change"]["after_unknown"] = unknown;
+        let template = json!({"references": ["aws_launch_template.web.id", "aws_launch_template.web"]});
+        let block = json!([{"id": template, "version": {"references": references}}]);
+        document["configuration"] = json!({"root_module": {"resources": [
+            {"type": "aws_launch_template", "name": "web"},
+            {"type": "aws_autoscaling_group", "name": "web", "expressions": {"launch_template": block}}]}});
+        let found = verdicts(&document).remove(1).1;
+        found.split(' ').next().unwrap_or_default().to_owned()
+    };
+    let (latest, default) =
+        ("aws_launch_template.web.latest_version", "aws_launch_template.web.default_version");
+    for (references, expected) in [
+        (json!([latest, "aws_launch_template.web"]), "COMPLIANT"),
+        (json!([default, "aws_launch_template.web"]), "NON_COMPLIANT"),
+        (json!([latest, "aws_launch_template.web", default]), "NOT_APPLICABLE"),
+        (json!(["aws_launch_template.web", "each.key"]), "NOT_APPLICABLE"),
+        (json!(["aws_launch_template.other.latest_version", "aws_launch_template.other"]), "NOT_APPLICABLE"),
+        (json!([latest, "aws_launch_template.web", "local.version"]), "NOT_APPLICABLE"),
+    ] {
+        for known in [true, false] {
+            assert_eq!(compliance(references.clone(), known), expected, "{references}");
+        }
+    }
 }
