@@ -68,6 +68,8 @@ pub(super) enum Subject<'a> {
     Instance,
     /// An instance that a template or plan declares.
     DeclaredInstance,
+    /// A Spot instance request that a plan declares.
+    DeclaredSpotRequest,
     Template,
     /// A launch template that a template or plan declares.
     DeclaredTemplate,
@@ -81,7 +83,7 @@ pub(super) enum Subject<'a> {
 impl Subject<'_> {
     fn noun(&self) -> &'static str {
         match self {
-            Self::Instance | Self::DeclaredInstance => "instance",
+            Self::Instance | Self::DeclaredInstance | Self::DeclaredSpotRequest => "instance",
             Self::Template | Self::DeclaredTemplate => "template",
             Self::Configuration | Self::DeclaredConfiguration => "configuration",
             Self::Group(_) => "group",
@@ -94,6 +96,9 @@ impl Subject<'_> {
             Self::Instance => "Set HttpTokens=required.",
             Self::DeclaredInstance | Self::DeclaredTemplate | Self::DeclaredConfiguration => {
                 "Set HttpTokens=required in its metadata options."
+            }
+            Self::DeclaredSpotRequest => {
+                "A Spot request cannot set it: declare an instance with instance_market_options."
             }
             Self::Template => "Make a version with HttpTokens=required the default version.",
             Self::Configuration => "Replace it with a launch template that sets HttpTokens=required.",
@@ -250,7 +255,7 @@ pub(super) fn tokens_not_required(
             let rest = default.unwrap_or_else(|| ": they may accept IMDSv1 requests.".to_owned());
             format!("{}where HttpTokens is not set{rest}", launched_from(origin))
         }
-        (_, Subject::DeclaredInstance) if default.is_none() => {
+        (_, Subject::DeclaredInstance | Subject::DeclaredSpotRequest) if default.is_none() => {
             "HttpTokens is not set, so the instance may accept IMDSv1 requests.".to_owned()
         }
         (_, _) => match default {
@@ -299,8 +304,9 @@ pub(super) fn tokens_required(state: OptionsState, subject: &Subject<'_>) -> Cow
 /// Explains that it is not known what an Auto Scaling group launches.
 pub(super) fn source_unknown(origin: &LaunchOrigin<'_>) -> Cow<'static, str> {
     match origin {
-        LaunchOrigin::Unresolved(_) => {
-            format!("{}which is known only at deployment.", launched_from(origin)).into()
+        LaunchOrigin::Unresolved(what) => {
+            let what = long_excerpt(what);
+            format!("What launches the instances is known only at deployment: it depends on {what}.").into()
         }
         _ => format!("{}which the input does not contain.", launched_from(origin)).into(),
     }

@@ -66,7 +66,7 @@ impl fmt::Display for LaunchOrigin<'_> {
                 _ => write!(f, "launch template {template} version {version}"),
             },
             Self::LaunchConfiguration(name) => write!(f, "launch configuration {name}"),
-            Self::Unresolved(what) => write!(f, "a launch template that depends on {what}"),
+            Self::Unresolved(what) => write!(f, "a launch template or configuration that depends on {what}"),
         }
     }
 }

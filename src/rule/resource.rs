@@ -508,6 +508,9 @@ pub enum Gap {
     /// A launch template whose latest version is not its default version: the item holds the data of one
     /// version and does not name it.
     UnknownVersion,
+    /// A Spot instance request: whatever a plan declares, the request has no metadata options
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RequestSpotLaunchSpecification.html>).
+    SpotRequest,
     /// An Auto Scaling group: its item names launch templates and versions, but not what they set.
     LaunchSourcesNotRead,
 }

@@ -182,7 +182,9 @@ fn decide(resource: &Resource<'_>, policy: &Policy, exemption: &Exemption) -> (R
         }
         (ResourceType::Instance, true) => {
             let LaunchSettings { options, image } = declared_settings(resource);
-            let subject = Subject::DeclaredInstance;
+            let is_spot_request = resource.gap == Some(Gap::SpotRequest);
+            let subject =
+                if is_spot_request { Subject::DeclaredSpotRequest } else { Subject::DeclaredInstance };
             return Settings { subject, options: options.as_ref(), image: &image, defaults }.decide(policy);
         }
         (ResourceType::LaunchTemplate, true) if !keeps_default(resource) => Subject::DeclaredTemplate,
@@ -259,6 +261,7 @@ impl Settings<'_> {
             | Subject::Group(LaunchOrigin::LaunchConfiguration(_)) => true,
             Subject::Instance
             | Subject::DeclaredInstance
+            | Subject::DeclaredSpotRequest
             | Subject::Template
             | Subject::DeclaredTemplate
             | Subject::Group(LaunchOrigin::TemplateVersion { .. } | LaunchOrigin::Unresolved(_)) => false,
@@ -286,7 +289,12 @@ impl Settings<'_> {
                 (OptionsState::Pending, Subject::Instance) => (options.state, Reason::ChangePending),
                 _ => (OptionsState::Applied, Reason::TokensRequired),
             };
-            return Self::hop_limit(subject, options.hop_limit, "required", policy)
+            let hop_limit = match subject {
+                // What the launch leaves unset, something else sets.
+                Subject::DeclaredInstance => self.effective().hop_limit.value(),
+                _ => options.hop_limit,
+            };
+            return Self::hop_limit(subject, hop_limit, "required", policy)
                 .or_else(|| self.unresolved_hop_limit(policy))
                 .unwrap_or_else(|| (required, annotation::tokens_required(state, subject)));
         }

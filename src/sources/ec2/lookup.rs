@@ -27,7 +27,8 @@ pub fn is_complete(resource: &Resource<'_>) -> bool {
 pub async fn fill_gap<'a>(facts: &mut LaunchFacts, resource: Resource<'a>) -> Result<Resource<'a>, Ec2Error> {
     let client = facts.clients().ec2;
     let mut resource = match resource.gap {
-        None => resource,
+        // A request that is not made yet cannot be looked up.
+        None | Some(Gap::SpotRequest) => resource,
         Some(Gap::NoMetadataOptions) => describe_instance(&client, resource).await?,
         Some(Gap::UnknownVersion) => describe_default_version(&client, resource).await?,
         Some(Gap::LaunchSourcesNotRead) => {

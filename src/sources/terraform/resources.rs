@@ -14,16 +14,18 @@ use super::references::{ConfiguredName, References, parsed};
 use super::values::{Attributes, Part, metadata_options, options};
 use super::versions;
 use crate::rule::launch::{AccountDefaults, Image};
-use crate::rule::resource::{Lifecycle, Resource, ResourceType};
+use crate::rule::resource::{Gap, Lifecycle, Resource, ResourceType};
 use crate::sources::arn::Place;
 use crate::sources::declared_launches::DeclaredLaunches;
 use crate::sources::fields::Text;
 use crate::sources::{Declared, SourceError, read_object};
 
+const SPOT_REQUEST: &str = "aws_spot_instance_request";
+
 /// Returns the type of a resource that the rule evaluates, as AWS names it.
 fn resource_type(kind: &str) -> Option<ResourceType<'static>> {
     match kind {
-        "aws_instance" | "aws_spot_instance_request" => Some(ResourceType::Instance),
+        "aws_instance" | SPOT_REQUEST => Some(ResourceType::Instance),
         TEMPLATE => Some(ResourceType::LaunchTemplate),
         CONFIGURATION => Some(ResourceType::LaunchConfiguration),
         "aws_autoscaling_group" => Some(ResourceType::AutoScalingGroup),
@@ -154,6 +156,10 @@ impl<'d, 'a> Reader<'d, 'a> {
             let options = options(&read_object(&resource.resource_id, json)?, part);
             resource.account_defaults = Some(AccountDefaults::declared(&options));
             resource.metadata_options = Some(options);
+            return Ok(resource);
+        }
+        if planned.resource.kind.0 == SPOT_REQUEST {
+            (resource.metadata_options, resource.gap) = (None, Some(Gap::SpotRequest));
             return Ok(resource);
         }
         let launches = Launches { references: &self.references, instances: &self.instances, declared };

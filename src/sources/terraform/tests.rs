@@ -97,7 +97,7 @@ fn each_type_of_a_new_plan_is_judged_by_what_it_launches() {
         ),
         (
             "aws_spot_instance_request.spot",
-            json!({"metadata_options": options("optional")}),
+            json!({"metadata_options": options("required")}),
             json!({}),
             json!({}),
         ),
@@ -154,8 +154,8 @@ fn each_type_of_a_new_plan_is_judged_by_what_it_launches() {
             ("aws_instance.launched", REQUIRED),
             (
                 "aws_spot_instance_request.spot",
-                "NON_COMPLIANT HttpTokens is optional: the instance will accept IMDSv1 requests. Set HttpTokens=required in \
-                 its metadata options.",
+                "NON_COMPLIANT HttpTokens is not set, so the instance may accept IMDSv1 requests. A Spot request cannot set \
+                 it: declare an instance with instance_market_options.",
             ),
             (
                 "aws_autoscaling_group.web",
@@ -277,8 +277,7 @@ fn references_are_followed_through_modules() {
         let found = verdicts(&document(&output));
         assert_eq!(
             found[2].1,
-            "NOT_APPLICABLE Instances are launched from a launch template that depends on var.id, which is known only at \
-             deployment."
+            "NOT_APPLICABLE What launches the instances is known only at deployment: it depends on var.id."
         );
     }
 }
@@ -515,7 +514,10 @@ fn what_a_dynamic_block_does_not_know_may_be_set() {
     for (index, expected) in [
         (1, "NOT_APPLICABLE HttpTokens is known only at deployment: it depends on a dynamic block."),
         (2, REQUIRED),
-        (3, "NOT_APPLICABLE Instances are launched from a launch template that depends on a dynamic block,"),
+        (
+            3,
+            "NOT_APPLICABLE What launches the instances is known only at deployment: it depends on a dynamic block.",
+        ),
     ] {
         assert!(found[index].1.starts_with(expected), "{found:#?}");
     }
