@@ -25,6 +25,8 @@ const MAX_PHRASE: usize = 120;
 
 pub(super) const NO_SOURCE: &str =
     "The record does not contain the launch template or launch configuration of this group.";
+pub(super) const NO_DECLARED_SOURCE: &str =
+    "This group names no launch template or launch configuration: it may take the settings of an instance.";
 pub(super) const UNKNOWN_VERSION: &str =
     "The configuration item may describe a version other than the default version.";
 

@@ -177,6 +177,9 @@ fn decide(resource: &Resource<'_>, policy: &Policy, exemption: &Exemption) -> (R
     }
     let (defaults, sources) = (resource.account_defaults.as_ref(), &resource.launch_sources);
     let subject = match (&resource.resource_type, resource.is_declared()) {
+        (ResourceType::AutoScalingGroup, true) if sources.is_empty() => {
+            return (Reason::SourceUnknown, annotation::NO_DECLARED_SOURCE.into());
+        }
         (ResourceType::AutoScalingGroup, _) => {
             return decide_group(sources, defaults, |settings| settings.decide(policy));
         }

@@ -71,6 +71,11 @@ impl DeclaredLaunches {
         }
     }
 
+    /// Returns whether a resource of the document is a launch template or launch configuration.
+    pub(super) fn contains(&self, id: &str) -> bool {
+        self.templates.contains_key(id) || self.configurations.contains_key(id)
+    }
+
     /// Returns the id of a launch template in the document, and its versions.
     pub(super) fn versions(&self, name: &Name<'_>) -> Option<(&str, &TemplateVersions)> {
         let id = self.template_names.id(name)?;

@@ -255,3 +255,15 @@ fn the_same_logical_id_in_two_templates_is_compared_for_each() {
     let last = stdout(&assert).lines().last().unwrap().to_owned();
     assert_eq!(last, format!("Compared with {}: 1 fixed, 0 new, 1 still open", earlier.display()));
 }
+
+#[test]
+fn broken_json_is_reported_with_its_line() {
+    let template = "{\n  \"Parameters\": {\n    \"A\": {}\n  },\n  \"Resources\": {\n    \"Web\": {\n      \"Type\": \"AWS::EC2::Instance\",\n    }\n  }\n}\n";
+    for (name, content) in
+        [("broken-line.json", template.to_owned()), ("broken-line-2.json", format!("{{}}\n{template}"))]
+    {
+        let assert = evaluate(&[]).arg(scratch(name, content.as_bytes())).assert().code(2);
+        // The line is counted from the beginning of the record.
+        assert!(stderr(&assert).contains("at line 8 column 5"), "{}", stderr(&assert));
+    }
+}

@@ -114,7 +114,7 @@ fn a_message_says_what_was_written() {
     let target = target.to_str().unwrap();
     let arguments = ["--exit-zero", "--format", "csv", "--output", target, "examples/"];
     let assert = evaluate(&arguments).assert().code(0);
-    let expected = format!("{target}: 43 resources: 20 non-compliant, 16 compliant, 7 not applicable\n");
+    let expected = format!("{target}: 43 resources: 21 non-compliant, 15 compliant, 7 not applicable\n");
     assert_eq!((stdout(&assert), stderr(&assert)), (String::new(), expected));
     let quiet = evaluate(&arguments).args(["--quiet"]).assert().code(0);
     assert_eq!((stdout(&quiet), stderr(&quiet)), (String::new(), String::new()));

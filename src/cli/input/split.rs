@@ -5,8 +5,10 @@
 
 use std::io::{self, Read};
 
+use serde::de::IgnoredAny;
+
 use super::detect::{InputRecord, KnownList};
-use super::scan::{BrokenElement, Parsed, Scan, scan_members, separators};
+use super::scan::{BrokenElement, Parsed, Scan, parse, scan_members, separators};
 use super::window::Window;
 
 const ENDS_IN_RECORD: &str = "the input ends inside this record";
@@ -146,7 +148,11 @@ impl<R: Read> Splitter<'_, R> {
                 self.enter(Open::Members, 0)?;
                 self.enter(Open::Known(list), length)
             }
-            Scan::Invalid(message) => self.unreadable(&message),
+            Scan::Invalid(message) => {
+                // The whole object, so that its lines are counted from its beginning.
+                let whole = parse::<IgnoredAny>(self.window.bytes());
+                self.unreadable(if let Parsed::Invalid(whole) = &whole { whole } else { &message })
+            }
             // What seems to be the end may be a later line, after one that was cut off.
             Scan::Incomplete => self.unreadable(ENDS_IN_RECORD),
         }

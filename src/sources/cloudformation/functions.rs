@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use super::conditions::Truth;
+use super::loops::{LOOP, is_masked};
 use super::node::{Member, Node, Value};
 use super::parameters::ParameterValues;
 
@@ -141,14 +142,13 @@ impl Functions<'_> {
                 return Resolved::either(self.member(one, key), self.member(other, key), what.clone());
             }
         };
-        match node.member(key) {
-            Some(member) => self.resolve(member),
-            // A macro may add members.
-            None if node.member("Fn::Transform").is_some() => {
-                Resolved::Unresolved("Fn::Transform".to_owned())
-            }
-            None => Resolved::Absent,
+        if let Some(member) = node.member(key) {
+            return self.resolve(member);
         }
+        // A macro or a loop may add members.
+        let adds = |member: &&Member| member.key == "Fn::Transform" || member.key.starts_with(LOOP);
+        let other = node.members().unwrap_or_default().iter().find(adds);
+        other.map_or(Resolved::Absent, |other| Resolved::unresolved(other.key.as_str()))
     }
 
     /// Returns the text of a value if it is known, or else what it depends on.
@@ -161,6 +161,9 @@ impl Functions<'_> {
     }
 
     fn call<'n>(&'n self, function: &'n str, argument: &'n Node) -> Resolved<'n> {
+        if is_masked(argument) {
+            return Resolved::unresolved("Fn::ForEach");
+        }
         let work_out = || match function {
             "Ref" => argument.text().map(|name| self.reference(name)),
             "Fn::GetAtt" => get_att(argument),

@@ -21,8 +21,12 @@ pub(super) const MAX_DEPTH: usize = 64;
 pub(super) fn parse(text: &str) -> Result<Node, TemplateError> {
     let line_ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
     let parser = Parser { text, line_ends };
-    let root =
-        serde_json::from_str(text).map_err(|error| TemplateError::new(error.line(), error.to_string()))?;
+    let root = serde_json::from_str(text).map_err(|error| {
+        let message = error.to_string();
+        // The line is told anyway.
+        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+        TemplateError::new(error.line(), message)
+    })?;
     parser.node(root, 0)
 }
 

@@ -35,7 +35,7 @@ impl Launches<'_> {
         self,
         name: &Resolved<'_>,
     ) -> Result<Option<LaunchSource<'static>>, (usize, &'static str)> {
-        Ok(match named(name) {
+        Ok(match self.named(name) {
             Ok(name) => name.map(|name| self.declared.configuration(&name)),
             Err(Text::Unresolved(what)) => Some(unresolved(what)),
             Err(Text::Other(line)) => return Err((line, "LaunchConfigurationName: expected a string")),
@@ -66,7 +66,7 @@ impl Launches<'_> {
             Resolved::Absent => member("LaunchTemplateName"),
             id => id,
         };
-        let name = match named(&template) {
+        let name = match self.named(&template) {
             Ok(name) => name?,
             Err(Text::Unresolved(what)) => return Some(unresolved(what)),
             Err(_) => return None,
@@ -85,6 +85,20 @@ impl Launches<'_> {
         };
         self.declared.template(&name, version)
     }
+
+    /// Returns how a value names a launch template or launch configuration, or else the text that it is.
+    fn named<'n>(self, value: &'n Resolved<'_>) -> Result<Option<Name<'n>>, Text> {
+        if let Resolved::Resource(id) | Resolved::Attribute(id, _) = value
+            && self.declared.contains(id)
+        {
+            return Ok(Some(Name::Declared(id.as_ref().into())));
+        }
+        match value.text() {
+            Text::Known(name) => Ok(Some(Name::InAws(name.into()))),
+            Text::Absent => Ok(None),
+            other => Err(other),
+        }
+    }
 }
 
 /// Reads the AMI of a launch.
@@ -93,18 +107,6 @@ pub(super) fn image(functions: &Functions<'_>, settings: &Resolved<'_>) -> Image
         Text::Known(id) => Image::from_id(Some(id.into())),
         Text::Absent => Image::Unset,
         Text::Unresolved(_) | Text::Other(_) => Image::Unknown,
-    }
-}
-
-/// Returns how a value names a launch template or launch configuration, or else the text that it is.
-fn named<'n>(value: &'n Resolved<'_>) -> Result<Option<Name<'n>>, Text> {
-    if let Resolved::Resource(id) | Resolved::Attribute(id, _) = value {
-        return Ok(Some(Name::Declared(id.as_ref().into())));
-    }
-    match value.text() {
-        Text::Known(name) => Ok(Some(Name::InAws(name.into()))),
-        Text::Absent => Ok(None),
-        other => Err(other),
     }
 }
 

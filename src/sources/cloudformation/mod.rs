@@ -3,7 +3,8 @@
 //!
 //! - `node`: a template as values with lines; `yaml` and `json` parse it.
 //! - [`parameters`]: the values of the template's parameters.
-//! - `functions`: intrinsic functions, worked out as far as the template alone decides; `conditions`: conditions.
+//! - `functions`: intrinsic functions, worked out as far as the template alone decides; `conditions`: conditions; `loops`:
+//!   what differs between the elements of a loop.
 //! - `resources`: the resources that the rule evaluates; `launches`: what they are launched from.
 //!
 //! Verdicts are those of a first deployment, in which a launch template has one version.
@@ -12,6 +13,7 @@ mod conditions;
 mod functions;
 mod json;
 mod launches;
+mod loops;
 mod node;
 pub mod parameters;
 mod resources;
@@ -71,10 +73,11 @@ pub fn read(
     encoding: Encoding,
     parameters: &TemplateParameters,
 ) -> Result<Template, TemplateError> {
-    let root = match encoding {
+    let mut root = match encoding {
         Encoding::Yaml => yaml::parse(text)?,
         Encoding::Json => json::parse(text)?,
     };
+    loops::mask(&mut root);
     let resources = section(&root, "Resources")?;
     let resources =
         resources.ok_or_else(|| TemplateError::new(root.line, "the template has no Resources"))?;
@@ -102,11 +105,12 @@ fn section<'t>(root: &'t Node, name: &str) -> Result<Option<&'t Node>, TemplateE
     }
 }
 
-/// Returns whether a text that is not JSON is a template: whether one of its top-level keys is a section that only templates
-/// have. One that cannot be parsed is a template if a line begins with such a key.
+/// Returns whether a text that is not JSON is a template: whether it is an object with a section that only templates have.
+/// One that cannot be parsed is a template if a line begins with the key of such a section.
 #[must_use]
 pub fn is_yaml_template(text: &str) -> bool {
-    const KEYS: [&str; 2] = ["Resources", "AWSTemplateFormatVersion"];
+    const VERSION: &str = "AWSTemplateFormatVersion";
+    const KEYS: [&str; 2] = [VERSION, "Resources"];
     let begins_with_key = |line: &str| {
         let line = line.trim_start_matches(['"', '\'']);
         KEYS.iter().any(|key| {
@@ -114,8 +118,10 @@ pub fn is_yaml_template(text: &str) -> bool {
             rest.is_some_and(|rest| rest.starts_with(':'))
         })
     };
-    text.lines().any(begins_with_key)
-        || (KEYS.iter().any(|key| text.contains(key)) && yaml::has_top_level_key(text, &KEYS))
+    // Other programs write lists of resources.
+    let is_section = |key: &str, is_list: bool| key == VERSION || (KEYS.contains(&key) && !is_list);
+    KEYS.iter().any(|key| text.contains(key))
+        && yaml::has_member(text, is_section).unwrap_or_else(|| text.lines().any(begins_with_key))
 }
 
 #[cfg(test)]

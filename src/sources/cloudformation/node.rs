@@ -46,6 +46,11 @@ impl Members {
         self.list
     }
 
+    /// Returns the keys, and the values to change.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Node)> {
+        self.list.iter_mut().map(|member| (member.key.as_str(), &mut member.node))
+    }
+
     fn get(&self, key: &str) -> Option<&Member> {
         let key_of = |index: &usize| self.list.get(*index).map(|member| member.key.as_str());
         let found = self.by_key.binary_search_by_key(&Some(key), key_of).ok()?;

@@ -6,15 +6,14 @@ use super::TemplateError;
 use super::conditions::Truth;
 use super::functions::{Functions, Resolved, Text};
 use super::launches::{Launches, POLICY, image};
+use super::loops::LOOP;
 use super::node::{Member, Node};
 use crate::rule::resource::{Lifecycle, MetadataOptions, Resource, ResourceType, Tag};
 use crate::rule::unresolved::Unresolved;
 use crate::sources::Declared;
 use crate::sources::declared_launches::DeclaredLaunches;
 
-/// The key of a loop over resources
-/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-foreach.html>).
-const LOOP: &str = "Fn::ForEach::";
+const HOP_LIMIT: &str = "HttpPutResponseHopLimit";
 
 /// A resource of the template that the rule evaluates.
 struct Declaration<'t> {
@@ -41,8 +40,7 @@ pub(super) fn read(functions: &Functions<'_>) -> Vec<Result<Declared, TemplateEr
     all.map(|(declaration, found)| found.unwrap_or_else(|| read_launched(launches, declaration))).collect()
 }
 
-/// Collects a resource, or the resource that a loop declares: it is judged once, since its elements do not differ before the
-/// deployment.
+/// Collects a resource, or the resources in the body of a loop.
 fn collect<'t>(functions: &Functions<'t>, member: &'t Member, declarations: &mut Vec<Declaration<'t>>) {
     if member.key.starts_with(LOOP) {
         let body = member.node.list().and_then(<[Node]>::last).and_then(Node::members);
@@ -140,15 +138,19 @@ impl ResourceReader<'_> {
         let mut unknown = Unresolved::NONE;
         let tokens = self.option(options, "HttpTokens", &mut unknown.http_tokens)?;
         let endpoint = self.option(options, "HttpEndpoint", &mut unknown.http_endpoint)?;
-        let limit = self.option(options, "HttpPutResponseHopLimit", &mut unknown.hop_limit)?;
-        let invalid = |limit: &str| {
-            let message = format!("HttpPutResponseHopLimit is {limit:?}; expected a number from 1 to 64");
-            self.error(options.line(), &message)
-        };
-        let limit = limit.map(|limit| limit.trim().parse().map_err(|_| invalid(&limit))).transpose()?;
+        let limit = self.option(options, HOP_LIMIT, &mut unknown.hop_limit)?;
+        let limit = limit.map(|limit| self.hop_limit(options, &limit)).transpose()?;
         Ok(MetadataOptions {
             unresolved: unknown,
             ..MetadataOptions::from_api(tokens.map(Into::into), endpoint.as_deref(), limit, None)
+        })
+    }
+
+    fn hop_limit(&self, options: &Resolved<'_>, limit: &str) -> Result<i64, TemplateError> {
+        let number = limit.trim().parse().ok().filter(|number| (1..=64).contains(number));
+        number.ok_or_else(|| {
+            let line = self.functions.member(options, HOP_LIMIT).line();
+            self.error(line, &format!("{HOP_LIMIT} is {limit:?}; expected a number from 1 to 64"))
         })
     }
 

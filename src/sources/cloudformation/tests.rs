@@ -328,6 +328,8 @@ Resources:
 fn what_is_no_template_is_an_error_with_its_line() {
     let deep = format!("Resources:\n  A: {}", "[".repeat(100));
     let deep_json = format!("{{\"Resources\": {{\"A\": {}1{}}}}}", "[".repeat(100), "]".repeat(100));
+    let anchors = (0..50).map(|level| format!("&a{level} [")).collect::<Vec<_>>().concat();
+    let nested = format!("Resources: {anchors}{}{}", "1, ".repeat(20_000), "]".repeat(50));
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..10 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
@@ -348,7 +350,8 @@ fn what_is_no_template_is_an_error_with_its_line() {
         ("Resources:\n  ? [a]\n  : b", "line 2: expected a string as key"),
         (&deep, "line 2: nested more than 64 levels deep"),
         (&deep_json, "line 1: nested more than 64 levels deep"),
-        (&bomb, "more than 500000 values, with expanded aliases"),
+        (&nested, "more than 500000 values, with what anchors and aliases repeat"),
+        (&bomb, "more than 500000 values, with what anchors and aliases repeat"),
         ("{\"Resources\": {\"A\": 1,\n\"A\": 2}}", "line 2: the object has the key A already"),
         ("{\"Resources\": }", "line 1: expected value"),
     ] {
@@ -364,7 +367,12 @@ fn a_malformed_resource_does_not_hide_the_others() {
 Resources:
   A: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: [1]}}
   B: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: {HttpTokens: [required]}}}
-  C: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: {HttpPutResponseHopLimit: two}}}
+  C:
+    Type: AWS::EC2::Instance
+    Properties:
+      MetadataOptions:
+        HttpPutResponseHopLimit: two
+  E: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: {HttpPutResponseHopLimit: 100}}}
   D: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: {HttpTokens: required}}}
 ";
     let found = read(text, Encoding::Yaml, &TemplateParameters::default()).expect("a template").resources;
@@ -375,10 +383,11 @@ Resources:
     let expected = [
         "line 2: A: MetadataOptions: expected an object",
         "line 3: B: HttpTokens: expected a string",
-        "line 4: C: HttpPutResponseHopLimit is \"two\"; expected a number from 1 to 64",
+        "line 8: C: HttpPutResponseHopLimit is \"two\"; expected a number from 1 to 64",
+        "line 9: E: HttpPutResponseHopLimit is \"100\"; expected a number from 1 to 64",
     ];
     assert_eq!(messages, expected);
-    assert_eq!(found[3], Ok("D".to_owned()));
+    assert_eq!(found[4], Ok("D".to_owned()));
 }
 
 #[test]
@@ -393,6 +402,8 @@ fn a_template_is_told_from_other_yaml() {
         ("Resources:\n  A: [", true),
         ("a: Resources\nb: [Resources, {Resources: 1}]", false),
         ("- Resources: 1", false),
+        ("Resources:\n  - a", false),
+        ("AWSTemplateFormatVersion: x\nResources:\n  - a", true),
         ("a: {\nResources", false),
         ("apiVersion: v1\nkind: Pod\nspec:\n  Resources: {}", false),
         ("Resources_total: 7", false),
@@ -529,7 +540,7 @@ fn what_would_take_too_much_time_or_memory_is_not_worked_out() {
     let text = format!("Resources: {{}}\nMetadata: [&a {long}{aliases}]");
     let error =
         read(&text, Encoding::Yaml, &TemplateParameters::default()).expect_err("too much").to_string();
-    assert_eq!(error, "line 2: more than 33554432 bytes, with expanded aliases");
+    assert_eq!(error, "line 2: more than 33554432 bytes, with what anchors and aliases repeat");
 }
 
 /// Conditions of which each is a deeply nested expression about the next one.
@@ -537,4 +548,79 @@ fn chain_of_conditions(length: usize) -> String {
     let (open, close) = ("!Not [".repeat(20), "]".repeat(20));
     let conditions = (0..length).map(|index| format!("  C{index}: {open}!Condition C{}{close}", index + 1));
     conditions.chain([format!("  C{length}: !Equals [a, a]")]).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_differs_between_the_elements_of_a_loop_is_not_known() {
+    let text = "\
+Mappings: {Stages: {dev: {Tokens: optional}}}
+Resources:
+  Fn::ForEach::Templates:
+    - Env
+    - [dev, prod]
+    - Mapped${Env}:
+        Type: AWS::EC2::LaunchTemplate
+        Properties: {LaunchTemplateData: {MetadataOptions: {HttpTokens: !FindInMap [Stages, '${Env}', Tokens, {DefaultValue: required}]}}}
+      Text${Env}:
+        Type: AWS::EC2::LaunchTemplate
+        Properties: {LaunchTemplateData: {MetadataOptions: {HttpTokens: '&{Env}'}}}
+      Inner${Env}:
+        Type: AWS::EC2::LaunchTemplate
+        Properties: {LaunchTemplateData: {'Fn::ForEach::Options': [Key, [HttpTokens], {'${Key}': required}], ImageId: ami-1}}
+      Same${Env}:
+        Type: AWS::EC2::LaunchTemplate
+        Properties: {LaunchTemplateData: {MetadataOptions: {HttpTokens: required}}}
+      Group${Env}:
+        Type: AWS::AutoScaling::AutoScalingGroup
+        Properties: {LaunchTemplate: {LaunchTemplateId: !Ref 'Same${Env}'}}
+";
+    let unknown = "NOT_APPLICABLE HttpTokens is known only at deployment: it depends on Fn::ForEach";
+    let found = verdicts(text);
+    for (index, expected) in [
+        (0, unknown),
+        (1, unknown),
+        (2, unknown),
+        (3, REQUIRED),
+        (
+            4,
+            "NOT_APPLICABLE What launches the instances is known only at deployment: it depends on Fn::ForEach.",
+        ),
+    ] {
+        assert!(found[index].1.starts_with(expected), "{found:#?}");
+    }
+}
+
+#[test]
+fn what_is_no_launch_template_is_not_looked_for_in_the_input() {
+    let text = "\
+Resources:
+  Nested: {Type: 'AWS::CloudFormation::Stack'}
+  A: {Type: 'AWS::AutoScaling::AutoScalingGroup', Properties: {LaunchTemplate: {LaunchTemplateId: !GetAtt Nested.Outputs.Id}}}
+  B: {Type: 'AWS::AutoScaling::AutoScalingGroup', Properties: {LaunchConfigurationName: !ImportValue x}}
+  C: {Type: 'AWS::AutoScaling::AutoScalingGroup', Properties: {InstanceId: i-1}}
+";
+    let found: Vec<_> = verdicts(text).into_iter().map(|(_, verdict)| verdict).collect();
+    assert_eq!(
+        found,
+        [
+            "NOT_APPLICABLE What launches the instances is known only at deployment: it depends on Nested.Outputs.Id.",
+            "NOT_APPLICABLE What launches the instances is known only at deployment: it depends on Fn::ImportValue.",
+            "NOT_APPLICABLE This group names no launch template or launch configuration: it may take the settings of an \
+             instance.",
+        ]
+    );
+}
+
+#[test]
+fn the_default_hop_limit_of_the_account_is_that_of_a_declared_instance() {
+    let text =
+        "Resources: {A: {Type: 'AWS::EC2::Instance', Properties: {MetadataOptions: {HttpTokens: required}}}}";
+    let found = read(text, Encoding::Yaml, &TemplateParameters::default()).expect("a template").resources;
+    let mut resource = found.into_iter().next().expect("a resource").expect("read").resource;
+    let policy = Policy { max_hop_limit: Some(2), ..Policy::default() };
+    for (hop_limit, compliance) in [(None, "COMPLIANT"), (Some(2), "COMPLIANT"), (Some(5), "NON_COMPLIANT")] {
+        resource.account_defaults = Some(AccountDefaults::from_api(None, None, hop_limit, None, None));
+        let verdict = evaluate(&resource, &policy, date!(2026 - 06 - 15));
+        assert_eq!(verdict.compliance.as_str(), compliance, "{hop_limit:?}");
+    }
 }

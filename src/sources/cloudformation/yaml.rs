@@ -10,10 +10,10 @@ use super::TemplateError;
 use super::json::MAX_DEPTH;
 use super::node::{Member, Members, Node, Value};
 
-/// The largest number of values after aliases were expanded, so that a few aliases of aliases cannot fill the memory. A
+/// The largest number of values, with what anchors and aliases repeat, so that a few of them cannot fill the memory. A
 /// template of 1 MB, the largest that CloudFormation accepts, has fewer.
 const MAX_VALUES: usize = 500_000;
-/// The largest number of bytes of all texts, after aliases were expanded.
+/// The largest number of bytes of all texts, with what anchors and aliases repeat.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// Parses a template.
@@ -29,35 +29,33 @@ pub(super) fn parse(text: &str) -> Result<Node, TemplateError> {
     builder.root.ok_or_else(|| TemplateError::new(1, "the template is empty"))
 }
 
-/// Returns whether the object that `text` is has one of these keys, as far as `text` is YAML.
-pub(super) fn has_top_level_key(text: &str, keys: &[&str]) -> bool {
-    let (mut depth, mut is_key) = (0_usize, false);
+/// Returns whether the object that `text` is has a member that `is_wanted`, by its key and whether it is a list; `None` if
+/// that cannot be told because `text` is not YAML.
+pub(super) fn has_member(text: &str, is_wanted: impl Fn(&str, bool) -> bool) -> Option<bool> {
+    let mut depth = 0_usize;
+    // The key whose value follows, at the top level.
+    let mut key: Option<String> = None;
     for event in Parser::new_from_str(text) {
-        let is_found = match event {
-            Ok((Event::Scalar(text, ..), _)) => depth == 1 && is_key && keys.contains(&text.as_ref()),
-            Ok((Event::SequenceStart(..), _)) if depth == 0 => return false,
-            Ok((Event::SequenceStart(..) | Event::MappingStart(..), _)) => {
-                depth += 1;
-                // The first key of the outermost object follows.
-                is_key |= depth == 1;
-                continue;
-            }
-            Ok((Event::SequenceEnd | Event::MappingEnd, _)) => {
-                depth = depth.saturating_sub(1);
-                false
-            }
-            Ok((Event::Alias(_), _)) => false,
-            Ok(_) => continue,
-            Err(_) => return false,
-        };
-        if is_found {
-            return true;
+        let (event, _) = event.ok()?;
+        let is_list = matches!(event, Event::SequenceStart(..));
+        if depth == 1 && key.as_deref().is_some_and(|key| is_wanted(key, is_list)) {
+            return Some(true);
         }
-        if depth == 1 {
-            is_key = !is_key;
+        match event {
+            Event::SequenceStart(..) if depth == 0 => return Some(false),
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => {
+                depth = depth.saturating_sub(1);
+                if depth == 1 {
+                    key = key.is_none().then(String::new);
+                }
+            }
+            Event::Scalar(text, ..) if depth == 1 => key = key.is_none().then(|| text.into_owned()),
+            Event::Alias(_) if depth == 1 => key = key.is_none().then(String::new),
+            _ => {}
         }
     }
-    false
+    Some(false)
 }
 
 fn scan_error(error: &ScanError) -> TemplateError {
@@ -167,7 +165,7 @@ impl Builder {
         } else {
             return Ok(());
         };
-        Err(TemplateError::new(line, format!("more than {exceeded}, with expanded aliases")))
+        Err(TemplateError::new(line, format!("more than {exceeded}, with what anchors and aliases repeat")))
     }
 
     fn open(
@@ -212,6 +210,8 @@ impl Builder {
         if anchor > 0 {
             let Size { values, bytes } = self.size;
             let size = Size { values: values - before.values, bytes: bytes - before.bytes };
+            // What an anchor names is held twice.
+            self.count(size, node.line)?;
             self.anchors.insert(anchor, (node.clone(), size));
         }
         self.add(node)
