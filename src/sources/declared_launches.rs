@@ -71,6 +71,16 @@ impl DeclaredLaunches {
         }
     }
 
+    /// Returns the ids of the launch templates that have this name or id in AWS.
+    pub(super) fn templates_named(&self, name: &str) -> &[String] {
+        self.template_names.all(name)
+    }
+
+    /// Returns the ids of the launch configurations that have this name in AWS.
+    pub(super) fn configurations_named(&self, name: &str) -> &[String] {
+        self.configuration_names.all(name)
+    }
+
     /// Returns whether a resource of the document is a launch template or launch configuration.
     pub(super) fn contains(&self, id: &str) -> bool {
         self.templates.contains_key(id) || self.configurations.contains_key(id)
@@ -115,23 +125,31 @@ fn settings(resource: &Resource<'_>) -> LaunchSettings<'static> {
     LaunchSettings { options: resource.metadata_options.clone(), image: resource.image.clone() }.into_owned()
 }
 
-/// The resources of a document, by their names or ids in AWS; `None` if several have the name.
+/// The resources of a document, by their names or ids in AWS, which several may have.
 #[derive(Debug, Default)]
-struct NamesInAws(HashMap<String, Option<String>>);
+struct NamesInAws(HashMap<String, Vec<String>>);
 
 impl NamesInAws {
     fn add(&mut self, name: String, id: &str) {
-        let known = self.0.entry(name).or_insert_with(|| Some(id.to_owned()));
-        if known.as_deref() != Some(id) {
-            *known = None;
+        let ids = self.0.entry(name).or_default();
+        // The id and the name of a resource may be the same.
+        if ids.last().is_none_or(|last| last != id) {
+            ids.push(id.to_owned());
         }
+    }
+
+    fn all(&self, name: &str) -> &[String] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the logical id or address that a name means, if it is known.
     fn id<'n>(&'n self, name: &'n Name<'_>) -> Option<&'n str> {
         match name {
             Name::Declared(id) => Some(id),
-            Name::InAws(name) => self.0.get(name.as_ref())?.as_deref(),
+            Name::InAws(name) => match self.all(name) {
+                [only] => Some(only),
+                _ => None,
+            },
         }
     }
 }
@@ -174,7 +192,6 @@ mod tests {
             launches.remember_template(&Resource::existing(ResourceType::LaunchTemplate, id.into(), None));
             launches.name_template(["web".to_owned()], id);
         }
-        launches.name_template(["web".to_owned()], "a");
         let source = launches.template(&Name::InAws("web".into()), None).expect("a name");
         assert!(!is_known(&source));
     }

@@ -27,7 +27,7 @@ fn an_unreadable_record_is_reported_and_the_others_are_evaluated() {
 fn input_that_is_not_a_record_is_an_error() {
     for (input, message) in [
         ("", "standard input: record 1 (at byte 0): the input is empty"),
-        ("hello", "record 1 (at byte 0): expected a JSON object or array"),
+        ("hello", "standard input: this is neither a JSON object or array nor a template; expected an AWS"),
         ("{\"hello\": \"world\"}", "unknown record: expected an AWS Config event"),
         ("{\"configurationItems\": [", "the input ends inside a list"),
     ] {

@@ -127,7 +127,7 @@ impl Functions<'_> {
 
     /// Returns the properties of a resource.
     pub(super) fn properties<'n>(&'n self, resource: &'n Node) -> Resolved<'n> {
-        resource.member("Properties").map_or(Resolved::Absent, |node| self.resolve(node))
+        self.member_of(resource, "Properties")
     }
 
     /// Returns the member `key` of an object.
@@ -142,6 +142,10 @@ impl Functions<'_> {
                 return Resolved::either(self.member(one, key), self.member(other, key), what.clone());
             }
         };
+        self.member_of(node, key)
+    }
+
+    fn member_of<'n>(&'n self, node: &'n Node, key: &str) -> Resolved<'n> {
         if let Some(member) = node.member(key) {
             return self.resolve(member);
         }
@@ -155,8 +159,9 @@ impl Functions<'_> {
     pub(super) fn text_of(&self, node: &Node) -> Result<String, String> {
         match self.resolve(node).text() {
             Text::Known(text) => Ok(text),
-            Text::Absent | Text::Other(_) => Ok(String::new()),
+            Text::Absent => Ok(String::new()),
             Text::Unresolved(what) => Err(what),
+            Text::Other(_) => Err("a list or object where a string belongs".to_owned()),
         }
     }
 
@@ -256,7 +261,8 @@ impl Functions<'_> {
             let value = values.entry(name).or_insert_with(|| self.variable(name, variables).text());
             match value {
                 Text::Known(value) => text.push_str(value),
-                Text::Absent | Text::Other(_) => {}
+                Text::Absent => {}
+                Text::Other(_) => return None,
                 Text::Unresolved(what) => return Some(Resolved::Unresolved(what.clone())),
             }
             if text.len() > MAX_TEXT {

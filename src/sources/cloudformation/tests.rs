@@ -135,11 +135,14 @@ fn what_only_the_deployment_knows_is_not_applicable_and_says_why() {
     let sections = "\
 Parameters:
   Without: {Type: String}
+  List: {Type: CommaDelimitedList, Default: 'a,b'}
   Secret: {Type: 'AWS::SSM::Parameter::Value<String>', Default: /imds/tokens}
 Mappings:
   Stages: {prod: {Tokens: '{{resolve:ssm:/imds/tokens}}'}}
 Conditions:
   Self: !Condition Self
+  NoList: !Equals [!Ref List, '']
+  SameList: !Equals [!Ref List, [c]]
   Unknown: !Equals [!Ref Without, prod]";
     for (value, what) in [
         ("!ImportValue tokens", "Fn::ImportValue"),
@@ -158,6 +161,11 @@ Conditions:
         ("!Ref AWS::Region", "AWS::Region"),
         ("!Transform {Name: Tokens}", "Fn::Transform"),
         ("!Select [5, [required]]", "Fn::Select"),
+        // A list is neither empty nor another list.
+        ("!If [NoList, required, optional]", "a list or object where a string belongs"),
+        ("!If [SameList, required, optional]", "a list or object where a string belongs"),
+        ("!Sub 're${List}quired'", "Fn::Sub"),
+        ("!Join ['', [required, !Ref List]]", "a list or object where a string belongs"),
     ] {
         let verdict = verdict_on(sections, &format!("{{HttpTokens: {value}}}"), "{}");
         let expected =

@@ -56,9 +56,6 @@ pub(super) struct ModuleResource<'a> {
     pub(super) kind: Text<'a>,
     #[serde(borrow)]
     pub(super) name: Text<'a>,
-    /// The key of `count` or `for_each`.
-    #[serde(borrow)]
-    pub(super) index: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) values: Option<&'a RawValue>,
 }
@@ -114,12 +111,19 @@ pub(super) struct ConfiguredModule<'a> {
 
 #[derive(Deserialize)]
 pub(super) struct ConfiguredResource<'a> {
+    #[serde(borrow)]
+    pub(super) mode: Option<Text<'a>>,
     #[serde(borrow, rename = "type")]
     pub(super) kind: Text<'a>,
     #[serde(borrow)]
     pub(super) name: Text<'a>,
     #[serde(borrow)]
     pub(super) expressions: Option<&'a RawValue>,
+}
+
+/// Returns whether a resource is one that Terraform manages, and no data source, which may have the same type and name.
+pub(super) fn is_managed(mode: Option<&Text<'_>>) -> bool {
+    mode.is_none_or(|mode| mode.0 == "managed")
 }
 
 #[derive(Deserialize)]

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::addresses::ModuleInstance;
-use super::references::Target;
 use super::resources::Planned;
 
 /// The resources of a type and name in an instance of a module, by the key of `count` or `for_each`.
@@ -17,16 +16,22 @@ impl<'d, 'a> Instances<'d, 'a> {
         let mut instances: HashMap<_, ByKey<'_, '_>> = HashMap::new();
         for each in planned {
             let name = (&each.module, each.resource.kind.0.as_ref(), each.resource.name.0.as_ref());
-            instances.entry(name).or_default().insert(each.key(), each);
+            instances.entry(name).or_default().insert(each.key.as_deref(), each);
         }
         Self(instances)
     }
 
-    /// Returns the resource that a reference means. Without a key, it is the only one of its name.
-    pub(super) fn get(&self, target: &Target, kind: &str) -> Option<&'d Planned<'d, 'a>> {
-        let by_key = self.0.get(&(&target.module, kind, target.name.as_str()))?;
-        match (&target.key, by_key.len()) {
-            (Some(key), _) => by_key.get(&Some(key.as_str())).copied(),
+    /// Returns a resource of a module, by type, name and key. Without a key, it is the only one of its name.
+    pub(super) fn get(
+        &self,
+        module: &ModuleInstance,
+        kind: &str,
+        name: &str,
+        key: Option<&str>,
+    ) -> Option<&'d Planned<'d, 'a>> {
+        let by_key = self.0.get(&(module, kind, name))?;
+        match (key, by_key.len()) {
+            (Some(_), _) => by_key.get(&key).copied(),
             (None, 1) => by_key.values().next().copied(),
             (None, _) => None,
         }

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::instances::Instances;
-use super::references::References;
+use super::references::{Attribute, References, Target};
 use super::resources::Planned;
 use super::values::{Attributes, Part, PolicyTemplateBlock, TemplateBlock};
 use crate::rule::launch::Image;
@@ -21,11 +20,10 @@ const NAMES: [&str; 4] = ["id", "name", "launch_template_id", "launch_template_n
 #[derive(Clone, Copy)]
 pub(super) struct Launches<'s, 'd, 'a> {
     pub(super) references: &'s References<'d, 'a>,
-    pub(super) instances: &'s Instances<'d, 'a>,
     pub(super) declared: &'s DeclaredLaunches,
 }
 
-impl Launches<'_, '_, '_> {
+impl<'d, 'a> Launches<'_, 'd, 'a> {
     /// Returns what an instance or an Auto Scaling group is launched from.
     pub(super) fn of(
         self,
@@ -73,14 +71,13 @@ impl Launches<'_, '_, '_> {
         part: Part<'_>,
     ) -> Option<LaunchSource<'static>> {
         let name = attributes.launch_configuration.as_ref().map(|name| name.0.as_ref());
-        if let Some(name) = name.filter(|name| !name.is_empty()) {
-            return Some(self.declared.configuration(&Name::InAws(name.into())));
-        }
-        let what = part.depends_on()?;
-        Some(match self.referred(planned, part, CONFIGURATION) {
-            Some((address, _)) => self.declared.configuration(&Name::Declared(address)),
-            None => unresolved(what),
-        })
+        let name = match name.filter(|name| !name.is_empty()) {
+            Some(name) => {
+                self.known(planned, self.declared.configurations_named(name), name, [part], CONFIGURATION)
+            }
+            None => self.unknown(planned, [part], CONFIGURATION)?,
+        };
+        Some(name.map_or_else(unresolved, |name| self.declared.configuration(&name)))
     }
 
     /// Returns the launch template that a block names, and the version.
@@ -91,16 +88,17 @@ impl Launches<'_, '_, '_> {
         part: Part<'_>,
     ) -> Option<LaunchSource<'static>> {
         let (block, part) = (blocks?.first()?, part.block(0, 1));
+        let parts = NAMES.map(|key| part.get(key));
         let known = [&block.id, &block.name].into_iter().flatten().find(|text| !text.0.is_empty());
-        let name = if let Some(text) = known {
-            Name::InAws(text.0.as_ref().into())
-        } else {
-            let parts = NAMES.map(|key| part.get(key));
-            let what = parts.iter().find_map(|part| part.depends_on())?;
-            match parts.iter().find_map(|part| self.referred(planned, *part, TEMPLATE)) {
-                Some((address, _)) => Name::Declared(address),
-                None => return Some(unresolved(what)),
+        let name = match known {
+            Some(name) => {
+                self.known(planned, self.declared.templates_named(&name.0), &name.0, parts, TEMPLATE)
             }
+            None => self.unknown(planned, parts, TEMPLATE)?,
+        };
+        let name = match name {
+            Ok(name) => name,
+            Err(what) => return Some(unresolved(what)),
         };
         let part = part.get("version");
         let version = match (&block.version, part.depends_on()) {
@@ -114,27 +112,52 @@ impl Launches<'_, '_, '_> {
         self.declared.template(&name, version)
     }
 
+    /// Returns what a name in AWS means. If several resources of the plan have it, in several modules or Regions, the
+    /// expression says which.
+    fn known<'n, const N: usize>(
+        self,
+        planned: &Planned<'_, '_>,
+        named: &[String],
+        name: &'n str,
+        parts: [Part<'_>; N],
+        kind: &str,
+    ) -> Result<Name<'n>, String> {
+        if named.len() < 2 {
+            return Ok(Name::InAws(name.into()));
+        }
+        let address = parts.iter().find_map(|part| self.referred(planned, *part, kind));
+        let address = address.map(|target| target.resource.address());
+        let address = address.filter(|address| named.iter().any(|each| each == address));
+        address.map(Name::Declared).ok_or_else(|| format!("the name {name}, which several resources have"))
+    }
+
+    /// Returns what an unknown name means; `None` if the configuration sets none, or else what it depends on.
+    fn unknown<const N: usize>(
+        self,
+        planned: &Planned<'_, '_>,
+        parts: [Part<'_>; N],
+        kind: &str,
+    ) -> Option<Result<Name<'static>, String>> {
+        let what = parts.iter().find_map(|part| part.depends_on())?;
+        let target = parts.iter().find_map(|part| self.referred(planned, *part, kind));
+        Some(target.map(|target| Name::Declared(target.resource.address())).ok_or(what))
+    }
+
     /// Returns the version of a launch template that an expression is, if it is an attribute of this template.
     fn version(self, planned: &Planned<'_, '_>, part: Part<'_>, name: &Name<'_>) -> Option<&'static str> {
-        let (address, attribute) = self.referred(planned, part, TEMPLATE)?;
-        let numbers = self.declared.versions(name).filter(|(template, _)| *template == address)?.1;
-        match attribute.as_deref() {
-            Some("default_version") => Some("$Default"),
-            Some("latest_version") => Some("$Latest"),
-            None if numbers.default_is_latest() => Some("$Latest"),
-            _ => None,
+        let Target { resource, attribute } = self.referred(planned, part, TEMPLATE)?;
+        let (id, versions) = self.declared.versions(name)?;
+        match attribute.filter(|_| id == resource.address()) {
+            Some(Attribute::DefaultVersion) => Some("$Default"),
+            Some(Attribute::LatestVersion) => Some("$Latest"),
+            None if id == resource.address() && versions.default_is_latest() => Some("$Latest"),
+            None | Some(Attribute::Other) => None,
         }
     }
 
-    /// Returns the address of the one resource of a kind that an expression refers to, and the attribute.
-    fn referred(
-        self,
-        planned: &Planned<'_, '_>,
-        part: Part<'_>,
-        kind: &str,
-    ) -> Option<(Cow<'static, str>, Option<String>)> {
-        let target = self.references.target(&planned.module, planned.key(), part.expression(), kind)?;
-        Some((self.instances.get(&target, kind)?.address(), target.attribute))
+    /// Returns the one resource of a type that an expression refers to.
+    fn referred(self, planned: &Planned<'_, '_>, part: Part<'_>, kind: &str) -> Option<Target<'d, 'd, 'a>> {
+        self.references.target(planned, part.expression(), kind)
     }
 }
 

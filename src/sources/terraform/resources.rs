@@ -6,9 +6,8 @@ use std::collections::HashMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::addresses::ModuleInstance;
-use super::document::{Change, Document, Module, ModuleResource};
-use super::instances::Instances;
+use super::addresses::{ModuleInstance, parts};
+use super::document::{Change, Document, Module, ModuleResource, is_managed};
 use super::launches::{CONFIGURATION, Launches, TEMPLATE, image};
 use super::references::{ConfiguredName, References, parsed};
 use super::values::{Attributes, Part, metadata_options, options};
@@ -44,8 +43,8 @@ pub(super) fn read(document: &Document<'_>) -> Vec<Result<Declared, SourceError>
     let changes = document.resource_changes.iter().flatten().filter(|each| each.deposed.is_none());
     let changes = changes.filter_map(|each| Some((each.address.0.as_ref(), each.change?))).collect();
     let configuration = document.configuration.as_ref();
-    let references = References::new(configuration, |kind| resource_type(kind).is_some());
-    let reader = Reader { references, instances: Instances::new(&planned), changes };
+    let references = References::new(configuration, &planned);
+    let reader = Reader { references, changes };
     let mut declared = DeclaredLaunches::default();
     let mut found = Vec::new();
     for resource in &planned {
@@ -61,6 +60,8 @@ pub(super) struct Planned<'d, 'a> {
     pub(super) resource: &'d ModuleResource<'a>,
     resource_type: ResourceType<'static>,
     pub(super) module: ModuleInstance,
+    /// The key of `count` or `for_each`, as references have it.
+    pub(super) key: Option<String>,
 }
 
 impl Planned<'_, '_> {
@@ -73,11 +74,6 @@ impl Planned<'_, '_> {
         Cow::Owned(self.resource.address.0.to_string())
     }
 
-    /// Returns the key of `count` or `for_each`.
-    pub(super) fn key(&self) -> Option<&str> {
-        self.resource.index.map(RawValue::get)
-    }
-
     /// Returns whether other resources are launched by its name.
     fn is_named(&self) -> bool {
         matches!(self.resource_type, ResourceType::LaunchTemplate | ResourceType::LaunchConfiguration)
@@ -87,9 +83,10 @@ impl Planned<'_, '_> {
 fn collect<'d, 'a>(module: &'d Module<'a>, planned: &mut Vec<Planned<'d, 'a>>) {
     let instance = ModuleInstance::from_address(module.address.as_ref().map_or("", |address| &address.0));
     for resource in module.resources.iter().flatten() {
-        let is_managed = resource.mode.as_ref().is_none_or(|mode| mode.0 == "managed");
+        let is_managed = is_managed(resource.mode.as_ref());
         let Some(resource_type) = resource_type(&resource.kind.0).filter(|_| is_managed) else { continue };
-        planned.push(Planned { resource, resource_type, module: instance.clone() });
+        let key = parts(&resource.address.0).pop().and_then(|last| last.key);
+        planned.push(Planned { resource, resource_type, module: instance.clone(), key });
     }
     for child in module.child_modules.iter().flatten() {
         collect(child, planned);
@@ -98,7 +95,6 @@ fn collect<'d, 'a>(module: &'d Module<'a>, planned: &mut Vec<Planned<'d, 'a>>) {
 
 struct Reader<'d, 'a> {
     references: References<'d, 'a>,
-    instances: Instances<'d, 'a>,
     /// By address.
     changes: HashMap<&'d str, Change<'a>>,
 }
@@ -162,7 +158,7 @@ impl<'d, 'a> Reader<'d, 'a> {
             (resource.metadata_options, resource.gap) = (None, Some(Gap::SpotRequest));
             return Ok(resource);
         }
-        let launches = Launches { references: &self.references, instances: &self.instances, declared };
+        let launches = Launches { references: &self.references, declared };
         resource.launch_sources = launches.of(planned, &attributes, part);
         resource.has_mixed_instances = attributes.mixed_instances_policy.is_some_and(|p| !p.is_empty());
         Ok(resource)

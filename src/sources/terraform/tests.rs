@@ -602,8 +602,10 @@ fn a_key_is_that_of_the_resource_or_module_in_which_it_is_written() {
         (
             refers(&["aws_launch_template.web", "count.index", "var.other"]),
             refers(&["var.template"]),
-            [unknown, unknown],
+            [closed, open],
         ),
+        // What comes first is no index.
+        (refers(&["count.index", "aws_launch_template.web"]), refers(&["var.template"]), [unknown, unknown]),
         // An index beside a variable is not that of the variable.
         (refers(&["aws_launch_template.web"]), refers(&["var.template", "count.index"]), [unknown, unknown]),
     ] {
@@ -642,4 +644,93 @@ fn a_version_is_an_attribute_of_the_template_that_is_launched() {
             assert_eq!(compliance(references.clone(), known), expected, "{references}");
         }
     }
+}
+
+/// The verdict on a group that gets the id of a launch template by these references, in a plan with these instances of it.
+fn group_of(templates: &[&str], references: &[&str]) -> String {
+    let mut resources: Vec<_> = templates
+        .iter()
+        .map(|address| {
+            (*address, json!({"metadata_options": options("required")}), json!({"id": true}), json!({}))
+        })
+        .collect();
+    resources.push((
+        "aws_autoscaling_group.web",
+        json!({"launch_template": [{"version": "$Latest"}]}),
+        json!({"launch_template": [{"id": true}]}),
+        json!({"launch_template": [{"id": {"references": references}}]}),
+    ));
+    let (_, verdict) = verdicts(&plan(&resources)).pop().expect("a group");
+    verdict.split(' ').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn several_references_to_one_resource_mean_that_one() {
+    let (one, other) = ("aws_launch_template.web[0]", "aws_launch_template.web[1]");
+    let indexed = ["aws_launch_template.web[0].id", one, "aws_launch_template.web"];
+    let whole = ["aws_launch_template.web"];
+    let keyed = "aws_launch_template.web[\"r&d\"]";
+    for (templates, references, expected) in [
+        // length(web) > 0 ? web[0].id : null, and try(web[0].id, one(web[*].id)).
+        (vec![one], [whole.as_slice(), &indexed].concat(), "COMPLIANT"),
+        (vec![one], [indexed.as_slice(), &whole].concat(), "COMPLIANT"),
+        (vec![one, other], [indexed.as_slice(), &["var.x"], &whole].concat(), "NOT_APPLICABLE"),
+        (vec![one, other], indexed.to_vec(), "COMPLIANT"),
+        // each.key == "x" ? web.id : null
+        (vec!["aws_launch_template.web"], vec!["each.key", "aws_launch_template.web.id"], "COMPLIANT"),
+        (vec!["aws_launch_template.web"], vec!["aws_launch_template.web.id", "count.index"], "COMPLIANT"),
+        (vec![keyed, one], vec!["aws_launch_template.web[\"r&d\"].id"], "COMPLIANT"),
+    ] {
+        assert_eq!(group_of(&templates, &references), expected, "{templates:?} {references:?}");
+    }
+}
+
+#[test]
+fn a_data_source_does_not_hide_the_resource_of_its_name() {
+    let mut document = plan(&[
+        (
+            "aws_launch_template.web",
+            json!({"metadata_options": options("required")}),
+            json!({"id": true}),
+            json!({}),
+        ),
+        (
+            "aws_instance.web",
+            json!({"launch_template": [{"version": "$Latest"}]}),
+            json!({"launch_template": [{"id": true}]}),
+            json!({"launch_template": [{"id": refers("aws_launch_template.web.id")}]}),
+        ),
+    ]);
+    let data = json!({"mode": "data", "type": "aws_instance", "name": "web", "expressions": {}});
+    document["configuration"]["root_module"]["resources"].as_array_mut().expect("a list").push(data);
+    assert_eq!(verdicts(&document)[1].1, REQUIRED);
+}
+
+#[test]
+fn of_several_resources_with_one_name_the_expression_says_which() {
+    let module = |name: &str, tokens: &str| {
+        let address = |kind: &str| format!("module.{name}.{kind}.web");
+        json!({"address": format!("module.{name}"), "resources": [
+            resource(&address("aws_launch_configuration"), &json!({"name": "app", "metadata_options": options(tokens)})),
+            resource(&address("aws_autoscaling_group"), &json!({"launch_configuration": "app"})),
+        ]})
+    };
+    let document = |references: Value| {
+        let call = json!({"module": {"resources": [
+            {"type": "aws_launch_configuration", "name": "web"},
+            {"type": "aws_autoscaling_group", "name": "web",
+                "expressions": {"launch_configuration": {"references": references}}}]}});
+        json!({
+            "planned_values": {"root_module": {"child_modules": [module("eu", "optional"), module("us", "required")]}},
+            "configuration": {"root_module": {"module_calls": {"eu": call, "us": call}}},
+        })
+    };
+    let reference = ["aws_launch_configuration.web.name", "aws_launch_configuration.web"];
+    let found = verdicts(&document(json!(reference)));
+    assert!(found[1].1.starts_with("NON_COMPLIANT"), "{found:#?}");
+    assert!(found[3].1.starts_with("COMPLIANT"), "{found:#?}");
+    let found = verdicts(&document(json!(["var.name"])));
+    let expected = "NOT_APPLICABLE What launches the instances is known only at deployment: it depends on the name app, \
+        which several resources have.";
+    assert_eq!(found[1].1, expected);
 }

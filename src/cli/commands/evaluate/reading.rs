@@ -57,13 +57,15 @@ pub(super) fn read(
         Document::Text(text) if is_yaml_template(&text) => read_template(&text, parameters, visit),
         Document::Text(text) => {
             let (like, is_empty) = (looks_like(&text), text.trim().is_empty());
+            let other = |what: &str| Found::Unreadable(None, format!("this {what}; expected {EXPECTED}"));
             let mut json = Json::of_text(text);
             // An empty file may be what is left of an input.
             json.has_known_key |= is_empty && is_json(input.path());
             match like {
                 _ if input.is_in_directory() && !json.has_known_key => visit(Found::OtherKind),
-                Some(like) => {
-                    visit(Found::Unreadable(None, format!("this looks like {like}; expected {EXPECTED}")))
+                Some(like) => visit(other(&format!("looks like {like}"))),
+                None if !json.has_known_key && !is_empty => {
+                    visit(other("is neither a JSON object or array nor a template"))
                 }
                 None => read_json(input, json, parameters, visit),
             }
