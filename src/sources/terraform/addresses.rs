@@ -3,14 +3,14 @@
 /// A name in an address or a reference, with the key of `count` or `for_each` as it is written: of `web["a"]`, they are
 /// `web` and `"a"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Part {
+pub(super) struct Segment {
     pub(super) name: String,
     pub(super) key: Option<String>,
 }
 
-/// Returns the parts of an address or a reference.
-pub(super) fn parts(text: &str) -> Vec<Part> {
-    let mut parts = vec![Part::default()];
+/// Returns the segments of an address or a reference.
+pub(super) fn segments(text: &str) -> Vec<Segment> {
+    let mut segments = vec![Segment::default()];
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for c in text.chars() {
         let was_inside = depth > 0;
@@ -23,28 +23,28 @@ pub(super) fn parts(text: &str) -> Vec<Part> {
             ']' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        let Some(last) = parts.last_mut() else { break };
+        let Some(last) = segments.last_mut() else { break };
         match c {
             // The outermost brackets are not part of the key.
             '[' if !was_inside => last.key = Some(String::new()),
             ']' if depth == 0 => {}
             c if was_inside => last.key.get_or_insert_default().push(c),
-            '.' => parts.push(Part::default()),
+            '.' => segments.push(Segment::default()),
             c => last.name.push(c),
         }
     }
-    parts
+    segments
 }
 
 /// The calls that lead to an instance of a module, from the root module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct ModuleInstance(Vec<Part>);
+pub(super) struct ModuleInstance(Vec<Segment>);
 
 impl ModuleInstance {
     /// Reads the address of a module, in which the word `module` and the name of a call alternate. That of the root module is
     /// empty.
     pub(super) fn from_address(address: &str) -> Self {
-        Self(parts(address).into_iter().skip(1).step_by(2).collect())
+        Self(segments(address).into_iter().skip(1).step_by(2).collect())
     }
 
     /// Returns the names of the calls.
@@ -53,13 +53,13 @@ impl ModuleInstance {
     }
 
     /// Returns the module that calls this one, and the call; `None` of the root module.
-    pub(super) fn caller(mut self) -> Option<(Self, Part)> {
+    pub(super) fn caller(mut self) -> Option<(Self, Segment)> {
         let call = self.0.pop()?;
         Some((self, call))
     }
 
     /// Returns the module that this one calls.
-    pub(super) fn called(mut self, call: Part) -> Self {
+    pub(super) fn called(mut self, call: Segment) -> Self {
         self.0.push(call);
         self
     }
@@ -71,8 +71,10 @@ mod tests {
 
     #[test]
     fn keys_are_told_from_names() {
-        let part =
-            |(name, key): (&str, Option<&str>)| Part { name: name.to_owned(), key: key.map(str::to_owned) };
+        let segment = |(name, key): (&str, Option<&str>)| Segment {
+            name: name.to_owned(),
+            key: key.map(str::to_owned),
+        };
         for (text, expected) in [
             ("aws_launch_template.web", vec![("aws_launch_template", None), ("web", None)]),
             (
@@ -88,12 +90,12 @@ mod tests {
             ("", vec![("", None)]),
             ("a]]b", vec![("ab", None)]),
         ] {
-            assert_eq!(parts(text), expected.into_iter().map(part).collect::<Vec<_>>(), "{text}");
+            assert_eq!(segments(text), expected.into_iter().map(segment).collect::<Vec<_>>(), "{text}");
         }
         let module = ModuleInstance::from_address("module.a[0].module.b[\"module.c\"]");
         assert_eq!(module.path(), ["a", "b"]);
         let (caller, call) = module.clone().caller().expect("a caller");
-        assert_eq!(call, part(("b", Some("\"module.c\""))));
+        assert_eq!(call, segment(("b", Some("\"module.c\""))));
         assert_eq!(caller.called(call), module);
         assert_eq!(ModuleInstance::from_address("").caller(), None);
     }

@@ -70,13 +70,8 @@ impl<'d, 'a> Launches<'_, 'd, 'a> {
         attributes: &Attributes<'_>,
         part: Part<'_>,
     ) -> Option<LaunchSource<'static>> {
-        let name = attributes.launch_configuration.as_ref().map(|name| name.0.as_ref());
-        let name = match name.filter(|name| !name.is_empty()) {
-            Some(name) => {
-                self.known(planned, self.declared.configurations_named(name), name, [part], CONFIGURATION)
-            }
-            None => self.unknown(planned, [part], CONFIGURATION)?,
-        };
+        let known = attributes.launch_configuration.as_ref();
+        let name = self.name(planned, known, &[part], CONFIGURATION)?;
         Some(name.map_or_else(unresolved, |name| self.declared.configuration(&name)))
     }
 
@@ -90,13 +85,7 @@ impl<'d, 'a> Launches<'_, 'd, 'a> {
         let (block, part) = (blocks?.first()?, part.block(0, 1));
         let parts = NAMES.map(|key| part.get(key));
         let known = [&block.id, &block.name].into_iter().flatten().find(|text| !text.0.is_empty());
-        let name = match known {
-            Some(name) => {
-                self.known(planned, self.declared.templates_named(&name.0), &name.0, parts, TEMPLATE)
-            }
-            None => self.unknown(planned, parts, TEMPLATE)?,
-        };
-        let name = match name {
+        let name = match self.name(planned, known, &parts, TEMPLATE)? {
             Ok(name) => name,
             Err(what) => return Some(unresolved(what)),
         };
@@ -112,35 +101,35 @@ impl<'d, 'a> Launches<'_, 'd, 'a> {
         self.declared.template(&name, version)
     }
 
-    /// Returns what a name in AWS means. If several resources of the plan have it, in several modules or Regions, the
-    /// expression says which.
-    fn known<'n, const N: usize>(
+    /// Returns how a launch template or launch configuration is named: by its name in AWS if that is `known`, or else as the
+    /// resource that one of the `parts` refers to. `None` if nothing names one; an error is what the name depends on.
+    fn name<'n>(
         self,
         planned: &Planned<'_, '_>,
-        named: &[String],
-        name: &'n str,
-        parts: [Part<'_>; N],
+        known: Option<&'n Text<'_>>,
+        parts: &[Part<'_>],
         kind: &str,
-    ) -> Result<Name<'n>, String> {
+    ) -> Option<Result<Name<'n>, String>> {
+        let target = || parts.iter().find_map(|part| self.referred(planned, *part, kind));
+        let address = || target().map(|target| target.resource.address());
+        let Some(name) = known.map(|name| name.0.as_ref()).filter(|name| !name.is_empty()) else {
+            let what = parts.iter().find_map(|part| part.depends_on())?;
+            return Some(address().map(Name::Declared).ok_or(what));
+        };
+        let named = match kind {
+            TEMPLATE => self.declared.templates_named(name),
+            _ => self.declared.configurations_named(name),
+        };
         if named.len() < 2 {
-            return Ok(Name::InAws(name.into()));
+            return Some(Ok(Name::InAws(name.into())));
         }
-        let address = parts.iter().find_map(|part| self.referred(planned, *part, kind));
-        let address = address.map(|target| target.resource.address());
-        let address = address.filter(|address| named.iter().any(|each| each == address));
-        address.map(Name::Declared).ok_or_else(|| format!("the name {name}, which several resources have"))
-    }
-
-    /// Returns what an unknown name means; `None` if the configuration sets none, or else what it depends on.
-    fn unknown<const N: usize>(
-        self,
-        planned: &Planned<'_, '_>,
-        parts: [Part<'_>; N],
-        kind: &str,
-    ) -> Option<Result<Name<'static>, String>> {
-        let what = parts.iter().find_map(|part| part.depends_on())?;
-        let target = parts.iter().find_map(|part| self.referred(planned, *part, kind));
-        Some(target.map(|target| Name::Declared(target.resource.address())).ok_or(what))
+        // Several resources have the name, in several modules or Regions.
+        let address = address().filter(|address| named.iter().any(|each| each == address));
+        Some(
+            address
+                .map(Name::Declared)
+                .ok_or_else(|| format!("the name {name}, which several resources have")),
+        )
     }
 
     /// Returns the version of a launch template that an expression is, if it is an attribute of this template.
@@ -156,7 +145,7 @@ impl<'d, 'a> Launches<'_, 'd, 'a> {
     }
 
     /// Returns the one resource of a type that an expression refers to.
-    fn referred(self, planned: &Planned<'_, '_>, part: Part<'_>, kind: &str) -> Option<Target<'d, 'd, 'a>> {
+    fn referred(self, planned: &Planned<'_, '_>, part: Part<'_>, kind: &str) -> Option<Target<'d, 'a>> {
         self.references.target(planned, part.expression(), kind)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::addresses::{ModuleInstance, Part, parts};
+use super::addresses::{ModuleInstance, Segment, segments};
 use super::document::{Configuration, ConfiguredModule, is_managed};
 use super::instances::Instances;
 use super::resources::Planned;
@@ -30,8 +30,8 @@ pub(super) struct References<'d, 'a> {
 
 /// The resource that an expression refers to.
 #[derive(Clone, Copy)]
-pub(super) struct Target<'t, 'd, 'a> {
-    pub(super) resource: &'t Planned<'d, 'a>,
+pub(super) struct Target<'d, 'a> {
+    pub(super) resource: &'d Planned<'d, 'a>,
     /// The attribute of the resource. A plan does not have it if the key is an expression itself.
     pub(super) attribute: Option<Attribute>,
 }
@@ -44,7 +44,7 @@ pub(super) enum Attribute {
     Other,
 }
 
-impl Target<'_, '_, '_> {
+impl Target<'_, '_> {
     /// Returns what this and an earlier reference mean; `None` if they are two resources, of which a condition may choose one.
     fn with(self, earlier: Option<Self>) -> Option<Self> {
         let Some(earlier) = earlier else { return Some(self) };
@@ -95,7 +95,7 @@ impl<'d, 'a> References<'d, 'a> {
         planned: &Planned<'_, '_>,
         expression: &Value,
         kind: &str,
-    ) -> Option<Target<'d, 'd, 'a>> {
+    ) -> Option<Target<'d, 'a>> {
         // References are followed in a loop, so that a chain of them cannot exhaust the stack.
         let mut next = vec![Scope::new(planned.module.clone(), planned.key.clone(), expression)];
         let mut found = None;
@@ -143,7 +143,7 @@ impl<'d, 'a> References<'d, 'a> {
                 let key = second.key.as_deref();
                 let key = key.or_else(|| scope.key_after(index).filter(|_| rest.is_empty()));
                 let resource = self.instances.get(&module, kind, name, key)?;
-                let attribute = rest.first().map(|part| match part.name.as_str() {
+                let attribute = rest.first().map(|segment| match segment.name.as_str() {
                     "default_version" => Attribute::DefaultVersion,
                     "latest_version" => Attribute::LatestVersion,
                     _ => Attribute::Other,
@@ -162,7 +162,7 @@ enum Step<'d, 'a> {
     Nothing,
     /// Another expression.
     Scope(Scope),
-    Target(Target<'d, 'd, 'a>),
+    Target(Target<'d, 'a>),
 }
 
 /// The references in an expression, and where it is.
@@ -171,7 +171,7 @@ struct Scope {
     /// What `each.key` or `count.index` is there.
     key: Option<String>,
     /// In their order.
-    references: Vec<Vec<Part>>,
+    references: Vec<Vec<Segment>>,
 }
 
 impl Scope {
@@ -183,7 +183,7 @@ impl Scope {
             longer.strip_prefix(text).is_some_and(|rest| rest.starts_with(['.', '[']))
         };
         let exact = longer.zip(&all).filter(|(longer, text)| !is_part(longer, text));
-        Self { module, key, references: exact.map(|(_, text)| parts(text)).collect() }
+        Self { module, key, references: exact.map(|(_, text)| segments(text)).collect() }
     }
 
     /// Returns what the next reference is, if it is `each.key` or `count.index`: the references in an index follow what is

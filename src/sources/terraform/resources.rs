@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::addresses::{ModuleInstance, parts};
+use super::addresses::{ModuleInstance, segments};
 use super::document::{Change, Document, Module, ModuleResource, is_managed};
 use super::launches::{CONFIGURATION, Launches, TEMPLATE, image};
 use super::references::{ConfiguredName, References, parsed};
@@ -85,7 +85,7 @@ fn collect<'d, 'a>(module: &'d Module<'a>, planned: &mut Vec<Planned<'d, 'a>>) {
     for resource in module.resources.iter().flatten() {
         let is_managed = is_managed(resource.mode.as_ref());
         let Some(resource_type) = resource_type(&resource.kind.0).filter(|_| is_managed) else { continue };
-        let key = parts(&resource.address.0).pop().and_then(|last| last.key);
+        let key = segments(&resource.address.0).pop().and_then(|last| last.key);
         planned.push(Planned { resource, resource_type, module: instance.clone(), key });
     }
     for child in module.child_modules.iter().flatten() {

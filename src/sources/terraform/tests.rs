@@ -23,7 +23,7 @@ fn assert_verdicts(document: &Value, expected: &[(&str, &str)]) {
 }
 
 fn resource(address: &str, values: &Value) -> Value {
-    let parts = addresses::parts(address);
+    let parts = addresses::segments(address);
     let [.., kind, name] = parts.as_slice() else { panic!("{address}") };
     let index: Value =
         name.key.as_deref().map_or(Value::Null, |key| serde_json::from_str(key).expect("a key"));
@@ -46,7 +46,7 @@ fn plan(resources: &[(&str, Value, Value, Value)]) -> Value {
     let configured: Vec<_> = resources
         .iter()
         .map(|(address, _, _, expressions)| {
-            let parts = addresses::parts(address);
+            let parts = addresses::segments(address);
             json!({"address": address, "mode": "managed", "type": parts[0].name, "name": parts[1].name,
                 "expressions": expressions})
         })
