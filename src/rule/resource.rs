@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::launch::{AccountDefaults, Image};
+use super::launch::{AccountDefaults, Image, LaunchSettings};
 use super::launch_source::{LaunchSource, SourceSettings};
 use super::unresolved::Unresolved;
 
@@ -72,7 +72,7 @@ impl<'a> Resource<'a> {
             managed_by: None,
             metadata_options,
             version_numbers: None,
-            image: Image::Unknown,
+            image: Image::Unset,
             launch_sources: Vec::new(),
             has_mixed_instances: false,
             account_defaults: None,
@@ -122,6 +122,12 @@ impl<'a> Resource<'a> {
 }
 
 impl<'a> Resource<'a> {
+    /// Returns what the resource sets for launches, or for its own.
+    #[must_use]
+    pub fn launch_settings(&self) -> LaunchSettings<'a> {
+        LaunchSettings { options: self.metadata_options.clone(), image: self.image.clone() }
+    }
+
     /// Returns the AMIs of the launches that leave tokens unset, so that the account-level defaults or these AMIs decide.
     /// An instance that exists launches nothing.
     pub fn unset_images(&mut self) -> Vec<&mut Image<'a>> {
@@ -251,6 +257,12 @@ impl<'a> ResourceType<'a> {
 }
 
 impl ResourceType<'_> {
+    /// Returns whether Auto Scaling groups launch instances from resources of this type.
+    #[must_use]
+    pub fn is_launch_source(&self) -> bool {
+        matches!(self, Self::LaunchTemplate | Self::LaunchConfiguration)
+    }
+
     /// Returns a type that borrows nothing.
     #[must_use]
     pub fn into_owned(self) -> ResourceType<'static> {

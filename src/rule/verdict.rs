@@ -208,8 +208,7 @@ fn keeps_default(template: &Resource<'_>) -> bool {
 /// Returns what an instance that is only declared will be launched with: its own settings, over those of the launch
 /// template that it names.
 fn declared_settings<'a>(resource: &Resource<'a>) -> LaunchSettings<'a> {
-    let (options, image) = (resource.metadata_options.clone(), resource.image.clone());
-    let own = LaunchSettings { options, image };
+    let own = resource.launch_settings();
     let Some(source) = resource.launch_sources.first() else { return own };
     own.over(match &source.settings {
         SourceSettings::Known(settings) => settings.clone(),

@@ -4,10 +4,28 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use super::Declared;
 use super::template_versions::TemplateVersions;
 use crate::rule::launch::LaunchSettings;
 use crate::rule::launch_source::{LaunchOrigin, LaunchSource, SourceSettings};
 use crate::rule::resource::{Resource, VersionNumbers};
+
+/// Reads the declarations of a document, in their order: those that `is_source` tells with `read_source`, and then, when all
+/// of these are known, the others with `read_other`.
+pub(super) fn read_all<D, E>(
+    declarations: &[D],
+    is_source: impl Fn(&D) -> bool,
+    read_source: impl Fn(&D, &mut DeclaredLaunches) -> Result<Declared, E>,
+    read_other: impl Fn(&D, &DeclaredLaunches) -> Result<Declared, E>,
+) -> Vec<Result<Declared, E>> {
+    let mut launches = DeclaredLaunches::default();
+    let mut sources = Vec::new();
+    for declaration in declarations {
+        sources.push(is_source(declaration).then(|| read_source(declaration, &mut launches)));
+    }
+    let all = declarations.iter().zip(sources);
+    all.map(|(declaration, source)| source.unwrap_or_else(|| read_other(declaration, &launches))).collect()
+}
 
 /// How a launch template or launch configuration is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +64,7 @@ impl DeclaredLaunches {
     /// Remembers a version of a launch template.
     pub(super) fn remember_version(&mut self, template: &Resource<'_>, number: i64) {
         let versions = self.templates.entry(template.resource_id.to_string()).or_default();
-        versions.remember(number, settings(template));
+        versions.remember(number, template.launch_settings().into_owned());
     }
 
     /// Remembers which versions of a launch template are the default and the latest one.
@@ -61,7 +79,8 @@ impl DeclaredLaunches {
 
     /// Remembers a launch configuration.
     pub(super) fn remember_configuration(&mut self, configuration: &Resource<'_>) {
-        self.configurations.insert(configuration.resource_id.to_string(), settings(configuration));
+        self.configurations
+            .insert(configuration.resource_id.to_string(), configuration.launch_settings().into_owned());
     }
 
     /// Remembers the name of a launch configuration in AWS.
@@ -119,10 +138,6 @@ impl DeclaredLaunches {
             ..LaunchSource::unread(LaunchOrigin::LaunchConfiguration(label.into()))
         }
     }
-}
-
-fn settings(resource: &Resource<'_>) -> LaunchSettings<'static> {
-    LaunchSettings { options: resource.metadata_options.clone(), image: resource.image.clone() }.into_owned()
 }
 
 /// The resources of a document, by their names or ids in AWS, which several may have.

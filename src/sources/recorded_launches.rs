@@ -43,12 +43,13 @@ impl RecordedLaunches {
                 self.remember_numbers(&resource.resource_id, numbers, captured);
                 let template = self.templates.entry(resource.resource_id.to_string()).or_default();
                 if resource.gap != Some(Gap::UnknownVersion) {
-                    template.remember(numbers.default, settings(resource));
+                    template.remember(numbers.default, resource.launch_settings().into_owned());
                 }
             }
             ResourceType::LaunchConfiguration => {
                 let Some(name) = &resource.name else { return };
-                self.configurations.insert((place(resource), name.to_string()), settings(resource));
+                self.configurations
+                    .insert((place(resource), name.to_string()), resource.launch_settings().into_owned());
             }
             ResourceType::Instance | ResourceType::AutoScalingGroup | ResourceType::Other(_) => {}
         }
@@ -62,7 +63,7 @@ impl RecordedLaunches {
     /// Remembers a version of a launch template.
     pub fn remember_version(&mut self, template: &Resource<'_>, number: i64, is_default: bool) {
         let known = self.templates.entry(template.resource_id.to_string()).or_default();
-        known.remember(number, settings(template));
+        known.remember(number, template.launch_settings().into_owned());
         if is_default {
             known.remember_default(number);
         }
@@ -147,10 +148,6 @@ impl RecordedLaunches {
 fn place(resource: &Resource<'_>) -> Place {
     let text = |field: &Option<Cow<'_, str>>| field.as_deref().map(str::to_owned);
     (text(&resource.account_id), text(&resource.region))
-}
-
-fn settings(resource: &Resource<'_>) -> LaunchSettings<'static> {
-    LaunchSettings { options: resource.metadata_options.clone(), image: resource.image.clone() }.into_owned()
 }
 
 #[cfg(test)]

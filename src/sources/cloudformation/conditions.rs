@@ -36,8 +36,7 @@ impl Functions<'_> {
     }
 
     fn truth(&self, node: &Node) -> Truth {
-        let too_deep = || Truth::unresolved("a condition");
-        self.nested(|| self.truth_of(node)).unwrap_or_else(too_deep)
+        self.nested(|| self.truth_of(node)).unwrap_or_else(|| Truth::unresolved("a condition"))
     }
 
     fn truth_of(&self, node: &Node) -> Truth {

@@ -11,7 +11,7 @@ use super::node::{Member, Node};
 use crate::rule::resource::{Lifecycle, MetadataOptions, Resource, ResourceType, Tag};
 use crate::rule::unresolved::Unresolved;
 use crate::sources::Declared;
-use crate::sources::declared_launches::DeclaredLaunches;
+use crate::sources::declared_launches::{DeclaredLaunches, read_all};
 
 const HOP_LIMIT: &str = "HttpPutResponseHopLimit";
 
@@ -27,17 +27,12 @@ pub(super) fn read(functions: &Functions<'_>) -> Vec<Result<Declared, TemplateEr
     for member in functions.resources.members().unwrap_or_default() {
         collect(functions, member, &mut declarations);
     }
-    let is_named = |declaration: &Declaration<'_>| {
-        matches!(declaration.resource_type, ResourceType::LaunchTemplate | ResourceType::LaunchConfiguration)
-    };
-    let mut declared = DeclaredLaunches::default();
-    let mut found: Vec<Option<Result<Declared, TemplateError>>> = Vec::new();
-    for declaration in &declarations {
-        found.push(is_named(declaration).then(|| read_named(functions, declaration, &mut declared)));
-    }
-    let launches = Launches { functions, declared: &declared };
-    let all = declarations.iter().zip(found);
-    all.map(|(declaration, found)| found.unwrap_or_else(|| read_launched(launches, declaration))).collect()
+    read_all(
+        &declarations,
+        |declaration| declaration.resource_type.is_launch_source(),
+        |declaration, declared| read_source(functions, declaration, declared),
+        |declaration, declared| read_launched(Launches { functions, declared }, declaration),
+    )
 }
 
 /// Collects a resource, or the resources in the body of a loop.
@@ -61,7 +56,7 @@ fn collect<'t>(functions: &Functions<'t>, member: &'t Member, declarations: &mut
 }
 
 /// Reads a launch template or launch configuration, by whose name others are launched.
-fn read_named(
+fn read_source(
     functions: &Functions<'_>,
     declaration: &Declaration<'_>,
     launches: &mut DeclaredLaunches,

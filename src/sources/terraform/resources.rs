@@ -15,7 +15,7 @@ use super::versions;
 use crate::rule::launch::{AccountDefaults, Image};
 use crate::rule::resource::{Gap, Lifecycle, Resource, ResourceType};
 use crate::sources::arn::Place;
-use crate::sources::declared_launches::DeclaredLaunches;
+use crate::sources::declared_launches::{DeclaredLaunches, read_all};
 use crate::sources::fields::Text;
 use crate::sources::{Declared, SourceError, read_object};
 
@@ -45,14 +45,13 @@ pub(super) fn read(document: &Document<'_>) -> Vec<Result<Declared, SourceError>
     let configuration = document.configuration.as_ref();
     let references = References::new(configuration, &planned);
     let reader = Reader { references, changes };
-    let mut declared = DeclaredLaunches::default();
-    let mut found = Vec::new();
-    for resource in &planned {
-        found.push(resource.is_named().then(|| reader.named(resource, &mut declared)));
-    }
-    let all = planned.iter().zip(found);
-    let all = all.map(|(planned, found)| found.unwrap_or_else(|| reader.launched(planned, &declared)));
-    all.map(|found| found.map(|resource| Declared { resource, line: None })).collect()
+    let without_line = |resource| Declared { resource, line: None };
+    read_all(
+        &planned,
+        |planned| planned.resource_type.is_launch_source(),
+        |planned, declared| reader.source(planned, declared).map(without_line),
+        |planned, declared| reader.launched(planned, declared).map(without_line),
+    )
 }
 
 /// A resource, and the module that it is in.
@@ -64,7 +63,7 @@ pub(super) struct Planned<'d, 'a> {
     pub(super) key: Option<String>,
 }
 
-impl Planned<'_, '_> {
+impl<'a> Planned<'_, 'a> {
     /// Returns the resource of the configuration that it is of.
     pub(super) fn configured(&self) -> ConfiguredName {
         (self.module.path(), self.resource.kind.0.to_string(), self.resource.name.0.to_string())
@@ -74,9 +73,9 @@ impl Planned<'_, '_> {
         Cow::Owned(self.resource.address.0.to_string())
     }
 
-    /// Returns whether other resources are launched by its name.
-    fn is_named(&self) -> bool {
-        matches!(self.resource_type, ResourceType::LaunchTemplate | ResourceType::LaunchConfiguration)
+    /// Returns the values of its attributes, as JSON.
+    fn values(&self) -> &'a str {
+        self.resource.values.map_or("{}", RawValue::get)
     }
 }
 
@@ -110,14 +109,13 @@ struct Content<'a> {
 impl<'d, 'a> Reader<'d, 'a> {
     fn content(&self, planned: &Planned<'d, 'a>) -> Result<Content<'a>, SourceError> {
         let address = planned.resource.address.0.as_ref();
-        let json = planned.resource.values.map_or("{}", RawValue::get);
         let change = self.changes.get(address).copied();
         let unknown = parsed(change.and_then(|change| change.after_unknown));
-        Ok(Content { attributes: read_object(address, json)?, unknown, change })
+        Ok(Content { attributes: read_object(address, planned.values())?, unknown, change })
     }
 
     /// Reads a launch template or launch configuration, by whose name others are launched.
-    fn named(
+    fn source(
         &self,
         planned: &Planned<'d, 'a>,
         declared: &mut DeclaredLaunches,
@@ -148,8 +146,7 @@ impl<'d, 'a> Reader<'d, 'a> {
         let part = Part::new(&unknown, self.references.expressions(&planned.configured()));
         let mut resource = with_settings(planned, &attributes, part);
         if resource.resource_type == ResourceType::ACCOUNT {
-            let json = planned.resource.values.map_or("{}", RawValue::get);
-            let options = options(&read_object(&resource.resource_id, json)?, part);
+            let options = options(&read_object(&resource.resource_id, planned.values())?, part);
             resource.account_defaults = Some(AccountDefaults::declared(&options));
             resource.metadata_options = Some(options);
             return Ok(resource);

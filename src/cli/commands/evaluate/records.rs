@@ -8,7 +8,6 @@ use super::declarations;
 use super::recorded::{Failure, RecordError, Recorded, Visit};
 use crate::cli::input::detect::{InputRecord, RecordKind};
 use crate::rule::policy::Policy;
-use crate::rule::resource::ResourceType;
 use crate::sources::aws_cli::instances::{Instance, Reservation};
 use crate::sources::aws_cli::launches::{
     self, AutoScalingGroup, LaunchConfiguration, LaunchTemplate, RecordedDefaults, TemplateVersion,
@@ -97,8 +96,7 @@ fn item(
     visit: &mut Visit<'_>,
 ) -> Result<(), Failure> {
     let resource = item.resource(left_scope)?;
-    let is_source =
-        matches!(resource.resource_type, ResourceType::LaunchTemplate | ResourceType::LaunchConfiguration);
+    let is_source = resource.resource_type.is_launch_source();
     let recorded = if is_source {
         Recorded::LaunchSource { resource, policy, captured: item.capture_time().ok() }
     } else {
