@@ -104,6 +104,7 @@ impl<'a> LaunchSource<'a> {
         });
         let mut seen = HashSet::new();
         let is_new = |source: &Self| {
+            // In a template or plan, one that is declared may have the name of another one in AWS.
             let is_known = source.settings != SourceSettings::Unknown;
             seen.insert((source.origin.clone(), source.image_override.clone(), is_known))
         };

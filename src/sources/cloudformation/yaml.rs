@@ -119,14 +119,13 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => {
                 let before = self.size;
                 self.count(Size { values: 1, bytes: text.len() }, line)?;
-                let is_null = style == ScalarStyle::Plain
-                    && tag.is_none()
-                    && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
                 let is_plain = style == ScalarStyle::Plain && tag.is_none();
-                let value = match boolean(&text).filter(|_| is_plain) {
-                    Some(boolean) => Value::Scalar(boolean.to_owned()),
-                    None if is_null => Value::Null,
-                    None => Value::Scalar(text.into_owned()),
+                let value = match &*text {
+                    "" | "~" | "null" | "Null" | "NULL" if is_plain => Value::Null,
+                    _ => match boolean(&text).filter(|_| is_plain) {
+                        Some(boolean) => Value::Scalar(boolean.to_owned()),
+                        None => Value::Scalar(text.into_owned()),
+                    },
                 };
                 self.complete(Node { line, value }, anchor, function(tag), before)
             }
